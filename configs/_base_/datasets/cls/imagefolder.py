@@ -1,0 +1,86 @@
+"""A folder a class, under train/ and val/: your own data, give data_root."""
+
+data_root = 'data/imagefolder'
+train_images = 'train'
+val_images = 'val'
+image_size = 224
+resize_edge = 256
+topk = (1,)
+
+train_pipeline = [
+    dict(type='vitmm.CheckedLoad', transform=dict(type='LoadImageFromFile')),
+    dict(
+        type='mmpretrain.RandomResizedCrop',
+        scale='${image_size}',
+        backend='pillow',
+        interpolation='bicubic',
+    ),
+    dict(type='mmpretrain.RandomFlip', prob=0.5, direction='horizontal'),
+    dict(type='mmpretrain.PackInputs'),
+]
+test_pipeline = [
+    dict(type='vitmm.CheckedLoad', transform=dict(type='LoadImageFromFile')),
+    dict(
+        type='mmpretrain.ResizeEdge',
+        scale='${resize_edge}',
+        edge='short',
+        backend='pillow',
+        interpolation='bicubic',
+    ),
+    dict(type='mmpretrain.CenterCrop', crop_size='${image_size}'),
+    dict(type='mmpretrain.PackInputs'),
+]
+tta_pipeline = [
+    dict(type='vitmm.CheckedLoad', transform=dict(type='LoadImageFromFile')),
+    dict(
+        type='TestTimeAug',
+        transforms=[
+            [
+                dict(
+                    type='mmpretrain.ResizeEdge',
+                    scale='${resize_edge}',
+                    edge='short',
+                    backend='pillow',
+                    interpolation='bicubic',
+                )
+            ],
+            [dict(type='mmpretrain.CenterCrop', crop_size='${image_size}')],
+            [
+                dict(type='mmpretrain.RandomFlip', prob=0.0),
+                dict(type='mmpretrain.RandomFlip', prob=1.0),
+            ],
+            [dict(type='mmpretrain.PackInputs')],
+        ],
+    ),
+]
+
+train_dataloader = dict(
+    batch_size=32,
+    num_workers=2,
+    worker_init_fn=dict(type='vitmm.seed_worker'),
+    sampler=dict(type='DefaultSampler', shuffle=True),
+    dataset=dict(
+        type='mmpretrain.CustomDataset',
+        data_root='${data_root}',
+        data_prefix='${train_images}',
+        metainfo=dict(classes='${data.classes}'),
+        pipeline='${train_pipeline}',
+    ),
+)
+val_dataloader = dict(
+    batch_size=32,
+    num_workers=2,
+    sampler=dict(type='DefaultSampler', shuffle=False),
+    dataset=dict(
+        type='mmpretrain.CustomDataset',
+        data_root='${data_root}',
+        data_prefix='${val_images}',
+        metainfo=dict(classes='${data.classes}'),
+        test_mode=True,
+        pipeline='${test_pipeline}',
+    ),
+)
+test_dataloader = '${val_dataloader}'
+
+val_evaluator = dict(type='mmpretrain.Accuracy', topk='${topk}')
+test_evaluator = '${val_evaluator}'

@@ -1,0 +1,79 @@
+"""COCO 2017, and any detection data in COCO's format: give data_root and the names below."""
+
+data_root = 'data/coco'
+train_ann = 'annotations/instances_train2017.json'
+train_images = 'train2017/'
+val_ann = 'annotations/instances_val2017.json'
+val_images = 'val2017/'
+image_scale = (1333, 800)
+_meta_keys = ('img_id', 'img_path', 'ori_shape', 'img_shape', 'scale_factor')
+
+train_pipeline = [
+    dict(type='vitmm.CheckedLoad', transform=dict(type='LoadImageFromFile')),
+    dict(type='mmdet.LoadAnnotations', with_bbox=True),
+    dict(type='mmdet.Resize', scale='${image_scale}', keep_ratio=True),
+    dict(type='mmdet.RandomFlip', prob=0.5),
+    dict(type='mmdet.PackDetInputs'),
+]
+test_pipeline = [
+    dict(type='vitmm.CheckedLoad', transform=dict(type='LoadImageFromFile')),
+    dict(type='mmdet.Resize', scale='${image_scale}', keep_ratio=True),
+    dict(type='mmdet.LoadAnnotations', with_bbox=True),
+    dict(
+        type='mmdet.PackDetInputs',
+        meta_keys=_meta_keys,
+    ),
+]
+tta_pipeline = [
+    dict(type='vitmm.CheckedLoad', transform=dict(type='LoadImageFromFile')),
+    dict(
+        type='TestTimeAug',
+        transforms=[
+            [dict(type='mmdet.Resize', scale='${image_scale}', keep_ratio=True)],
+            [dict(type='mmdet.RandomFlip', prob=1.0), dict(type='mmdet.RandomFlip', prob=0.0)],
+            [dict(type='mmdet.LoadAnnotations', with_bbox=True)],
+            [
+                dict(
+                    type='mmdet.PackDetInputs',
+                    meta_keys=(*_meta_keys, 'flip', 'flip_direction'),
+                )
+            ],
+        ],
+    ),
+]
+
+train_dataloader = dict(
+    batch_size=2,
+    num_workers=2,
+    worker_init_fn=dict(type='vitmm.seed_worker'),
+    sampler=dict(type='DefaultSampler', shuffle=True),
+    batch_sampler=dict(type='mmdet.AspectRatioBatchSampler'),
+    dataset=dict(
+        type='mmdet.CocoDataset',
+        data_root='${data_root}',
+        ann_file='${train_ann}',
+        data_prefix=dict(img='${train_images}'),
+        metainfo=dict(classes='${data.classes}'),
+        filter_cfg=dict(filter_empty_gt=True, min_size=32),
+        pipeline='${train_pipeline}',
+    ),
+)
+val_dataloader = dict(
+    batch_size=2,
+    num_workers=2,
+    drop_last=False,
+    sampler=dict(type='DefaultSampler', shuffle=False),
+    dataset=dict(
+        type='mmdet.CocoDataset',
+        data_root='${data_root}',
+        ann_file='${val_ann}',
+        data_prefix=dict(img='${val_images}'),
+        metainfo=dict(classes='${data.classes}'),
+        test_mode=True,
+        pipeline='${test_pipeline}',
+    ),
+)
+test_dataloader = '${val_dataloader}'
+
+val_evaluator = dict(type='mmdet.CocoMetric', ann_file='${data_root}/${val_ann}', metric='bbox')
+test_evaluator = '${val_evaluator}'

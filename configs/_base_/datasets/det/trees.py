@@ -1,0 +1,12 @@
+"""Tree crowns in aerial photographs; written by: python tools/prepare_data.py trees"""
+
+_base_ = './coco.py'
+
+data_root = 'data/trees'
+train_ann = 'annotations/instances_train.json'
+train_images = 'images/train/'
+val_ann = 'annotations/instances_val.json'
+val_images = 'images/val/'
+image_scale = (512, 512)
+
+train_dataloader = dict(batch_size=4, dataset=dict(filter_cfg=dict(min_size=1)))

@@ -1,0 +1,101 @@
+"""Images and mask PNGs in folders of the same file names: your own data, give data_root.
+
+A pixel's value in a mask is its class, 0 to N - 1; 255 is ignored. The names of the classes come
+from a ``classes.txt`` in the masks' folder or in data_root, one a line.
+"""
+
+data_root = 'data/folder'
+train_images = 'images/training'
+train_masks = 'annotations/training'
+val_images = 'images/validation'
+val_masks = 'annotations/validation'
+image_suffix = '.jpg'
+reduce_zero_label = False
+image_scale = (2048, 512)
+crop_size = (512, 512)
+
+train_pipeline = [
+    dict(type='vitmm.CheckedLoad', transform=dict(type='LoadImageFromFile')),
+    dict(
+        type='vitmm.CheckedLoad',
+        transform=dict(type='mmseg.LoadAnnotations', reduce_zero_label='${reduce_zero_label}'),
+    ),
+    dict(
+        type='mmseg.RandomResize',
+        scale='${image_scale}',
+        ratio_range=(0.5, 2.0),
+        keep_ratio=True,
+    ),
+    dict(type='mmseg.RandomCrop', crop_size='${crop_size}', cat_max_ratio=0.75),
+    dict(type='mmseg.RandomFlip', prob=0.5),
+    dict(type='mmseg.PhotoMetricDistortion'),
+    dict(type='mmseg.PackSegInputs'),
+]
+test_pipeline = [
+    dict(type='vitmm.CheckedLoad', transform=dict(type='LoadImageFromFile')),
+    dict(type='mmseg.Resize', scale='${image_scale}', keep_ratio=True),
+    dict(
+        type='vitmm.CheckedLoad',
+        transform=dict(type='mmseg.LoadAnnotations', reduce_zero_label='${reduce_zero_label}'),
+    ),
+    dict(type='mmseg.PackSegInputs'),
+]
+tta_pipeline = [
+    dict(type='vitmm.CheckedLoad', transform=dict(type='LoadImageFromFile')),
+    dict(
+        type='TestTimeAug',
+        transforms=[
+            [dict(type='mmseg.Resize', scale='${image_scale}', keep_ratio=True)],
+            [
+                dict(type='mmseg.RandomFlip', prob=0.0, direction='horizontal'),
+                dict(type='mmseg.RandomFlip', prob=1.0, direction='horizontal'),
+            ],
+            [
+                dict(
+                    type='vitmm.CheckedLoad',
+                    transform=dict(
+                        type='mmseg.LoadAnnotations', reduce_zero_label='${reduce_zero_label}'
+                    ),
+                )
+            ],
+            [dict(type='mmseg.PackSegInputs')],
+        ],
+    ),
+]
+
+train_dataloader = dict(
+    batch_size=4,
+    num_workers=2,
+    worker_init_fn=dict(type='vitmm.seed_worker'),
+    sampler=dict(type='DefaultSampler', shuffle=True),
+    dataset=dict(
+        type='mmseg.BaseSegDataset',
+        data_root='${data_root}',
+        data_prefix=dict(img_path='${train_images}', seg_map_path='${train_masks}'),
+        img_suffix='${image_suffix}',
+        seg_map_suffix='.png',
+        reduce_zero_label='${reduce_zero_label}',
+        metainfo=dict(classes='${data.classes}'),
+        pipeline='${train_pipeline}',
+    ),
+)
+val_dataloader = dict(
+    batch_size=1,
+    num_workers=2,
+    sampler=dict(type='DefaultSampler', shuffle=False),
+    dataset=dict(
+        type='mmseg.BaseSegDataset',
+        data_root='${data_root}',
+        data_prefix=dict(img_path='${val_images}', seg_map_path='${val_masks}'),
+        img_suffix='${image_suffix}',
+        seg_map_suffix='.png',
+        reduce_zero_label='${reduce_zero_label}',
+        metainfo=dict(classes='${data.classes}'),
+        test_mode=True,
+        pipeline='${test_pipeline}',
+    ),
+)
+test_dataloader = '${val_dataloader}'
+
+val_evaluator = dict(type='mmseg.IoUMetric', iou_metrics=['mIoU'])
+test_evaluator = '${val_evaluator}'

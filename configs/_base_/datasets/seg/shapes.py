@@ -1,0 +1,13 @@
+"""The embedded data set, as segmentation; written under data_root when it is not there."""
+
+_base_ = './folder.py'
+
+data_root = 'data/shapes'
+prepare_data = dict(type='vitmm.write_shapes', root='${data_root}')
+train_images = val_images = 'JPEGImages'
+train_masks = val_masks = 'SegmentationClass'
+image_scale = (192, 192)
+crop_size = (192, 192)
+
+train_dataloader = dict(batch_size=8, dataset=dict(ann_file='ImageSets/Segmentation/train.txt'))
+val_dataloader = dict(dataset=dict(ann_file='ImageSets/Segmentation/val.txt'))

@@ -1,0 +1,25 @@
+"""What every task shares: processes, logs, checkpoints, seeds."""
+
+custom_imports = dict(imports=['vitmm'], allow_failed_imports=False)
+env_cfg = dict(
+    cudnn_benchmark=False,
+    mp_cfg=dict(mp_start_method='fork', opencv_num_threads=0),
+)
+randomness = dict(seed=0)
+
+log_level = 'INFO'
+log_processor = dict(type='LogProcessor', window_size=20, by_epoch=True)
+load_from = None
+resume = False
+
+default_hooks = dict(
+    timer=dict(type='IterTimerHook'),
+    logger=dict(type='LoggerHook', interval=20),
+    param_scheduler=dict(type='ParamSchedulerHook'),
+    # The one before the last stays until the last is whole.
+    checkpoint=dict(type='vitmm.AtomicCheckpointHook', interval=1, max_keep_ckpts=2),
+    sampler_seed=dict(type='DistSamplerSeedHook'),
+)
+custom_hooks = [dict(type='vitmm.EpochSeedHook')]
+
+vis_backends = [dict(type='LocalVisBackend'), dict(type='TensorboardVisBackend')]

@@ -1,0 +1,16 @@
+"""mmdet's scope, its drawing, the metric that picks the best checkpoint."""
+
+_base_ = './default.py'
+
+default_scope = 'mmdet'
+default_hooks = dict(
+    checkpoint=dict(save_best='auto', rule='greater'),
+    visualization=dict(type='mmdet.DetVisualizationHook'),
+)
+visualizer = dict(
+    type='mmdet.DetLocalVisualizer', vis_backends='${vis_backends}', name='visualizer'
+)
+tta_model = dict(
+    type='mmdet.DetTTAModel',
+    tta_cfg=dict(nms=dict(type='nms', iou_threshold=0.5), max_per_img=100),
+)

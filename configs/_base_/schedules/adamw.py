@@ -1,0 +1,25 @@
+"""AdamW, a short linear warm-up, then a cosine to the end: change the length in one place."""
+
+train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=12, val_interval=1)
+val_cfg = dict(type='ValLoop')
+test_cfg = dict(type='TestLoop')
+
+optim_wrapper = dict(
+    type='OptimWrapper',
+    optimizer=dict(type='AdamW', lr=5e-4, weight_decay=0.05, betas=(0.9, 0.999)),
+    clip_grad=dict(max_norm=1.0),
+    paramwise_cfg=dict(norm_decay_mult=0.0, bias_decay_mult=0.0, flat_decay_mult=0.0),
+)
+
+param_scheduler = [
+    dict(type='LinearLR', start_factor=0.01, by_epoch=False, begin=0, end=100),
+    dict(
+        type='CosineAnnealingLR',
+        eta_min_ratio=0.01,
+        T_max='${train_cfg.max_epochs}',
+        begin=0,
+        end='${train_cfg.max_epochs}',
+        by_epoch=True,
+        convert_to_iter_based=True,
+    ),
+]

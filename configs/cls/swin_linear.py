@@ -1,0 +1,11 @@
+"""A linear classifier on Swin."""
+
+_base_ = [
+    '../_base_/models/linear.py',
+    '../_base_/datasets/cls/shapes.py',
+    '../_base_/schedules/adamw.py',
+    '../_base_/runtime/cls.py',
+]
+
+model = dict(backbone=dict(model_name='swin_tiny_patch4_window7_224'))
+train_cfg = dict(max_epochs=12)

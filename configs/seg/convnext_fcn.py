@@ -1,0 +1,12 @@
+"""FCN on ConvNeXt."""
+
+_base_ = [
+    '../_base_/models/fcn.py',
+    '../_base_/datasets/seg/shapes.py',
+    '../_base_/schedules/adamw.py',
+    '../_base_/runtime/seg.py',
+]
+
+head_channels = 96
+model = dict(backbone=dict(model_name='convnext_atto'))
+train_cfg = dict(max_epochs=10)

@@ -1,0 +1,44 @@
+"""Packaging of vitmm: ranges here, the tested pins in requirements/lock.txt."""
+
+import re
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+HERE = Path(__file__).parent
+VERSION = re.search(r"__version__ = '(.+)'", (HERE / 'vitmm/__init__.py').read_text())[1]
+
+setup(
+    name='vitmm',
+    version=VERSION,
+    description="Any timm backbone under OpenMMLab's heads: classify, detect, segment, compare",
+    long_description=(HERE / 'README.md').read_text(encoding='utf-8'),
+    long_description_content_type='text/markdown',
+    license='Apache-2.0',
+    packages=find_packages(include=['vitmm', 'vitmm.*']),
+    python_requires='>=3.10,<3.14',
+    install_requires=[
+        'torch>=2.6',
+        'torchvision>=0.21',
+        'timm>=1.0.31',
+        'mmengine>=0.10.7,<1.0',
+        # mmdet 3.3 and mmsegmentation 1.2 refuse 2.2; `pip install --no-deps` keeps a compiled mmcv
+        'mmcv-lite>=2.0.0,<2.2.0',
+        'mmdet>=3.3.0,<4.0',
+        'mmsegmentation>=1.2.2,<2.0',
+        'mmpretrain>=1.2.0,<2.0',
+        'pycocotools>=2.0.8',
+        'numpy>=1.26',
+        'setuptools<81',  # MMEngine imports pkg_resources
+        'ftfy',  # mmsegmentation imports both, and does not ask for them
+        'regex',
+        'safetensors',
+        'tensorboard',
+        'tqdm',
+    ],
+    extras_require={'dev': ['pytest', 'pytest-xdist', 'ruff', 'pre-commit']},
+    classifiers=[
+        'License :: OSI Approved :: Apache Software License',
+        *[f'Programming Language :: Python :: 3.{minor}' for minor in (10, 11, 12, 13)],
+    ],
+)

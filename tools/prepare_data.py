@@ -1,0 +1,64 @@
+"""Write the data sets that this project brings or fetches itself."""
+
+import argparse
+import sys
+
+
+def main() -> int:
+    args = _parse()
+    # Heavy imports wait until the command line has been understood.
+    from vitmm.errors import VitmmError
+
+    try:
+        if args.command == 'trees':
+            from vitmm.datasets import write_trees
+
+            write_trees(args.out, args.tile, args.wheel)
+            done = args.out
+        elif args.picture:
+            from vitmm.datasets.picture import write_picture
+
+            done = write_picture(args.picture, seed=args.seed)
+        else:
+            from vitmm.datasets import write_shapes
+
+            counts = (args.num_train, args.num_val, args.num_cls_train, args.num_cls_val)
+            done = write_shapes(args.out, *counts, seed=args.seed)
+    except (VitmmError, OSError) as error:
+        print(f'error: {error}', file=sys.stderr)
+        return 1
+    print(f'{done} is ready')
+    return 0
+
+
+def _parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    commands = parser.add_subparsers(dest='command', required=True)
+
+    shapes = commands.add_parser('shapes', help='the embedded data set, drawn here')
+    shapes.add_argument('--out', default='data/shapes', help='folder to write (%(default)s)')
+    for name, count, what in (
+        ('train', 800, 'scenes to train on'),
+        ('val', 150, 'scenes to validate on'),
+        ('cls-train', 1800, 'classification images to train on'),
+        ('cls-val', 300, 'classification images to validate on'),
+    ):
+        shapes.add_argument(
+            f'--num-{name}', type=int, default=count, help=f'{what} (%(default)s)', metavar='N'
+        )
+    shapes.add_argument('--seed', type=int, default=0, help='0 or more (%(default)s)')
+    shapes.add_argument(
+        '--picture', metavar='FILE', help='only draw a few scenes into this JPEG, for a look'
+    )
+
+    trees = commands.add_parser('trees', help='aerial photographs of trees, fetched with pip')
+    trees.add_argument('--out', default='data/trees', help='folder to write (%(default)s)')
+    trees.add_argument(
+        '--tile', type=int, default=400, help='side of a tile in pixels (%(default)s)'
+    )
+    trees.add_argument('--wheel', metavar='FILE', help="DeepForest's wheel, if it is on disk")
+    return parser.parse_args()
+
+
+if __name__ == '__main__':
+    raise SystemExit(main())

@@ -1,0 +1,49 @@
+"""Evaluate a checkpoint: python tools/test.py CONFIG CHECKPOINT"""
+
+import argparse
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description='Evaluate a checkpoint.')
+    parser.add_argument('config', help='the config that it was trained with')
+    parser.add_argument('checkpoint', help='a .pth file')
+    parser.add_argument('--work-dir', help='where logs go (default: work_dirs/<config name>)')
+    parser.add_argument('--out', metavar='FILE.pkl', help='write the raw predictions')
+    parser.add_argument('--show-dir', metavar='DIR', help='draw predictions into this folder')
+    parser.add_argument('--show-interval', type=int, metavar='N', help='draw every N-th image')
+    parser.add_argument('--tta', action='store_true', help='test-time augmentation')
+    parser.add_argument(
+        '--data', help='another data set: a name in configs/_base_/datasets/<task>/, or a file'
+    )
+    parser.add_argument('--cfg-options', nargs='+', metavar='KEY=VALUE', help='change the config')
+    parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none')
+    parser.add_argument('--local_rank', '--local-rank', type=int, help=argparse.SUPPRESS)
+    return parser.parse_args()
+
+
+def main() -> None:
+    args = parse_args()
+    # Heavy imports come after the arguments, so that --help answers at once.
+    from vitmm.apis.cli import parse_options, run
+
+    def job() -> None:
+        from vitmm.apis.test import test
+
+        test(
+            args.config,
+            args.checkpoint,
+            work_dir=args.work_dir,
+            out=args.out,
+            show_dir=args.show_dir,
+            show_interval=args.show_interval,
+            tta=args.tta,
+            data=args.data,
+            launcher=args.launcher,
+            options=parse_options(args.cfg_options),
+        )
+
+    run(job)
+
+
+if __name__ == '__main__':
+    main()

@@ -1,0 +1,60 @@
+"""Train a recipe: python tools/train.py configs/det/vit_retinanet.py"""
+
+import argparse
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description='Train a recipe.')
+    parser.add_argument('config', help='a config file, e.g. configs/det/vit_retinanet.py')
+    parser.add_argument('--work-dir', help='where results go (default: work_dirs/<config name>)')
+    parser.add_argument(
+        '--resume',
+        nargs='?',
+        const=True,
+        default=False,
+        metavar='PATH',
+        help='go on from the last whole checkpoint of the work dir, or from PATH',
+    )
+    parser.add_argument('--amp', action='store_true', help='mixed precision (bfloat16, GPU)')
+    parser.add_argument(
+        '--data', help='another data set: a name in configs/_base_/datasets/<task>/, or a file'
+    )
+    parser.add_argument(
+        '--cfg-options',
+        nargs='+',
+        metavar='KEY=VALUE',
+        help='change the config, e.g. model.backbone.model_name=resnet18 data_root=data/mine',
+    )
+    parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none')
+    parser.add_argument('--local_rank', '--local-rank', type=int, help=argparse.SUPPRESS)
+    return parser.parse_args()
+
+
+def main() -> None:
+    args = parse_args()
+    # Heavy imports come after the arguments, so that --help answers at once.
+    from vitmm.apis.cli import parse_options, run
+
+    def job() -> None:
+        from mmengine.dist import is_main_process
+
+        from vitmm.apis.report import summarize
+        from vitmm.apis.train import train
+
+        runner = train(
+            args.config,
+            work_dir=args.work_dir,
+            resume=args.resume,
+            amp=args.amp,
+            data=args.data,
+            launcher=args.launcher,
+            options=parse_options(args.cfg_options),
+        )
+        if is_main_process():
+            print(summarize(runner))
+
+    run(job)
+
+
+if __name__ == '__main__':
+    main()

@@ -1,0 +1,71 @@
+"""Which checkpoint to go on from, and whether it belongs to the model."""
+
+from pathlib import Path
+
+import torch
+from mmengine.logging import print_log
+from torch import nn
+
+from vitmm.compat.checkpoint import CheckpointError, load_checkpoint_file
+from vitmm.errors import WeightsError
+
+
+def find_last(work_dir: str | Path) -> Path | None:
+    """The newest checkpoint of a work dir that is whole, or None where there is none at all.
+
+    Raises:
+        CheckpointError: there are checkpoints, and not one of them can be read.
+    """
+    work_dir = Path(work_dir)
+    found = sorted(
+        [*work_dir.glob('epoch_*.pth'), *work_dir.glob('iter_*.pth')],
+        key=lambda path: path.stat().st_mtime,
+        reverse=True,
+    )
+    error = None
+    for path in found:
+        try:
+            load_checkpoint_file(path)
+        except CheckpointError as broken:
+            error = broken
+            print_log(f'{broken} Trying the one before.', logger='current', level=30)
+        else:
+            return path
+    if error is not None:
+        raise error
+    return None
+
+
+def check_belongs(model: nn.Module, path: str | Path) -> None:
+    """Raise unless the checkpoint holds every tensor of ``model``, and in its shape.
+
+    Raises:
+        WeightsError: it is of another model; says which keys.
+        CheckpointError: the file is missing, broken or holds code.
+    """
+    checkpoint = load_checkpoint_file(path)
+    state: dict[str, torch.Tensor] = checkpoint.get('state_dict', checkpoint)
+    state = {key.removeprefix('module.'): value for key, value in state.items()}
+    own = model.state_dict()
+    missing = [key for key in own if key not in state]
+    unexpected = [key for key in state if key not in own]
+    shapes = [
+        f'{key} {tuple(state[key].shape)} instead of {tuple(own[key].shape)}'
+        for key in own
+        if key in state and state[key].shape != own[key].shape
+    ]
+    faults = [
+        f'{len(keys)} {what}: {", ".join(keys[:4])}{", …" if len(keys) > 4 else ""}'
+        for what, keys in (
+            ('missing', missing),
+            ('unexpected', unexpected),
+            ('of another shape', shapes),
+        )
+        if keys
+    ]
+    if faults:
+        raise WeightsError(
+            f'{path} is a checkpoint of another model than the config builds '
+            f'({"; ".join(faults)}). Give the config that it was trained with, with the same '
+            '--cfg-options; the work dir holds it.'
+        )

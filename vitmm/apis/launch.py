@@ -1,0 +1,87 @@
+"""What train and test share: from a command line to a Runner's config."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from mmengine.config import Config
+from mmengine.registry import RUNNERS
+from mmengine.runner import Runner
+
+from vitmm.compat.distributed import init_dist
+from vitmm.config import load_config, resolve
+from vitmm.config.resolve import prepare_data
+from vitmm.datasets.classes import check_annotations
+from vitmm.errors import ConfigError
+
+
+def prepare(
+    config: str | Path,
+    *,
+    data: str | None = None,
+    options: Mapping[str, Any] | None = None,
+    work_dir: str | Path | None = None,
+    launcher: str = 'none',
+    loaders: Sequence[str] = (),
+) -> Config:
+    """Load and resolve a config, start the processes' group, and check the data that is used.
+
+    Args:
+        config: the recipe.
+        data: another data set for it (:func:`vitmm.config.load_config`).
+        options: ``--cfg-options``.
+        work_dir: where results go; ``work_dirs/<config name>`` if neither this nor the config
+            says.
+        launcher: ``'none'``, ``'pytorch'``, ``'slurm'`` or ``'mpi'``.
+        loaders: the data loaders whose annotations and files are looked at first.
+
+    Raises:
+        VitmmError: whatever the user can mend, before anything is written.
+    """
+    loaded = load_config(config, data, options)
+    if launcher != 'none':
+        backend = loaded.get('env_cfg', {}).get('dist_cfg', {}).get('backend')
+        init_dist(launcher, backend)
+    prepare_data(loaded.to_dict())
+    resolved = resolve(loaded)
+    for loader in loaders:
+        if resolved.get(loader):
+            check_annotations(resolved[loader].dataset, resolved.get('default_scope'))
+    resolved.launcher = launcher
+    resolved.work_dir = str(
+        work_dir or resolved.get('work_dir') or Path('work_dirs') / Path(config).stem
+    )
+    return resolved
+
+
+def build_runner(config: Config) -> Runner:
+    """Build the Runner that the config asks for, on GPUs or without."""
+    if config.launcher != 'none' and not torch.cuda.is_available():
+        # MMEngine would pass GPU numbers to DDP, which refuses them for a model on the CPU.
+        config.setdefault(
+            'model_wrapper_cfg',
+            dict(
+                type='MMDistributedDataParallel',
+                broadcast_buffers=False,
+                find_unused_parameters=config.get('find_unused_parameters', False),
+            ),
+        )
+    if 'runner_type' in config:
+        return RUNNERS.build(config)
+    return Runner.from_cfg(config)
+
+
+def use_amp(config: Config) -> None:
+    """Switch the optimiser wrapper to automatic mixed precision, in bfloat16.
+
+    Raises:
+        ConfigError: no GPU, or a wrapper that is neither OptimWrapper nor AmpOptimWrapper.
+    """
+    kind = config.optim_wrapper.get('type', 'OptimWrapper')
+    if kind not in ('OptimWrapper', 'AmpOptimWrapper'):
+        raise ConfigError(f'--amp works with optim_wrapper.type OptimWrapper, not {kind}.')
+    if not torch.cuda.is_available():
+        raise ConfigError('--amp needs a GPU, and torch sees none: leave it out on the CPU.')
+    config.optim_wrapper.type = 'AmpOptimWrapper'
+    config.optim_wrapper.setdefault('dtype', 'bfloat16')

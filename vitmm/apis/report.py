@@ -1,0 +1,50 @@
+"""What came of a run, and what to type next."""
+
+import json
+from pathlib import Path
+
+from mmengine.runner import Runner
+
+
+def summarize(runner: Runner) -> str:
+    """Say how well a finished training did, where everything lies, and what to try next."""
+    work_dir, config = Path(runner.work_dir), Path(runner.cfg.filename)
+    last = (work_dir / 'last_checkpoint').read_text().strip()
+    best = next(iter(sorted(work_dir.glob('best_*.pth'), key=lambda p: -p.stat().st_mtime)), None)
+    log = Path(runner._log_dir)
+    lines = ['', f'Finished {config.stem}.']
+    scores = last_scores(log / 'vis_data' / 'scalars.json')
+    lines += [f'  {name:<16} {value:.4f}' for name, value in scores.items()]
+    dumped = work_dir / config.name
+    lines += [
+        f'  last checkpoint  {_short(last)}',
+        *([f'  best checkpoint  {_short(best)}'] if best else []),
+        f'  resolved config  {_short(dumped)}',
+        f'  logs             {_short(log)}  (text, and JSON in vis_data/)',
+        '',
+        'Next:',
+        f'  tensorboard --logdir {_short(work_dir)}',
+        f'  python tools/test.py {_short(dumped)} {_short(last)} --show-dir '
+        f'{_short(work_dir / "shown")}',
+        f'  python tools/train.py {config} --cfg-options model.backbone.model_name=resnet18',
+    ]
+    return '\n'.join(lines)
+
+
+def last_scores(scalars: Path) -> dict[str, float]:
+    """The metrics of the last validation in MMEngine's JSON log, by name."""
+    scores: dict[str, float] = {}
+    for line in scalars.read_text().splitlines():
+        entry = json.loads(line)
+        if 'lr' not in entry:  # a validation's entry has no learning rate
+            scores = {
+                name: value
+                for name, value in entry.items()
+                if name not in ('step', 'data_time', 'time') and isinstance(value, int | float)
+            }
+    return scores
+
+
+def _short(path: str | Path) -> str:
+    path = Path(path).resolve()
+    return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)

@@ -1,0 +1,108 @@
+"""Evaluate a checkpoint."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from mmengine.config import Config
+
+from vitmm.apis.checkpoints import check_belongs
+from vitmm.apis.launch import build_runner, prepare
+from vitmm.errors import ConfigError
+
+# How each codebase's visualization hook is told to draw test images into a folder. mmseg's
+# draws through the visualizer, whose folder is set instead.
+_DRAW = {
+    'DetVisualizationHook': lambda folder: dict(draw=True, test_out_dir=folder),
+    'SegVisualizationHook': lambda folder: dict(draw=True),
+    'VisualizationHook': lambda folder: dict(enable=True, out_dir=folder),
+}
+
+
+def test(
+    config: str | Path,
+    checkpoint: str | Path,
+    *,
+    work_dir: str | Path | None = None,
+    out: str | Path | None = None,
+    show_dir: str | Path | None = None,
+    show_interval: int | None = None,
+    tta: bool = False,
+    data: str | None = None,
+    launcher: str = 'none',
+    options: Mapping[str, Any] | None = None,
+) -> dict[str, float]:
+    """Evaluate a checkpoint on the config's test set.
+
+    Args:
+        config: the config that the checkpoint was trained with.
+        checkpoint: a ``.pth`` file of ours or of an OpenMMLab codebase.
+        work_dir: where logs go; ``work_dirs/<config name>`` by default.
+        out: a ``.pkl`` file for the raw predictions.
+        show_dir: a folder for drawn predictions.
+        show_interval: draw every n-th image of ``show_dir``; by default as the config says.
+        tta: test-time augmentation, as the config's ``tta_model`` and ``tta_pipeline`` say.
+        data: name or path of another data set for the recipe.
+        launcher: ``'none'``, ``'pytorch'``, ``'slurm'`` or ``'mpi'``.
+        options: ``{'dotted.key': value}`` over the config.
+
+    Returns:
+        The metrics by name, as the evaluator gives them.
+
+    Raises:
+        VitmmError: whatever the user can mend, in one message.
+    """
+    cfg = prepare(
+        config,
+        data=data,
+        options=options,
+        work_dir=work_dir,
+        launcher=launcher,
+        loaders=('test_dataloader',),
+    )
+    cfg.load_from, cfg.resume = str(checkpoint), False
+    if show_dir is not None:
+        _draw_into(cfg, Path(show_dir).resolve(), show_interval)
+    if tta:
+        _augment(cfg)
+    if out is not None:
+        _dump_into(cfg, Path(out))
+    runner = build_runner(cfg)
+    model = getattr(runner.model, 'module', runner.model)
+    check_belongs(model, checkpoint)
+    return runner.test()
+
+
+def _draw_into(cfg: Config, folder: Path, interval: int | None) -> None:
+    hook = cfg.get('default_hooks', {}).get('visualization')
+    kind = hook.type.rpartition('.')[-1] if hook else None
+    if kind not in _DRAW:
+        raise ConfigError(
+            'show_dir: the config has no visualization hook of mmdet, mmseg or mmpretrain in '
+            f'default_hooks.visualization, but {kind}.'
+        )
+    hook.update(_DRAW[kind](str(folder)))
+    if interval:
+        hook.interval = interval
+    if kind == 'SegVisualizationHook':
+        cfg.visualizer.save_dir = str(folder)
+
+
+def _augment(cfg: Config) -> None:
+    if not (cfg.get('tta_model') and cfg.get('tta_pipeline')):
+        raise ConfigError('tta: the config has no tta_model and tta_pipeline.')
+    dataset = cfg.test_dataloader.dataset
+    while 'dataset' in dataset:
+        dataset = dataset.dataset
+    dataset.pipeline = cfg.tta_pipeline
+    cfg.model = dict(**cfg.tta_model, module=cfg.model)
+
+
+def _dump_into(cfg: Config, file: Path) -> None:
+    if file.suffix not in ('.pkl', '.pickle'):
+        raise ConfigError(f'out: predictions are written as .pkl, not {file.suffix or "nothing"}.')
+    evaluators = cfg.test_evaluator
+    cfg.test_evaluator = [
+        *(evaluators if isinstance(evaluators, list) else [evaluators]),
+        dict(type='mmengine.DumpResults', out_file_path=str(file)),
+    ]

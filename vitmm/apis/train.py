@@ -1,0 +1,67 @@
+"""Train a recipe."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from mmengine.runner import Runner
+
+from vitmm.apis.checkpoints import check_belongs, find_last
+from vitmm.apis.launch import build_runner, prepare, use_amp
+from vitmm.compat.checkpoint import load_checkpoint_file
+
+
+def train(
+    config: str | Path,
+    *,
+    work_dir: str | Path | None = None,
+    resume: bool | str | Path = False,
+    amp: bool = False,
+    data: str | None = None,
+    launcher: str = 'none',
+    options: Mapping[str, Any] | None = None,
+) -> Runner:
+    """Train a recipe to its end; everything lands in the work dir.
+
+    Args:
+        config: a config file.
+        work_dir: where results go; ``work_dirs/<config name>`` by default.
+        resume: True goes on from the last whole checkpoint in the work dir (or starts, where there
+            is none); a path goes on from that checkpoint.
+        amp: automatic mixed precision (bfloat16).
+        data: name or path of another data set for the recipe.
+        launcher: ``'none'``, ``'pytorch'``, ``'slurm'`` or ``'mpi'``.
+        options: ``{'dotted.key': value}`` over the config.
+
+    Returns:
+        The Runner after training; ``vitmm.apis.report`` tells what came of it.
+
+    Raises:
+        VitmmError: whatever the user can mend, in one message.
+    """
+    cfg = prepare(
+        config,
+        data=data,
+        options=options,
+        work_dir=work_dir,
+        launcher=launcher,
+        loaders=('train_dataloader', 'val_dataloader'),
+    )
+    if amp:
+        use_amp(cfg)
+    resume_from = find_last(cfg.work_dir) if resume is True else resume or None
+    if resume_from:
+        cfg.resume, cfg.load_from = True, str(resume_from)
+    if cfg.get('load_from'):
+        load_checkpoint_file(cfg.load_from)  # a broken file is told of before anything is built
+    runner = build_runner(cfg)
+    if resume is True and not resume_from:
+        runner.logger.info(f'{cfg.work_dir} holds no checkpoint yet: starting from the beginning.')
+    if resume_from:
+        check_belongs(_unwrap(runner.model), resume_from)
+    runner.train()
+    return runner
+
+
+def _unwrap(model):
+    return getattr(model, 'module', model)

@@ -1,0 +1,24 @@
+"""What makes mmdet, mmsegmentation and mmpretrain run on today's torch, with nothing compiled.
+
+Can go when mmcv publishes wheels for today's torch and MMEngine loads its own checkpoints
+under ``weights_only=True``; each file below names its own day.
+"""
+
+from vitmm.compat.requirements import MmcvError, check_mmcv
+
+__all__ = ['MmcvError', 'apply', 'check_mmcv']
+
+
+def apply() -> None:
+    """Make the OpenMMLab stack importable and its checkpoints loadable; harmless when repeated.
+
+    Raises:
+        MmcvError: mmcv is missing, of a version that mmdet refuses, or half installed.
+    """
+    if not check_mmcv().compiled:
+        from vitmm.compat import mmcv_ops
+
+        mmcv_ops.install()
+    from vitmm.compat import checkpoint
+
+    checkpoint.allow_mmengine_classes()

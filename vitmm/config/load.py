@@ -1,0 +1,130 @@
+"""A recipe's file and the command line -> an MMEngine Config, its holes still open."""
+
+import ast
+import copy
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from mmengine.config import Config
+
+from vitmm.errors import ConfigError, did_you_mean
+
+
+def load_config(
+    path: str | Path, data: str | None = None, options: Mapping[str, Any] | None = None
+) -> Config:
+    """Read a config file, swap its data set and merge the options of the command line.
+
+    Args:
+        path: a config file of ours or of any OpenMMLab codebase.
+        data: the name of a file beside the recipe's own data set base
+            (``configs/_base_/datasets/<task>/<name>.py``), or a path of such a file.
+        options: ``{'model.backbone.model_name': 'resnet18'}``, as ``--cfg-options`` gives them.
+
+    Raises:
+        ConfigError: a file that is missing or does not parse, an unknown data set, an option
+            that does not fit the config.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise ConfigError(f'there is no config file {path}.{_near_files(path)}')
+    with tempfile.TemporaryDirectory(prefix='vitmm-') as scratch:
+        source = _swap_data(path, data, Path(scratch)) if data else path
+        try:
+            loaded = Config.fromfile(source)
+        except ConfigError:
+            raise
+        except Exception as error:  # a config is Python: anything can go wrong in it
+            raise ConfigError(f'{path} cannot be read: {type(error).__name__}: {error}') from error
+    # Under its own name, whatever file it was read from: work dirs are called after it.
+    config = Config(loaded.to_dict(), filename=str(path))
+    if options:
+        _open_aliases(config, options)
+        try:
+            config.merge_from_dict(dict(options))
+        except (KeyError, TypeError, IndexError, AssertionError, ValueError) as error:
+            raise ConfigError(
+                f'--cfg-options {" ".join(options)} does not fit {path}: {error}'
+            ) from error
+    return config
+
+
+def _open_aliases(config: Config, options: Mapping[str, Any]) -> None:
+    """Where an option reaches into ``test_dataloader = '${val_dataloader}'``, make it a copy."""
+    for first in {key.split('.')[0] for key in options if '.' in key}:
+        while isinstance(config.get(first), str) and config[first][2:-1] in config:
+            config[first] = copy.deepcopy(config[config[first][2:-1]])
+
+
+def _near_files(path: Path) -> str:
+    folder = path.parent if path.parent.is_dir() else Path('configs')
+    return did_you_mean(str(path), (str(p) for p in folder.rglob('*.py')))
+
+
+def _bases(path: Path) -> tuple[ast.Module, ast.Assign | None, list[str]]:
+    """The parsed file, its ``_base_`` assignment, and the bases that this names."""
+    try:
+        tree = ast.parse(path.read_text(encoding='utf-8'))
+        for node in tree.body:
+            if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == '_base_':
+                value = ast.literal_eval(node.value)
+                return tree, node, [value] if isinstance(value, str) else list(value)
+    except (SyntaxError, ValueError) as error:
+        raise ConfigError(f'{path} cannot be read: {error}') from error
+    return tree, None, []
+
+
+def _swap_data(recipe: Path, data: str, scratch: Path) -> Path:
+    """Write a copy of ``recipe`` whose data set base is another one.
+
+    The recipe's own settings (a batch size, say) then apply to the new data set as they did to
+    the old, which no merging of finished configs can do.
+    """
+    swapped, found = _copy_with_data(recipe.resolve(), data, scratch)
+    if not found:
+        raise ConfigError(
+            f'--data {data}: {recipe} inherits from no file in a datasets/ folder, so there is '
+            'nothing to swap. List one in its _base_.'
+        )
+    return swapped
+
+
+def _copy_with_data(recipe: Path, data: str, scratch: Path) -> tuple[Path, bool]:
+    tree, assignment, bases = _bases(recipe)
+    found, absolute = False, []
+    for base in bases:
+        if '::' in base:  # another package's config
+            absolute.append(base)
+            continue
+        file = (recipe.parent / base).resolve()
+        if not file.is_file():
+            raise ConfigError(f'{recipe} inherits from {base}, but there is no file {file}.')
+        if 'datasets' in (file.parent.name, file.parent.parent.name):
+            file, found = _find_data(data, file.parent), True
+        elif file.suffix == '.py':
+            file, inside = _copy_with_data(file, data, scratch)
+            found |= inside
+        absolute.append(str(file))
+    if not found or assignment is None:
+        return recipe, False
+    assignment.value = ast.copy_location(
+        ast.parse(repr(absolute), mode='eval').body, assignment.value
+    )
+    copy = scratch / f'{len(list(scratch.iterdir()))}_{recipe.name}'
+    copy.write_text(ast.unparse(tree), encoding='utf-8')
+    return copy, True
+
+
+def _find_data(data: str, folder: Path) -> Path:
+    names = sorted(file.stem for file in folder.glob('*.py'))
+    if data in names:
+        return folder / f'{data}.py'
+    if data.endswith('.py') and Path(data).is_file():
+        return Path(data).resolve()
+    raise ConfigError(
+        f"there is no data set '{data}' for this recipe.{did_you_mean(data, names)} "
+        f'{folder.parent.name}/{folder.name} has: {", ".join(names)}; or give the path of a file '
+        'of your own.'
+    )

@@ -1,0 +1,108 @@
+"""Fill a recipe's holes, once, before the Runner is built."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from mmengine.config import Config
+
+from vitmm.config import holes
+from vitmm.datasets.classes import read_classes
+from vitmm.errors import ConfigError
+from vitmm.registry import FUNCTIONS, MODELS
+
+_DATALOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
+
+
+def resolve(config: Config) -> Config:
+    """Return the plain, complete config: what is printed, dumped and stored in checkpoints.
+
+    Two things fill the holes of a recipe: ``${backbone.…}`` (``channels``, ``strides``, ``mean``,
+    ``std``) is told by the backbone that the config names, ``${data.…}`` (``classes``,
+    ``num_classes``) by the data. Any other hole names a key at the top of the config,
+    ``${data_root}`` or ``${train_cfg.max_epochs}``, so that one change on the command line is
+    enough. An embedded data set that ``prepare_data`` names is written first.
+
+    Raises:
+        ConfigError: a hole that nothing fills, or that refers to itself.
+        VitmmError: a backbone that timm lacks; data whose classes cannot be read.
+    """
+    plain = config.to_dict()
+    filled = holes.fill(plain, _Names(plain))
+    return Config(filled, filename=config.filename)
+
+
+class _Names:
+    """What a hole may begin with; each is worked out when it is first asked for."""
+
+    def __init__(self, config: dict[str, Any]) -> None:
+        self.config = config
+        self.known: dict[str, Any] = {}
+        self.open: list[str] = []
+
+    def __call__(self, name: str) -> Any:
+        if name in self.known:
+            return self.known[name]
+        if name in self.open:
+            raise ConfigError(f'holes go round in a circle: {" -> ".join([*self.open, name])}.')
+        self.open.append(name)
+        try:
+            if name == 'backbone':
+                value = self._describe_backbone()
+            elif name == 'data':
+                value = self._describe_data()
+            elif name in self.config:
+                value = holes.fill(self.config[name], self, name)
+            else:
+                raise KeyError([*self.config, 'backbone', 'data'])
+        finally:
+            self.open.pop()
+        self.known[name] = value
+        return value
+
+    def _describe_backbone(self) -> dict[str, Any]:
+        backbone = self.config.get('model', {}).get('backbone')
+        if not backbone:
+            raise ConfigError('a hole asks for ${backbone.…}, but the config has no model.backbone')
+        settings = holes.fill(backbone, self, 'model.backbone')
+        with torch.device('meta'):  # its shapes are wanted, not its memory
+            model = MODELS.build(settings)
+        facts = {key: getattr(model, key, None) for key in ('channels', 'strides', 'mean', 'std')}
+        if facts['channels'] is None:
+            raise ConfigError(
+                f'a hole asks for ${{backbone.…}}, but {settings["type"]} does not describe '
+                "itself; use type='vitmm.TimmBackbone', or write the numbers into the config."
+            )
+        return {key: list(value) for key, value in facts.items()}
+
+    def _describe_data(self) -> dict[str, Any]:
+        prepare_data(self.config, self)
+        for loader in _DATALOADERS:
+            dataset = (self.config.get(loader) or {}).get('dataset')
+            if dataset:
+                break
+        else:
+            raise ConfigError('a hole asks for ${data.…}, but the config has no data loader')
+        dataset = holes.fill(_without_data_holes(dataset), self, f'{loader}.dataset')
+        classes = read_classes(dataset, self.config.get('default_scope'))
+        return {'classes': list(classes), 'num_classes': len(classes)}
+
+
+def prepare_data(config: Mapping[str, Any], look_up=None) -> None:
+    """Write the embedded data set that ``config['prepare_data']`` names, unless it is there."""
+    settings = config.get('prepare_data')
+    if settings:
+        FUNCTIONS.build(holes.fill(dict(settings), look_up or _Names(dict(config)), 'prepare_data'))
+
+
+def _without_data_holes(value: Any) -> Any:
+    """Drop what the data itself will fill (``metainfo``), to read the data without it."""
+    if isinstance(value, Mapping):
+        return {k: _without_data_holes(v) for k, v in value.items() if not _is_data_hole(v)}
+    if isinstance(value, list | tuple):
+        return [_without_data_holes(item) for item in value if not _is_data_hole(item)]
+    return value
+
+
+def _is_data_hole(value: Any) -> bool:
+    return isinstance(value, str) and holes.begins_with(value, 'data')

@@ -1,0 +1,17 @@
+"""Data sets: the ones this package writes, and what it reads from any data set's files."""
+
+from vitmm.datasets.check import check_annotations
+from vitmm.datasets.classes import read_classes
+from vitmm.datasets.errors import DataError
+from vitmm.datasets.loading import CheckedLoad
+from vitmm.datasets.shapes import write_shapes
+from vitmm.datasets.trees import write_trees
+
+__all__ = [
+    'CheckedLoad',
+    'DataError',
+    'check_annotations',
+    'read_classes',
+    'write_shapes',
+    'write_trees',
+]

@@ -1,0 +1,140 @@
+"""A cheap look at a data set's files before training begins, for clear messages then and there."""
+
+from __future__ import annotations
+
+import inspect
+import os
+from collections.abc import Iterable
+
+from vitmm.datasets.classes import check_given, given_classes
+from vitmm.datasets.errors import DataError
+from vitmm.datasets.sources import (
+    Source,
+    class_folders,
+    dataset_class,
+    leaves,
+    missing,
+    read_coco,
+    read_lines,
+    read_source,
+    read_voc_names,
+    voc_files,
+)
+
+IMAGE_SUFFIXES = ('.jpg', '.jpeg', '.png', '.ppm', '.bmp', '.pgm', '.tif')  # mmpretrain's
+
+
+def check_annotations(dataset_cfg: dict, scope: str | None = None) -> None:
+    """Check that the files of a data set are there and say something.
+
+    Annotation files exist, can be read and have at least one box; the images and masks that
+    they list exist; the classes that the config names are the data's. Images are not opened.
+    Data sets on remote storage, and formats that are not known here, pass unseen.
+
+    Args:
+        dataset_cfg: Config of an mmdet, mmseg or mmpretrain data set, wrapped or not.
+        scope: The config file's ``default_scope``, for types without a prefix.
+
+    Raises:
+        DataError: One message for the first thing that is wrong, with the path.
+    """
+    checks = {'coco': _check_coco, 'voc': _check_voc, 'folder': _check_folder, 'seg': _check_seg}
+    for cfg in leaves(dataset_cfg):
+        source = read_source(cfg, scope)
+        if not source.local or source.kind == 'other':
+            continue
+        if not source.root.is_dir():
+            raise missing('data_root', source.root)
+        checks[source.kind](source, scope)
+
+
+def _check_coco(source: Source, scope: str | None) -> None:
+    if not source.ann_file:
+        raise DataError(f'{source.type}: the config has no ann_file')
+    content = read_coco(source.ann_file)
+    if not content.num_annotations:
+        raise DataError(f'{source.ann_file} has no boxes: its annotations are empty')
+    given = given_classes(source.options)
+    if given:
+        check_given(given, content.classes, source)
+    if 'LVIS' not in source.type:  # its file names are not those on disk
+        folder = source.folders.get('img', '')
+        _check_exist('image', (os.path.join(folder, n) for n in content.file_names), source)
+
+
+def _check_voc(source: Source, scope: str | None) -> None:
+    ids = read_lines(source.ann_file)
+    files = [voc_files(source, id) for id in ids]
+    _check_exist('annotation file', (xml for _, xml in files), source)
+    _check_exist('image', (image for image, _ in files), source)
+    given = given_classes(source.options)
+    names = {name for _, xml in files for name in read_voc_names(xml)}  # all: each must parse
+    if not names:
+        raise DataError(f'{source.ann_file}: no box in any of its {len(ids)} XML files')
+    if given and not names.intersection(given):
+        check_given(given, sorted(names), source)
+
+
+def _check_folder(source: Source, scope: str | None) -> None:
+    folder = source.folders.get('img_path') or source.folders.get('img') or str(source.root)
+    labelled = source.options.get('with_label', True)
+    given = given_classes(source.options)
+    if source.ann_file:
+        lines = read_lines(source.ann_file)
+        names = [line.rpartition(' ')[0] if labelled else line for line in lines]
+        _check_exist('image', (os.path.join(folder, name) for name in names), source)
+        return
+    folders = class_folders(folder)
+    if labelled and given:
+        check_given(given, folders, source)
+    inside = (os.path.join(folder, name) for name in folders) if labelled else [folder]
+    suffixes = tuple(source.options.get('extensions', IMAGE_SUFFIXES))
+    if not any(_has_file(one, suffixes) for one in inside):
+        raise DataError(f'no images in the class folders of {folder} ({", ".join(suffixes)})')
+
+
+def _check_seg(source: Source, scope: str | None) -> None:
+    images = source.folders.get('img_path', '')
+    masks = source.folders.get('seg_map_path')
+    suffix = _option(source, scope, 'img_suffix', '.jpg')
+    mask_suffix = _option(source, scope, 'seg_map_suffix', '.png')
+    if not os.path.isdir(images):
+        raise missing('image folder', images)
+    if source.ann_file and not os.path.isdir(source.ann_file):
+        stems = read_lines(source.ann_file)
+        _check_exist('image', (os.path.join(images, s + suffix) for s in stems), source)
+    else:
+        found = (
+            os.path.relpath(os.path.join(folder, name), images)
+            for folder, _, names in os.walk(images)
+            for name in names
+        )
+        stems = sorted(name[: -len(suffix)] for name in found if name.endswith(suffix))
+        if not stems:
+            raise DataError(f'no image {images}/*{suffix}')
+    if masks:
+        _check_exist('mask', (os.path.join(masks, s + mask_suffix) for s in stems), source)
+
+
+def _check_exist(what: str, paths: Iterable[str], source: Source) -> None:
+    paths = list(paths)
+    if not paths:
+        raise DataError(f'{source.ann_file} is empty: it lists no {what}')
+    absent = [path for path in paths if not os.path.exists(path)]
+    if absent:
+        listed = source.ann_file or source.root
+        raise missing(f'{len(absent)} of the {len(paths)} {what}s of {listed}', absent[0])
+
+
+def _has_file(folder: str, suffixes: tuple[str, ...]) -> bool:
+    return any(name.lower().endswith(suffixes) for _, _, names in os.walk(folder) for name in names)
+
+
+def _option(source: Source, scope: str | None, name: str, usual: str) -> str:
+    """An option of the config, or the data set class's default for it."""
+    if source.options.get(name):
+        return source.options[name]
+    if source.type.split('.')[-1] == 'BaseSegDataset':  # known without importing mmseg
+        return usual
+    parameters = inspect.signature(dataset_class(source.options, scope)).parameters
+    return parameters[name].default if name in parameters else usual

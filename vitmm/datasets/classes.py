@@ -1,0 +1,170 @@
+"""The classes of a data set, read from its own files: what ``${data.classes}`` stands for."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+
+from vitmm.datasets.errors import DataError
+from vitmm.datasets.sources import (
+    Source,
+    class_folders,
+    dataset_class,
+    leaves,
+    missing,
+    read_coco,
+    read_lines,
+    read_source,
+    read_voc_names,
+    voc_files,
+)
+from vitmm.errors import did_you_mean
+
+
+def read_classes(dataset_cfg: dict, scope: str | None = None) -> tuple[str, ...]:
+    """The class names of a data set, in the order of its labels.
+
+    They come from the files: the categories of a COCO file, the names in VOC's XML files
+    (``classes.txt`` in the data root first), the folders of an image folder, ``classes.txt``
+    beside segmentation masks; and from the ``METAINFO`` of the data set's class where the files
+    say nothing. Names that the config itself gives are used, and checked against these.
+
+    Args:
+        dataset_cfg: Config of an mmdet, mmseg or mmpretrain data set, wrapped or not.
+        scope: The config file's ``default_scope``, for types without a prefix.
+
+    Raises:
+        DataError: A file is missing or unreadable, or the config names a class it has not.
+    """
+    found = [_read_one(cfg, scope) for cfg in leaves(dataset_cfg)]
+    for other in found[1:]:
+        if other != found[0]:
+            raise DataError(
+                f'the data sets that are joined have different classes: {_show(found[0])} '
+                f'and {_show(other)}; give each of them the same metainfo classes'
+            )
+    return found[0]
+
+
+def given_classes(cfg: dict) -> tuple[str, ...] | None:
+    """The class names that a data set config itself lists, or None (also for an open hole)."""
+    names = (cfg.get('metainfo') or {}).get('classes', cfg.get('classes'))
+    if names is None or (isinstance(names, str) and '${' in names):
+        return None
+    if isinstance(names, str):  # OpenMMLab takes a text for the path of a list
+        if not os.path.exists(names):
+            raise DataError(
+                f'metainfo classes is the text {names!r} and no such file exists; for one class '
+                f'write ({names!r},)'
+            )
+        names = read_lines(names)
+    return tuple(names)
+
+
+def check_given(given: Sequence[str], found: Sequence[str], source: Source) -> None:
+    """Raise DataError unless the names that a config gives fit those found in its data."""
+    where = source.ann_file or source.folders.get('img_path') or source.root
+    unknown = [name for name in given if name not in found]
+    if source.kind == 'folder' and not source.ann_file:
+        # A folder's label is its place, and its names may be mere codes: n01440764.
+        if len(given) == len(found) and (len(unknown) == len(given) or list(given) == list(found)):
+            return
+        if not unknown:
+            raise DataError(
+                f'{where}: labels follow the sorted folders, so metainfo classes must be '
+                f'{_show(found)}, not {_show(given)}'
+            )
+    if unknown:
+        raise DataError(
+            f'{source.type}: the config names {_show(unknown)}, but {where} has no such class.'
+            f'{did_you_mean(unknown[0], found)} It has: {_show(found)}'
+        )
+    if source.kind == 'coco' and list(given) != [name for name in found if name in given]:
+        # mmdet numbers labels by the file's order whatever the config's, then names them wrongly.
+        raise DataError(
+            f'{source.type}: labels follow the order of {where}, so metainfo classes must be '
+            f'{_show([name for name in found if name in given])}, not {_show(given)}'
+        )
+
+
+def _read_one(cfg: dict, scope: str | None) -> tuple[str, ...]:
+    source = read_source(cfg, scope)
+    given = given_classes(cfg)
+    if not source.local:
+        found = given or _own_classes(source, scope)
+    elif source.kind == 'coco':
+        found = read_coco(source.ann_file).classes if source.ann_file else None
+    elif source.kind == 'voc':
+        found = _voc_classes(source, scope)
+    elif source.kind == 'folder':
+        found = _folder_classes(source, scope)
+    elif source.kind == 'seg':
+        found = _listed_classes(source) or _own_classes(source, scope)
+    else:
+        found = _own_classes(source, scope)
+    if given and found:
+        check_given(given, found, source)
+    if not (given or found):
+        raise DataError(
+            f'{source.type}: nothing says what its classes are; list them in '
+            f'{source.root / "classes.txt"}, one a line, or in metainfo=dict(classes=(...))'
+        )
+    return given or found
+
+
+def _listed_classes(source: Source) -> tuple[str, ...] | None:
+    """The lines of ``classes.txt`` beside the masks or in the data root."""
+    for folder in (source.folders.get('seg_map_path'), source.root):
+        path = os.path.join(folder or '', 'classes.txt')
+        if folder is not None and os.path.exists(path):
+            return tuple(read_lines(path))
+    return None
+
+
+def _own_classes(source: Source, scope: str | None) -> tuple[str, ...] | None:
+    """What the data set's class says of itself."""
+    names = getattr(dataset_class(source.options, scope), 'METAINFO', {}).get('classes')
+    return tuple(names) if isinstance(names, (tuple, list)) else None
+
+
+def _voc_classes(source: Source, scope: str | None) -> tuple[str, ...]:
+    listed = _listed_classes(source)
+    if listed:
+        return listed
+    if not os.path.exists(source.ann_file):
+        own = _own_classes(source, scope)
+        if own:
+            return own
+        raise missing('image set', source.ann_file)
+    ids = read_lines(source.ann_file)
+    names = {name for id in ids for name in read_voc_names(voc_files(source, id)[1])}
+    if not names:
+        raise DataError(f'{source.ann_file}: no box in any of its {len(ids)} XML files')
+    return tuple(sorted(names))
+
+
+def _folder_classes(source: Source, scope: str | None) -> tuple[str, ...] | None:
+    own = _own_classes(source, scope) if source.type.split('.')[-1] != 'CustomDataset' else None
+    if source.ann_file:  # its lines have numbers, not names
+        listed = _listed_classes(source)
+        if listed or own or given_classes(source.options):
+            return listed or own
+        labels = [line.rpartition(' ')[2] for line in read_lines(source.ann_file)]
+        return tuple(str(label) for label in range(max(map(_label, labels), default=-1) + 1))
+    folder = source.folders.get('img_path') or source.folders.get('img') or str(source.root)
+    folders = class_folders(folder)
+    if not folders:
+        raise DataError(f'{folder} has no sub-folders; image folders have one for each class')
+    return own if own and len(own) == len(folders) else folders
+
+
+def _label(text: str) -> int:
+    try:
+        return int(text)
+    except ValueError:
+        raise DataError(f'a label is a whole number, not {text!r}') from None
+
+
+def _show(names: Sequence[str]) -> str:
+    shown = ', '.join(map(repr, names[:20]))
+    return f'{shown}, … ({len(names)} in all)' if len(names) > 20 else shown

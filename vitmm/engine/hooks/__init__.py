@@ -1,0 +1,6 @@
+"""One hook a file."""
+
+from vitmm.engine.hooks.atomic_checkpoint import AtomicCheckpointHook
+from vitmm.engine.hooks.epoch_seed import EpochSeedHook
+
+__all__ = ['AtomicCheckpointHook', 'EpochSeedHook']

@@ -1,0 +1,22 @@
+"""The same random numbers in epoch k, whether training ran through or was resumed."""
+
+from mmengine.dist import get_rank
+from mmengine.hooks import Hook
+from mmengine.runner import Runner
+
+from vitmm.engine.seeding import seed_everything
+from vitmm.registry import HOOKS
+
+
+@HOOKS.register_module()
+class EpochSeedHook(Hook):
+    """Seed every generator at the start of each training epoch.
+
+    Checkpoints hold no generator states. With the seed of an epoch made of the run's seed, the
+    epoch and the rank, four epochs straight and two epochs resumed to four are the same training,
+    bit for bit on a CPU.
+    """
+
+    def before_train_epoch(self, runner: Runner) -> None:
+        """Seed from (seed of the run, epoch, rank)."""
+        seed_everything(runner.seed, runner.epoch, get_rank())

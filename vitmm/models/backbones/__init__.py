@@ -1,0 +1,5 @@
+"""Backbones: any timm model."""
+
+from vitmm.models.backbones.timm_backbone import TimmBackbone
+
+__all__ = ['TimmBackbone']

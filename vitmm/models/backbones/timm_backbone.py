@@ -1,0 +1,222 @@
+"""Any timm model as an OpenMMLab backbone that describes itself."""
+
+import math
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import torch
+from mmengine.model import BaseModule, initialize
+from timm.layers import LayerNorm2d
+from timm.models import group_parameters
+from torch import nn
+from torch.nn import functional as F
+
+from vitmm.errors import BackboneError
+from vitmm.models.backbones import timm_factory, timm_weights
+from vitmm.models.backbones.taps import choose_taps
+from vitmm.models.feature_maps import FeatureMaps
+from vitmm.registry import MODELS
+
+
+@MODELS.register_module()
+class TimmBackbone(BaseModule):
+    """Any timm model, from images of any size to NCHW maps, finest first.
+
+    What it knows of itself is read from timm, never from a table of names:
+
+    - ``channels``, ``strides``: of each map that :meth:`forward` returns;
+    - ``mean``, ``std``: pixel statistics (RGB, 0 to 255) of the model's pretrained config;
+    - ``layer_depths()``: the depth of each parameter, for freezing and layer-wise decay.
+
+    The parameters are timm's under the prefix ``model.``, with the blocks after the last map
+    used and the classifier dropped, so every one of them gets a gradient.
+
+    Args:
+        model_name: any name of ``timm.list_models()``, with or without a tag.
+        pretrained: True for timm's own weights, a path for a local ``.pth`` or ``.safetensors``
+            file. They are loaded by :meth:`init_weights`, which the Runner calls before training;
+            nothing is fetched to test a checkpoint.
+        output: ``'maps'``, or ``'pooled'`` for timm's own pooled features (class token, average,
+            head norm: what ``forward_head(pre_logits=True)`` does), as its classifier gets them.
+        out_indices: which of timm's feature maps to return; negative counts from the last. By
+            default one per stride 4, 8, 16 and 32, the nearest that the model has (a plain ViT
+            gives four blocks, evenly spaced), so the heads always get four.
+        out_norm: timm's maps come without the last norm. ``'final'`` applies the model's own
+            final norm to the maps that it fits (every map of a plain ViT); ``'layer'`` adds a
+            LayerNorm over the channels of each map, as mmdet's and mmseg's Swin and ConvNeXt do.
+        frozen_groups: how many of timm's parameter groups (stem, then blocks) to freeze; ``'all'``
+            freezes every parameter. Frozen parts stay in eval mode.
+        drop_path_rate: stochastic depth, 0 to 1; None is timm's default for the model.
+        grad_checkpointing: recompute activations in the backward pass to save memory.
+        in_chans: channels of the images.
+        model_kwargs: anything else that ``timm.create_model`` takes for this model.
+        init_cfg: MMEngine's; applied to this module only.
+
+    Raises:
+        BackboneError: an unknown name, an index out of range, a setting the model does not take.
+    """
+
+    default_strides = (4, 8, 16, 32)
+
+    def __init__(
+        self,
+        model_name: str,
+        pretrained: bool | str = False,
+        output: Literal['maps', 'pooled'] = 'maps',
+        out_indices: Sequence[int] | None = None,
+        out_norm: Literal['final', 'layer'] | None = None,
+        frozen_groups: int | Literal['all'] = 0,
+        drop_path_rate: float | None = None,
+        grad_checkpointing: bool = False,
+        in_chans: int = 3,
+        model_kwargs: dict[str, Any] | None = None,
+        init_cfg: dict | list[dict] | None = None,
+    ) -> None:
+        super().__init__(init_cfg)
+        if output not in ('maps', 'pooled'):
+            raise BackboneError(f"model.backbone.output is 'maps' or 'pooled', not {output!r}.")
+        if out_norm not in (None, 'final', 'layer'):
+            raise BackboneError(f"out_norm is 'final', 'layer' or None, not {out_norm!r}.")
+        self.model_name = model_name
+        self.pretrained = pretrained
+        self.output = output
+        self.out_norm = out_norm
+        self.settings = dict(
+            in_chans=in_chans, drop_path_rate=drop_path_rate, **(model_kwargs or {})
+        )
+        self.model = timm_factory.create(model_name, **self.settings)
+        self.mean = _to_channels(self.model.pretrained_cfg['mean'], in_chans)
+        self.std = _to_channels(self.model.pretrained_cfg['std'], in_chans)
+
+        if output == 'pooled':
+            self.channels: tuple[int, ...] = (self.model.head_hidden_size,)
+            self.strides: tuple[int, ...] = ()
+            patch = getattr(getattr(self.model, 'patch_embed', None), 'patch_size', 1)
+            self._multiple = max(patch) if isinstance(patch, Sequence) else patch
+        else:
+            self._tap(out_indices)
+            # Most stems and patch embeddings floor; images of whole cells make every map
+            # ceil(H / s) high.
+            self._multiple = math.lcm(*self.strides)
+
+        if out_norm == 'layer':
+            self.norms = nn.ModuleList(LayerNorm2d(c, eps=1e-5) for c in self.channels)
+        if grad_checkpointing:
+            self.model.set_grad_checkpointing()
+        self._freeze(frozen_groups)
+
+    def _tap(self, out_indices: Sequence[int] | None) -> None:
+        """Choose the maps, drop what lies behind the last, and note channels and strides."""
+        info = list(self.model.feature_info)
+        if out_indices is None:
+            taps = choose_taps([f['reduction'] for f in info], self.default_strides)
+        else:
+            taps = [i + len(info) if i < 0 else i for i in out_indices]
+            if not taps or not all(0 <= i < len(info) for i in taps) or taps != sorted(taps):
+                raise BackboneError(
+                    f"out_indices={tuple(out_indices)}: '{self.model_name}' has {len(info)} "
+                    f'feature maps, so give ascending indices from 0 to {len(info) - 1} '
+                    f'(or {-len(info)} to -1).'
+                )
+        self.channels = tuple(info[i]['num_chs'] for i in taps)
+        self.strides = tuple(info[i]['reduction'] for i in taps)
+        unique = sorted(set(taps))
+        self._positions = [unique.index(i) for i in taps]
+        self._indices = self.model.prune_intermediate_layers(
+            unique, prune_norm=self.out_norm != 'final', prune_head=True
+        )
+
+    def layer_depths(self) -> dict[str, int]:
+        """Return the group of every parameter of the timm model: 0 for the stem, then upwards.
+
+        Raises:
+            BackboneError: timm describes no groups for this model.
+        """
+        if not hasattr(self.model, 'group_matcher'):
+            raise BackboneError(f"timm gives '{self.model_name}' no group_matcher to count with.")
+        return group_parameters(self.model, self.model.group_matcher(coarse=False), reverse=True)
+
+    def _freeze(self, groups: int | Literal['all']) -> None:
+        self._frozen: list[nn.Module] = []
+        if groups == 'all':
+            self.requires_grad_(False)
+            self._frozen = list(self.modules())[1:]
+        elif groups:
+            depths = self.layer_depths()
+            last = max(depths.values()) + 1
+            if not 0 < groups <= last:
+                raise BackboneError(
+                    f"frozen_groups={groups}: '{self.model_name}' has {last} groups; "
+                    f"give 0 to {last}, or 'all'."
+                )
+            for name, parameter in self.model.named_parameters():
+                parameter.requires_grad_(depths[name] >= groups)
+            # Drop-path, dropout and batch statistics must rest wherever the weights do.
+            self._frozen = [
+                module
+                for module in self.model.modules()
+                if any(True for _ in module.parameters())
+                and not any(p.requires_grad for p in module.parameters())
+            ]
+
+    def train(self, mode: bool = True) -> 'TimmBackbone':
+        """Set training mode; frozen parts stay in eval mode."""
+        super().train(mode)
+        for module in self._frozen:
+            module.eval()
+        return self
+
+    def init_weights(self) -> None:
+        """Load the pretrained weights, once. timm has initialised everything else already.
+
+        Does not descend into the timm model: MMEngine would call its ``init_weights`` and
+        overwrite what was loaded.
+        """
+        if self.is_init:
+            return
+        if self.init_cfg:
+            initialize(self, self.init_cfg)
+        if self.pretrained is True:
+            timm_weights.load_from_hub(self.model, self.model_name, **self.settings)
+        elif self.pretrained:
+            timm_weights.load_from_file(self.model, self.model_name, self.pretrained)
+        self._is_init = True
+
+    def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        """Extract features.
+
+        Args:
+            x: images, (N, C, H, W), normalised with ``mean`` and ``std``; any H and W.
+
+        Returns:
+            ``len(channels)`` maps, finest first: the map of stride s is (N, channels[i],
+            ceil(H / s), ceil(W / s)). With ``output='pooled'``: one tensor (N, channels[0]).
+        """
+        height, width = x.shape[-2:]
+        bottom, right = -height % self._multiple, -width % self._multiple
+        if bottom or right:
+            x = F.pad(x, (0, right, 0, bottom))
+        if self.output == 'pooled':
+            return (self.model.forward_head(self.model.forward_features(x), pre_logits=True),)
+        found = self.model.forward_intermediates(
+            x,
+            indices=self._indices,
+            norm=self.out_norm == 'final',
+            stop_early=True,
+            intermediates_only=True,
+        )
+        maps = [found[i] for i in self._positions]
+        if bottom or right:
+            maps = [
+                m[..., : math.ceil(height / s), : math.ceil(width / s)]
+                for m, s in zip(maps, self.strides, strict=True)
+            ]
+        if self.out_norm == 'layer':
+            maps = [norm(m) for norm, m in zip(self.norms, maps, strict=True)]
+        return FeatureMaps(maps, (height, width))
+
+
+def _to_channels(statistics: Sequence[float], in_chans: int) -> tuple[float, ...]:
+    """Pixel statistics in 0 to 255; timm's three are repeated as it repeats pretrained stems."""
+    scaled = [round(255 * value, 4) for value in statistics]
+    return tuple(scaled[i % len(scaled)] for i in range(in_chans))

@@ -1,0 +1,63 @@
+"""Making a timm model by its name, with errors that name the mend."""
+
+import re
+
+import timm
+import torch
+from torch import nn
+
+from vitmm.errors import BackboneError, did_you_mean
+
+
+def check_name(model_name: str) -> None:
+    """Raise :class:`BackboneError` with the nearest names if timm has no such model or tag."""
+    architecture, _, tag = model_name.partition('.')
+    if not timm.is_model(architecture):
+        hint = did_you_mean(architecture, timm.list_models())
+        raise BackboneError(
+            f"timm {timm.__version__} has no model '{model_name}'.{hint} "
+            'timm.list_models() lists every name.'
+        )
+    if tag:
+        tags = timm.list_pretrained(f'{architecture}.*')
+        if model_name not in tags:
+            raise BackboneError(
+                f"timm has no weights '{tag}' for '{architecture}'; it has: "
+                f'{", ".join(tags) or "none"}.'
+            )
+
+
+def create(model_name: str, **kwargs) -> nn.Module:
+    """Make the whole timm model without weights, for images of any size where it can be asked to.
+
+    Args:
+        model_name: a name of ``timm.list_models()``, with or without a tag.
+        kwargs: what ``timm.create_model`` takes; None is timm's own default.
+
+    Raises:
+        BackboneError: no such model, or a setting that the model does not take.
+    """
+    check_name(model_name)
+    settings = {key: value for key, value in kwargs.items() if value is not None}
+    # No signature tells: most entry points hand **kwargs on to the class. So ask, and take a no.
+    for extra in ({'dynamic_img_size': True}, {}):
+        try:
+            return timm.create_model(
+                model_name, pretrained=False, num_classes=0, **extra, **settings
+            )
+        except TypeError as error:
+            unknown = re.search(r"unexpected keyword argument '(\w+)'", str(error))
+            if unknown is None:
+                raise
+            if unknown[1] not in extra:
+                raise BackboneError(
+                    f"'{model_name}' does not take the setting {unknown[1]}="
+                    f'{settings.get(unknown[1])!r}: remove it from model.backbone.'
+                ) from error
+    raise AssertionError('unreachable: the last try has no extra settings')
+
+
+def create_meta(model_name: str, **kwargs) -> nn.Module:
+    """The same model without memory for its parameters, to read its description."""
+    with torch.device('meta'):
+        return create(model_name, **kwargs)
