@@ -22,8 +22,6 @@ setup(
         'torchvision>=0.21',
         'timm>=1.0.31',
         'mmengine>=0.10.7,<1.0',
-        # mmdet 3.3 and mmsegmentation 1.2 refuse 2.2; `pip install --no-deps` keeps a compiled mmcv
-        'mmcv-lite>=2.0.0,<2.2.0',
         'mmdet>=3.3.0,<4.0',
         'mmsegmentation>=1.2.2,<2.0',
         'mmpretrain>=1.2.0,<2.0',
@@ -36,7 +34,9 @@ setup(
         'tensorboard',
         'tqdm',
     ],
-    extras_require={'dev': ['pytest', 'pytest-xdist', 'ruff', 'pre-commit']},
+    # mmcv is yours to choose, because installing one kind over the other breaks both: [lite] needs
+    # no compiler; a compiled mmcv that is there already is used.
+    extras_require={'lite': ['mmcv-lite>=2.0.0,<2.2.0'], 'dev': ['pytest', 'pytest-xdist', 'ruff', 'pre-commit']},
     classifiers=[
         'License :: OSI Approved :: Apache Software License',
         *[f'Programming Language :: Python :: 3.{minor}' for minor in (10, 11, 12, 13)],

@@ -9,7 +9,7 @@ _base_ = [
 
 fpn_channels = 96
 model = dict(
-    backbone=dict(model_name='convnext_atto'),
+    backbone=dict(model_name='convnext_atto', out_norm='layer'),
     bbox_head=dict(stacked_convs=2, anchor_generator=dict(octave_base_scale=3)),
 )
 train_cfg = dict(max_epochs=8)

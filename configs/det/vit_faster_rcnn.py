@@ -10,7 +10,12 @@ _base_ = [
 fpn_channels = 96
 fc_channels = 256
 model = dict(
-    backbone=dict(model_name='vit_tiny_patch16_224'),
+    backbone=dict(model_name='vit_tiny_patch16_224', out_norm='final'),
     rpn_head=dict(anchor_generator=dict(scales=[5])),
+    train_cfg=dict(
+        rpn_proposal=dict(nms_pre=1000, max_per_img=300),
+        rcnn=dict(sampler=dict(num=128)),
+    ),
+    test_cfg=dict(rpn=dict(max_per_img=300)),
 )
 train_cfg = dict(max_epochs=8)

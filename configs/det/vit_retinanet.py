@@ -9,7 +9,7 @@ _base_ = [
 
 fpn_channels = 96
 model = dict(
-    backbone=dict(model_name='vit_tiny_patch16_224'),
+    backbone=dict(model_name='vit_tiny_patch16_224', out_norm='final'),
     bbox_head=dict(stacked_convs=2, anchor_generator=dict(octave_base_scale=3)),
 )
 train_cfg = dict(max_epochs=8)

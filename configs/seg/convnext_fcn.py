@@ -8,5 +8,5 @@ _base_ = [
 ]
 
 head_channels = 96
-model = dict(backbone=dict(model_name='convnext_atto'))
+model = dict(backbone=dict(model_name='convnext_atto', out_norm='layer'))
 train_cfg = dict(max_epochs=10)

@@ -8,5 +8,5 @@ _base_ = [
 ]
 
 head_channels = 96
-model = dict(backbone=dict(model_name='vit_tiny_patch16_224'))
+model = dict(backbone=dict(model_name='vit_tiny_patch16_224', out_norm='final'))
 train_cfg = dict(max_epochs=10)

@@ -9,10 +9,10 @@ from mmengine.config import Config
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 
-from vitmm.compat.distributed import init_dist
+from vitmm.compat.distributed import cpu_wrapper_cfg, init_dist
 from vitmm.config import load_config, resolve
 from vitmm.config.resolve import prepare_data
-from vitmm.datasets.classes import check_annotations
+from vitmm.datasets.check import check_annotations
 from vitmm.errors import ConfigError
 
 
@@ -59,14 +59,8 @@ def build_runner(config: Config) -> Runner:
     """Build the Runner that the config asks for, on GPUs or without."""
     if config.launcher != 'none' and not torch.cuda.is_available():
         # MMEngine would pass GPU numbers to DDP, which refuses them for a model on the CPU.
-        config.setdefault(
-            'model_wrapper_cfg',
-            dict(
-                type='MMDistributedDataParallel',
-                broadcast_buffers=False,
-                find_unused_parameters=config.get('find_unused_parameters', False),
-            ),
-        )
+        unused = config.get('find_unused_parameters', False)
+        config.setdefault('model_wrapper_cfg', cpu_wrapper_cfg(find_unused_parameters=unused))
     if 'runner_type' in config:
         return RUNNERS.build(config)
     return Runner.from_cfg(config)

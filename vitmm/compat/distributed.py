@@ -64,8 +64,8 @@ def init_dist(launcher: str, backend: str | None = None, timeout: float | None =
             f'Process {local_rank} of this machine has no GPU: torch sees {gpus}. Start at most '
             f'{gpus} a machine, or hide them (CUDA_VISIBLE_DEVICES=-1) to run on the CPU.'
         )
-    if launcher == 'slurm':
-        os.environ.setdefault('MASTER_ADDR', _first_slurm_host())
+    if launcher == 'slurm' and 'MASTER_ADDR' not in os.environ:
+        os.environ['MASTER_ADDR'] = _first_slurm_host()
     if launcher != 'pytorch':
         os.environ.setdefault('MASTER_PORT', DEFAULT_PORT)
     if 'MASTER_ADDR' not in os.environ or 'MASTER_PORT' not in os.environ:
@@ -82,12 +82,20 @@ def init_dist(launcher: str, backend: str | None = None, timeout: float | None =
 
 
 def cpu_wrapper_cfg(**options) -> dict:
-    """A ``model_wrapper_cfg`` for processes without GPUs: MMEngine's DDP without device ids.
+    """MMEngine's DDP without device ids, for processes without GPUs.
+
+    Goes into the config as ``model_wrapper_cfg``: without one, MMEngine's Runner passes
+    ``device_ids=[LOCAL_RANK]``, and DDP refuses that on the CPU.
 
     Args:
         options: passed on to it, such as ``find_unused_parameters=True``.
     """
-    return {'type': 'mmengine.MMDistributedDataParallel', 'broadcast_buffers': False, **options}
+    return {
+        'type': 'mmengine.MMDistributedDataParallel',
+        'broadcast_buffers': False,
+        'device_ids': None,  # named, or the Runner would fill it in
+        **options,
+    }
 
 
 def _ranks(launcher: str) -> tuple[int, int, int]:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config
+from mmengine.logging import print_log
 
 from vitmm.errors import ConfigError, did_you_mean
 
@@ -42,6 +43,7 @@ def load_config(
     config = Config(loaded.to_dict(), filename=str(path))
     if options:
         _open_aliases(config, options)
+        _drop_model_kwargs(config, options)
         try:
             config.merge_from_dict(dict(options))
         except (KeyError, TypeError, IndexError, AssertionError, ValueError) as error:
@@ -56,6 +58,15 @@ def _open_aliases(config: Config, options: Mapping[str, Any]) -> None:
     for first in {key.split('.')[0] for key in options if '.' in key}:
         while isinstance(config.get(first), str) and config[first][2:-1] in config:
             config[first] = copy.deepcopy(config[config[first][2:-1]])
+
+
+def _drop_model_kwargs(config: Config, options: Mapping[str, Any]) -> None:
+    """A recipe's ``model_kwargs`` belong to the model that it names, and go when that goes."""
+    backbone = config.get('model', {}).get('backbone', {})
+    name = options.get('model.backbone.model_name', backbone.get('model_name'))
+    if name != backbone.get('model_name') and backbone.get('model_kwargs'):
+        dropped = backbone.pop('model_kwargs')
+        print_log(f'{name} takes the place of {backbone.model_name}: model_kwargs={dropped} go.')
 
 
 def _near_files(path: Path) -> str:

@@ -65,8 +65,11 @@ class _Names:
         if not backbone:
             raise ConfigError('a hole asks for ${backbone.…}, but the config has no model.backbone')
         settings = holes.fill(backbone, self, 'model.backbone')
-        with torch.device('meta'):  # its shapes are wanted, not its memory
-            model = MODELS.build(settings)
+        try:
+            with torch.device('meta'):  # its shapes are wanted, not its memory
+                model = MODELS.build(settings)
+        except (TypeError, KeyError) as error:
+            raise ConfigError(f'model.backbone cannot be built: {error}') from error
         facts = {key: getattr(model, key, None) for key in ('channels', 'strides', 'mean', 'std')}
         if facts['channels'] is None:
             raise ConfigError(

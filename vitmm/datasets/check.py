@@ -8,16 +8,18 @@ from collections.abc import Iterable
 
 from vitmm.datasets.classes import check_given, given_classes
 from vitmm.datasets.errors import DataError
-from vitmm.datasets.sources import (
-    Source,
+from vitmm.datasets.files import (
     class_folders,
-    dataset_class,
-    leaves,
     missing,
     read_coco,
     read_lines,
-    read_source,
     read_voc_names,
+)
+from vitmm.datasets.sources import (
+    Source,
+    dataset_class,
+    leaves,
+    read_source,
     voc_files,
 )
 
@@ -57,8 +59,10 @@ def _check_coco(source: Source, scope: str | None) -> None:
     given = given_classes(source.options)
     if given:
         check_given(given, content.classes, source)
-    if 'LVIS' not in source.type:  # its file names are not those on disk
-        folder = source.folders.get('img', '')
+    if 'img' not in source.folders:
+        raise DataError(f"{source.type}: data_prefix must name the folder of the images as 'img'")
+    if content.file_names and 'LVIS' not in source.type:  # its names are not those on disk
+        folder = source.folders['img']
         _check_exist('image', (os.path.join(folder, n) for n in content.file_names), source)
 
 
@@ -77,7 +81,7 @@ def _check_voc(source: Source, scope: str | None) -> None:
 
 def _check_folder(source: Source, scope: str | None) -> None:
     folder = source.folders.get('img_path') or source.folders.get('img') or str(source.root)
-    labelled = source.options.get('with_label', True)
+    labelled = source.options.get('with_label', source.options.get('split') != 'test')
     given = given_classes(source.options)
     if source.ann_file:
         lines = read_lines(source.ann_file)

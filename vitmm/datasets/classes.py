@@ -6,16 +6,18 @@ import os
 from collections.abc import Sequence
 
 from vitmm.datasets.errors import DataError
-from vitmm.datasets.sources import (
-    Source,
+from vitmm.datasets.files import (
     class_folders,
-    dataset_class,
-    leaves,
     missing,
     read_coco,
     read_lines,
-    read_source,
     read_voc_names,
+)
+from vitmm.datasets.sources import (
+    Source,
+    dataset_class,
+    leaves,
+    read_source,
     voc_files,
 )
 from vitmm.errors import did_you_mean
@@ -37,6 +39,8 @@ def read_classes(dataset_cfg: dict, scope: str | None = None) -> tuple[str, ...]
         DataError: A file is missing or unreadable, or the config names a class it has not.
     """
     found = [_read_one(cfg, scope) for cfg in leaves(dataset_cfg)]
+    if not found:
+        raise DataError(f'{dataset_cfg.get("type")}: no data set inside it')
     for other in found[1:]:
         if other != found[0]:
             raise DataError(

@@ -15,10 +15,11 @@ import numpy as np
 
 from vitmm.datasets.atomic import write_once
 from vitmm.datasets.draw import CLASSES, draw_portrait, draw_scene
+from vitmm.datasets.errors import DataError
 from vitmm.datasets.formats import coco_annotation, voc_xml, write_jpeg, write_palette_png
 from vitmm.registry import FUNCTIONS
 
-VERSION = 1  # raise it when the same seed no longer gives the same bytes
+VERSION = 2  # raise it when the same seed no longer gives the same bytes
 SPLITS = ('train', 'val', 'cls_train', 'cls_val')  # their places seed the images: append only
 # The background, then the classes.
 PALETTE = ((0, 0, 0), (230, 60, 60), (70, 160, 240), (250, 200, 50), (90, 200, 100),
@@ -58,10 +59,13 @@ def write_shapes(
         ``root``.
 
     Raises:
-        DataError: ``root`` holds something else, or a set of other counts, seed or version.
+        DataError: ``root`` holds something else, or a set of other counts, seed or version; or a
+            number is negative.
     """
     scenes = {'train': num_train, 'val': num_val}
     portraits = {'train': num_cls_train, 'val': num_cls_val}
+    if min(seed, *scenes.values(), *portraits.values()) < 0:
+        raise DataError('the counts and the seed of the shapes data set must be 0 or more')
     manifest = {'dataset': 'shapes', 'version': VERSION, 'seed': seed}
     manifest |= {f'num_{split}': count for split, count in scenes.items()}
     manifest |= {f'num_cls_{split}': count for split, count in portraits.items()}

@@ -8,6 +8,7 @@ Can go with the package (see `__init__.py`).
 import weakref
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from vitmm.compat.mmcv_ops.common import widen
@@ -133,6 +134,7 @@ def modulated_deform_conv_forward(
         mask: (N, deformable_group * kernel_h * kernel_w, H', W') factor of each tap.
     """
     geometry = (stride_h, stride_w, pad_h, pad_w, dilation_h, dilation_w, group, deformable_group)
+    offset, mask = (_as_read(tensor, *output.shape[2:]) for tensor in (offset, mask))
     _forward(input, weight, offset, mask, bias if with_bias else None, output, geometry)
 
 
@@ -164,17 +166,38 @@ def modulated_deform_conv_backward(
 ) -> None:
     """Fill the five gradients."""
     geometry = (stride_h, stride_w, pad_h, pad_w, dilation_h, dilation_w, group, deformable_group)
+    offset, mask = (_as_read(tensor, *grad_output.shape[2:]) for tensor in (offset, mask))
     grads = _backward(grad_output, input, weight, offset, mask, geometry)
     targets = [grad_input, grad_weight, grad_offset, grad_mask]
     if with_bias:
         targets.append(grad_bias)
     for target, grad in zip(targets, grads, strict=False):  # the last may not be asked for
+        # What the forward did not read of a larger map (see `_as_read`) has no gradient.
+        unread = target[:1].numel() - grad[:1].numel()
+        if unread:
+            grad = F.pad(grad.flatten(1), (0, unread)).view(target.shape)
         target.copy_(grad)
 
 
+def _as_read(maps: Tensor, height: int, width: int) -> Tensor:
+    """Offsets or masks as mmcv's modulated kernel reads them, (N, planes, height, width).
+
+    It never looks at the size of these maps: of larger ones it reads the first values of each
+    image, in the order of memory, as though they had the output's size. mmdet's DyHead gives it
+    the maps of another level, and published weights have been trained with what comes of that.
+    """
+    if maps.shape[2:] == (height, width):
+        return maps
+    planes = maps.shape[1]
+    flat = maps.flatten(1)
+    if flat.shape[1] < planes * height * width:
+        raise ValueError(
+            f'offset and mask are {tuple(maps.shape[2:])}, smaller than the output {height, width}'
+        )
+    return flat[:, : planes * height * width].view(-1, planes, height, width)
+
+
 def _forward(input, weight, offset, mask, bias, output, geometry) -> None:
-    if output.numel() == 0:
-        return
     import torchvision  # noqa: F401  (registers the kernels; its import takes seconds)
 
     maps = widen(input)
@@ -194,9 +217,6 @@ def _forward(input, weight, offset, mask, bias, output, geometry) -> None:
 def _backward(grad_output, input, weight, offset, mask, geometry) -> tuple[Tensor, ...]:
     """Gradients of input, weight, offset, mask and bias."""
     maps = widen(input)
-    if grad_output.numel() == 0:
-        like = (input, weight, offset, offset if mask is None else mask, weight[:, 0, 0, 0])
-        return tuple(torch.zeros_like(tensor) for tensor in like)
     import torchvision  # noqa: F401  (registers the kernels; its import takes seconds)
 
     return torch.ops.torchvision._deform_conv2d_backward(

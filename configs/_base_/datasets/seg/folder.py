@@ -21,7 +21,7 @@ train_pipeline = [
         transform=dict(type='mmseg.LoadAnnotations', reduce_zero_label='${reduce_zero_label}'),
     ),
     dict(
-        type='mmseg.RandomResize',
+        type='RandomResize',
         scale='${image_scale}',
         ratio_range=(0.5, 2.0),
         keep_ratio=True,

@@ -1,0 +1,49 @@
+# Everything works from a fresh clone: each target makes the environment first if there is none.
+#   PYTHON=python3.12 make env     another interpreter (3.10 to 3.13)
+#   VENV=/path/of/env make demo    another environment; a compiled mmcv in it is kept and used
+
+PYTHON ?= python3
+VENV ?= .venv
+PY := $(VENV)/bin/python
+DEMO := configs/det/vit_retinanet.py
+OUT := work_dirs/vit_retinanet
+
+.PHONY: help env demo test test-slow test-mmdet recipes lint lock clean
+
+help:  ## these lines
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+env: $(VENV)/.ready  ## the environment: pinned packages and vitmm, in .venv
+
+$(VENV)/.ready: requirements/lock.txt setup.py requirements/install.sh
+	PYTHON="$(PYTHON)" requirements/install.sh "$(VENV)"
+	@touch $@
+
+demo: env  ## train a ViT detector on the embedded data set, test it, draw what it finds
+	$(PY) tools/train.py $(DEMO)
+	$(PY) tools/test.py $(OUT)/vit_retinanet.py "$$(cat $(OUT)/last_checkpoint)" --show-dir $(OUT)/shown --show-interval 25
+	@echo
+	@echo "Drawn predictions (truth left, prediction right): $(OUT)/shown/*.jpg"
+
+test: env  ## the test suite (under 15 minutes on 2 cores)
+	$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
+	$(PY) -m pytest
+
+test-slow: env  ## what takes longer: every recipe to its floor, every swap, the tests of mmdet
+	$(PY) -m pytest -m slow
+
+recipes: env  ## train every starter recipe and print the README's table (about an hour)
+	$(PY) tools/recipes_table.py
+
+lint: env  ## ruff, as CI runs it
+	$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
+
+lock:  ## work out requirements/lock.txt anew (needs uv)
+	uv pip compile --universal --python-version 3.10 --no-annotate --no-header \
+		--override requirements/override.txt requirements/tested.in \
+		| grep -v "sys_platform == 'never'" > requirements/lock.txt
+
+clean:  ## remove the environment; data/ and work_dirs/ stay
+	rm -rf $(VENV)

@@ -1,0 +1,18 @@
+"""The devices that the ops run on, and random tensors that repeat."""
+
+import pytest
+import torch
+
+import vitmm  # noqa: F401  (makes mmcv.ops importable, as it does for users)
+
+needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason='needs a GPU')
+
+
+@pytest.fixture(params=['cpu', pytest.param('cuda', marks=[pytest.mark.cuda, needs_gpu])])
+def device(request):
+    return request.param
+
+
+@pytest.fixture(autouse=True)
+def _same_numbers():
+    torch.manual_seed(0)

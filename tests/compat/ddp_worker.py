@@ -1,0 +1,56 @@
+"""One process of the run in test_distributed.py: trains a line and stores its last weights."""
+
+import sys
+from pathlib import Path
+
+import torch
+from mmengine.dist import get_rank
+from mmengine.model import BaseModel
+from mmengine.runner import Runner
+from torch import nn
+
+from vitmm.compat.distributed import cpu_wrapper_cfg, init_dist
+
+
+class Line(BaseModel):
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Linear(2, 1)
+
+    def forward(self, inputs, mode='loss'):
+        return dict(loss=self.layer(torch.stack(inputs)).square().mean())
+
+
+class Points(torch.utils.data.Dataset):
+    def __len__(self):
+        return 8
+
+    def __getitem__(self, index):
+        return dict(inputs=torch.tensor([float(index), 1.0]))
+
+
+def main(folder: Path) -> None:
+    init_dist('pytorch')
+    runner = Runner(
+        model=Line(),
+        work_dir=str(folder),
+        train_dataloader=dict(
+            batch_size=2, num_workers=0, dataset=Points(),
+            sampler=dict(type='DefaultSampler', shuffle=True),
+        ),
+        train_cfg=dict(by_epoch=True, max_epochs=2),
+        optim_wrapper=dict(optimizer=dict(type='SGD', lr=0.01)),
+        cfg=dict(model_wrapper_cfg=cpu_wrapper_cfg()),
+        launcher='pytorch',
+        default_scope='mmengine',
+        log_level='ERROR',
+    )  # fmt: skip
+    before = runner.model.module.layer.weight.detach().clone()
+    runner.train()
+    weight = runner.model.module.layer.weight.detach()
+    assert not torch.equal(before, weight)
+    torch.save(weight, folder / f'rank_{get_rank()}.pt')
+
+
+if __name__ == '__main__':
+    main(Path(sys.argv[1]))

@@ -1,0 +1,136 @@
+"""Starting process groups: two real processes on the CPU, and every wrong start."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from vitmm.compat import distributed
+from vitmm.compat.distributed import LaunchError, init_dist
+
+WORKER = Path(__file__).with_name('ddp_worker.py')
+
+
+@pytest.fixture
+def started(monkeypatch):
+    """A clean environment, and the arguments with which the group would be started."""
+    for names in distributed.VARIABLES.values():
+        for name in names:
+            monkeypatch.delenv(name, raising=False)
+    for name in ('MASTER_ADDR', 'MASTER_PORT', 'SLURM_NODELIST', 'SLURM_STEP_NODELIST'):
+        monkeypatch.delenv(name, raising=False)
+    calls = []
+    monkeypatch.setattr(
+        torch.distributed, 'init_process_group', lambda *a, **k: calls.append((a, k))
+    )
+    gpus(monkeypatch, 0)
+    yield calls
+    # init_dist sets what the launcher did not; monkeypatch restores only what it changed itself.
+    for name in ('RANK', 'WORLD_SIZE', 'LOCAL_RANK', 'MASTER_ADDR', 'MASTER_PORT'):
+        os.environ.pop(name, None)
+
+
+def gpus(monkeypatch, count):
+    devices = []
+    monkeypatch.setattr(torch.cuda, 'is_available', lambda: count > 0)
+    monkeypatch.setattr(torch.cuda, 'device_count', lambda: count)
+    monkeypatch.setattr(torch.cuda, 'set_device', devices.append)
+    return devices
+
+
+def by(monkeypatch, launcher, rank, size, local_rank):
+    values = (rank, size, local_rank)
+    for name, value in zip(distributed.VARIABLES[launcher], values, strict=True):
+        monkeypatch.setenv(name, str(value))
+    monkeypatch.setenv('MASTER_ADDR', 'host')
+    if launcher == 'pytorch':
+        monkeypatch.setenv('MASTER_PORT', '1234')
+
+
+@pytest.mark.parametrize('launcher', ['pytorch', 'slurm', 'mpi'])
+def test_the_launchers_ranks_and_the_backend(monkeypatch, started, launcher):
+    by(monkeypatch, launcher, 3, 4, 1)
+    init_dist(launcher)
+    assert started == [(('gloo',), dict(rank=3, world_size=4))]
+    assert [os.environ[n] for n in ('RANK', 'WORLD_SIZE', 'LOCAL_RANK')] == ['3', '4', '1']
+    assert os.environ['MASTER_PORT'] == ('1234' if launcher == 'pytorch' else '29500')
+
+
+def test_with_gpus_each_process_takes_its_own(monkeypatch, started):
+    by(monkeypatch, 'pytorch', 3, 4, 1)
+    devices = gpus(monkeypatch, 2)
+    init_dist('pytorch')
+    assert started[0][0] == ('nccl',) and devices == [1]
+    init_dist('pytorch', backend='gloo', timeout=60)
+    assert started[1][0] == ('gloo',) and started[1][1]['timeout'].total_seconds() == 60
+
+
+def test_no_launcher_starts_nothing(started):
+    init_dist('none')
+    assert not started
+
+
+def refusal(launcher, **options):
+    with pytest.raises(LaunchError) as caught:
+        init_dist(launcher, **options)
+    return str(caught.value)
+
+
+def test_nccl_without_gpus(monkeypatch, started):
+    by(monkeypatch, 'pytorch', 0, 2, 0)
+    assert 'this machine has none' in refusal('pytorch', backend='nccl')
+
+
+def test_more_processes_than_gpus(monkeypatch, started):
+    by(monkeypatch, 'pytorch', 2, 3, 2)
+    gpus(monkeypatch, 2)
+    text = refusal('pytorch')
+    assert 'Process 2' in text and 'torch sees 2' in text
+
+
+@pytest.mark.parametrize(
+    ('launcher', 'starter'),
+    [('pytorch', 'tools/dist_train.sh'), ('slurm', 'srun'), ('mpi', 'mpirun')],
+)
+def test_launcher_without_its_variables(started, launcher, starter):
+    text = refusal(launcher)
+    assert distributed.VARIABLES[launcher][0] in text and starter in text
+
+
+def test_wrong_values(monkeypatch, started):
+    assert 'Unknown launcher' in refusal('torch')
+    by(monkeypatch, 'pytorch', 'x', 2, 0)
+    assert 'Not whole numbers' in refusal('pytorch')
+    by(monkeypatch, 'mpi', 0, 2, 0)
+    monkeypatch.delenv('MASTER_ADDR')
+    assert 'MASTER_ADDR' in refusal('mpi')
+
+
+def test_slurm_asks_scontrol_for_the_first_host(monkeypatch, started, tmp_path):
+    by(monkeypatch, 'slurm', 0, 2, 0)
+    monkeypatch.delenv('MASTER_ADDR')
+    assert 'SLURM_NODELIST' in refusal('slurm')
+    monkeypatch.setenv('SLURM_NODELIST', 'node[3-4]')
+    monkeypatch.setenv('PATH', str(tmp_path))
+    assert 'scontrol' in refusal('slurm')
+    program = tmp_path / 'scontrol'
+    program.write_text('#!/bin/sh\n[ "$*" = "show hostnames node[3-4]" ] && echo node3\n')
+    program.chmod(0o755)
+    init_dist('slurm')
+    assert os.environ['MASTER_ADDR'] == 'node3' and len(started) == 1
+
+
+def test_two_processes_train_to_the_same_weights(tmp_path):
+    environment = {**os.environ, 'CUDA_VISIBLE_DEVICES': '-1', 'OMP_NUM_THREADS': '1'}
+    done = subprocess.run(
+        [sys.executable, '-m', 'torch.distributed.run', '--standalone', '--nproc_per_node=2',
+         str(WORKER), str(tmp_path)],
+        env=environment, capture_output=True, text=True, timeout=120,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    weights = [torch.load(tmp_path / f'rank_{rank}.pt') for rank in range(2)]
+    assert torch.equal(*weights)
+    assert (tmp_path / 'epoch_2.pth').is_file()

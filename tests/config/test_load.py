@@ -1,0 +1,83 @@
+import pytest
+
+from support import CONFIGS
+from vitmm.config import load_config
+from vitmm.errors import ConfigError
+
+DET = CONFIGS / 'det' / 'vit_retinanet.py'
+
+
+def test_data_swap_keeps_what_the_recipe_says(tmp_path):
+    recipe = tmp_path / 'mine.py'
+    recipe.write_text(f"_base_ = [{str(DET)!r}]\ntrain_dataloader = dict(batch_size=3)\n")
+    config = load_config(recipe, data='coco')
+    assert config.data_root == 'data/coco'
+    assert config.train_dataloader.batch_size == 3  # the recipe's, over the new data set's
+    assert config.train_dataloader.dataset.filter_cfg.min_size == 32  # the new data set's
+    assert 'prepare_data' not in config  # nothing is left of the old one
+    assert config.filename == str(recipe)
+
+
+@pytest.mark.parametrize('data', ['coco', 'voc', 'trees', 'shapes'])
+def test_every_detection_data_set_fits_the_recipe(data):
+    config = load_config(DET, data=data)
+    assert config.model.backbone.model_name == 'vit_tiny_patch16_224'
+    assert config.train_dataloader.dataset.type in ('mmdet.CocoDataset', 'mmdet.XMLDataset')
+
+
+def test_data_by_the_path_of_a_file(tmp_path):
+    mine = tmp_path / 'mine.py'
+    mine.write_text(f"_base_ = {str(CONFIGS / '_base_/datasets/det/coco.py')!r}\ndata_root = 'x'\n")
+    assert load_config(DET, data=str(mine)).data_root == 'x'
+
+
+def test_unknown_data_set_lists_those_there_are():
+    with pytest.raises(ConfigError, match=r"no data set 'coko'.*Did you mean coco\?.*voc"):
+        load_config(DET, data='coko')
+
+
+def test_data_swap_without_a_data_base(tmp_path):
+    recipe = tmp_path / 'plain.py'
+    recipe.write_text('a = 1\n')
+    with pytest.raises(ConfigError, match='nothing to swap'):
+        load_config(recipe, data='coco')
+
+
+def test_options_reach_through_an_alias():
+    config = load_config(DET, options={'test_dataloader.batch_size': 1})
+    assert config.test_dataloader.batch_size == 1
+    assert config.val_dataloader.batch_size != 1
+
+
+def test_model_kwargs_go_with_the_model_that_they_were_for():
+    swin = CONFIGS / 'det' / 'swin_faster_rcnn.py'
+    assert 'model_kwargs' in load_config(swin).model.backbone
+    swapped = load_config(swin, options={'model.backbone.model_name': 'resnet18'})
+    assert 'model_kwargs' not in swapped.model.backbone
+    both = {'model.backbone.model_name': 'resnet18', 'model.backbone.model_kwargs': {'a': 1}}
+    assert load_config(swin, options=both).model.backbone.model_kwargs == {'a': 1}
+
+
+@pytest.mark.parametrize(
+    ('text', 'words'),
+    [
+        ('a = (', 'mine.py cannot be read'),
+        ("_base_ = './nowhere.py'", 'mine.py cannot be read'),
+        ("raise RuntimeError('oh')", 'mine.py cannot be read'),
+    ],
+)
+def test_a_broken_file_is_named(tmp_path, text, words):
+    recipe = tmp_path / 'mine.py'
+    recipe.write_text(text)
+    with pytest.raises(ConfigError, match=words):
+        load_config(recipe)
+
+
+def test_a_missing_file_suggests_a_near_one():
+    with pytest.raises(ConfigError, match='vit_retinanet.py'):
+        load_config(DET.with_name('vit_retinanett.py'))
+
+
+def test_an_option_that_does_not_fit():
+    with pytest.raises(ConfigError, match='does not fit'):
+        load_config(DET, options={'model.neck.9.out_channels': 3})

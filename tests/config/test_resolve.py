@@ -1,0 +1,94 @@
+import json
+
+import pytest
+import timm
+from mmengine.config import Config
+
+from support import CONFIGS, RECIPES
+from vitmm.config import load_config, resolve
+from vitmm.errors import BackboneError, ConfigError, VitmmError
+
+DET = CONFIGS / 'det' / 'vit_retinanet.py'
+
+
+@pytest.mark.parametrize('recipe', RECIPES, ids=lambda p: p.stem)
+def test_every_recipe_resolves_and_builds(recipe, tiny_options):
+    import torch
+    from mmengine.registry import MODELS, init_default_scope
+
+    config = resolve(load_config(recipe, options=tiny_options))
+    assert '${' not in config.pretty_text
+    init_default_scope(config.default_scope)
+    with torch.device('meta'):
+        assert MODELS.build(config.model) is not None
+
+
+def test_no_two_recipes_resolve_to_the_same(tiny_options):
+    seen = {}
+    for recipe in RECIPES:
+        plain = resolve(load_config(recipe, options=tiny_options)).to_dict()
+        text = json.dumps(plain, sort_keys=True, default=str)
+        assert text not in seen, f'{recipe} is {seen.get(text)}'
+        seen[text] = recipe
+
+
+@pytest.mark.parametrize('name', ['resnet18', 'convnext_atto', 'vit_small_patch14_dinov2'])
+def test_a_backbone_swap_is_one_line(name, tiny_options):
+    options = {**tiny_options, 'model.backbone.model_name': name}
+    config = resolve(load_config(DET, options=options))
+    own = timm.get_pretrained_cfg(name)
+    assert config.model.data_preprocessor.mean == [pytest.approx(255 * m) for m in own.mean]
+    assert config.model.data_preprocessor.std == [pytest.approx(255 * s) for s in own.std]
+    channels = config.model.neck[0].in_channels
+    assert config.model.neck[1].in_channels == channels
+    assert len(channels) == 4
+
+
+def test_classes_follow_the_data(tmp_path, tiny_shapes, tiny_options):
+    root = tmp_path / 'mine'
+    root.mkdir()
+    annotations = json.loads((tiny_shapes / 'coco/instances_train.json').read_text())
+    annotations['categories'] = [{'id': i + 1, 'name': f'thing{i}'} for i in range(9)]
+    (root / 'train.json').write_text(json.dumps(annotations))
+    options = {
+        'data_root': str(root),
+        'train_ann': 'train.json',
+        'val_ann': 'train.json',
+        'train_images': str(tiny_shapes / 'JPEGImages') + '/',
+    }
+    config = resolve(load_config(DET, data='coco', options=options))
+    assert config.model.bbox_head.num_classes == 9
+    assert list(config.train_dataloader.dataset.metainfo.classes)[0] == 'thing0'
+    assert config.val_evaluator.ann_file == f'{root}/train.json'
+
+
+def test_one_length_of_training(tiny_options):
+    config = resolve(load_config(DET, options={**tiny_options, 'train_cfg.max_epochs': 7}))
+    assert config.param_scheduler[1].T_max == config.param_scheduler[1].end == 7
+
+
+def test_what_is_resolved_is_plain_python_and_stays_as_it_is(tmp_path, tiny_options):
+    config = resolve(load_config(DET, options=tiny_options))
+    config.dump(tmp_path / 'dumped.py')
+    again = resolve(Config.fromfile(tmp_path / 'dumped.py'))
+    assert again.to_dict() == Config.fromfile(tmp_path / 'dumped.py').to_dict()
+    assert again.model == config.model
+
+
+@pytest.mark.parametrize(
+    ('options', 'error', 'words'),
+    [
+        ({'model.backbone.model_name': 'resnet81'}, BackboneError, 'Did you mean resnet18'),
+        ({'model.backbone.model_name': 'resnet18.nope'}, BackboneError, 'a1_in1k'),
+        ({'model.backbone.embed_dims': 3}, VitmmError, 'embed_dims'),
+        ({'model.backbone.model_kwargs': {'nope': 3}}, BackboneError, 'nope'),
+        ({'model.backbone.out_indices': [9, 99]}, BackboneError, 'ascending indices from 0 to 11'),
+        ({'model.bbox_head.num_classes': '${data.nm_classes}'}, ConfigError, 'num_classes'),
+        ({'model.bbox_head.num_classes': '${num_classes}'}, ConfigError, 'bbox_head.num_classes'),
+        ({'fpn_channels': '${fpn_channels}'}, ConfigError, 'circle'),
+        ({'fpn_channels': '${backbone.channels[0]'}, ConfigError, 'not closed'),
+    ],
+)
+def test_bad_input(options, error, words, tiny_options):
+    with pytest.raises(error, match=words):
+        resolve(load_config(DET, options={**tiny_options, **options}))

@@ -1,0 +1,43 @@
+"""What tests share that is no fixture: paths, few threads, running the tools."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import torch
+
+ROOT = Path(__file__).resolve().parent.parent
+CONFIGS = ROOT / 'configs'
+RECIPES = sorted(p for task in ('det', 'seg', 'cls') for p in (CONFIGS / task).rglob('*.py'))
+COUNTS = dict(num_train=12, num_val=4, num_cls_train=24, num_cls_val=12)
+
+# Several test processes share the cores.
+torch.set_num_threads(1)
+os.environ['OMP_NUM_THREADS'] = '1'
+
+
+def run_tool(name: str, *args: object, env: dict | None = None, timeout: float = 300):
+    """Run ``tools/<name>`` as a user would; returns the finished process with its output."""
+    command = [sys.executable, str(ROOT / 'tools' / name), *map(str, args)]
+    if name.endswith('.sh'):
+        command = ['bash', *command[1:]]
+    return subprocess.run(
+        command,
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        cwd=ROOT,
+        env={**os.environ, 'PYTHON': sys.executable, **(env or {})},
+    )
+
+
+def as_cfg_options(options: dict) -> list[str]:
+    """Options of a dict as the words behind ``--cfg-options``."""
+    words = []
+    for key, value in options.items():
+        if isinstance(value, dict):
+            words += as_cfg_options({f'{key}.{k}': v for k, v in value.items()})
+        else:
+            words.append(f'{key}={value}')
+    return words
