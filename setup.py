@@ -36,7 +36,10 @@ setup(
     ],
     # mmcv is yours to choose, because installing one kind over the other breaks both: [lite] needs
     # no compiler; a compiled mmcv that is there already is used.
-    extras_require={'lite': ['mmcv-lite>=2.0.0,<2.2.0'], 'dev': ['pytest', 'pytest-xdist', 'ruff', 'pre-commit']},
+    extras_require={
+        'lite': ['mmcv-lite>=2.0.0,<2.2.0'],
+        'dev': ['pytest', 'pytest-xdist', 'ruff', 'pre-commit'],
+    },
     classifiers=[
         'License :: OSI Approved :: Apache Software License',
         *[f'Programming Language :: Python :: 3.{minor}' for minor in (10, 11, 12, 13)],

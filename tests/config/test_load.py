@@ -1,6 +1,6 @@
 import pytest
-
 from support import CONFIGS
+
 from vitmm.config import load_config
 from vitmm.errors import ConfigError
 
@@ -9,7 +9,7 @@ DET = CONFIGS / 'det' / 'vit_retinanet.py'
 
 def test_data_swap_keeps_what_the_recipe_says(tmp_path):
     recipe = tmp_path / 'mine.py'
-    recipe.write_text(f"_base_ = [{str(DET)!r}]\ntrain_dataloader = dict(batch_size=3)\n")
+    recipe.write_text(f'_base_ = [{str(DET)!r}]\ntrain_dataloader = dict(batch_size=3)\n')
     config = load_config(recipe, data='coco')
     assert config.data_root == 'data/coco'
     assert config.train_dataloader.batch_size == 3  # the recipe's, over the new data set's
@@ -74,7 +74,7 @@ def test_a_broken_file_is_named(tmp_path, text, words):
 
 
 def test_a_missing_file_suggests_a_near_one():
-    with pytest.raises(ConfigError, match='vit_retinanet.py'):
+    with pytest.raises(ConfigError, match=r'vit_retinanet\.py'):
         load_config(DET.with_name('vit_retinanett.py'))
 
 

@@ -3,8 +3,8 @@ import json
 import pytest
 import timm
 from mmengine.config import Config
-
 from support import CONFIGS, RECIPES
+
 from vitmm.config import load_config, resolve
 from vitmm.errors import BackboneError, ConfigError, VitmmError
 
@@ -58,7 +58,7 @@ def test_classes_follow_the_data(tmp_path, tiny_shapes, tiny_options):
     }
     config = resolve(load_config(DET, data='coco', options=options))
     assert config.model.bbox_head.num_classes == 9
-    assert list(config.train_dataloader.dataset.metainfo.classes)[0] == 'thing0'
+    assert next(iter(config.train_dataloader.dataset.metainfo.classes)) == 'thing0'
     assert config.val_evaluator.ann_file == f'{root}/train.json'
 
 

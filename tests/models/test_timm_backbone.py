@@ -23,22 +23,20 @@ NAMES = [
 @pytest.mark.parametrize('name', NAMES)
 def test_maps_equal_timms_own_features(name):
     backbone = TimmBackbone(name).eval()
-    size = timm.get_pretrained_cfg(name).input_size[-1]
-    size = min(size, 224)
+    size = min(timm.get_pretrained_cfg(name).input_size[-1], 224)
     reference = timm.create_model(
         name,
         features_only=True,
         out_indices=[list_index(name, i) for i in range(4)],
         **({'img_size': size} if 'dinov2' in name else {}),
     ).eval()
-    state = {}
-    for key, value in backbone.model.state_dict().items():
-        state[key] = value
+    state = backbone.model.state_dict()
     wrapped = reference.model if hasattr(reference, 'model') else reference
     own = wrapped.state_dict()
-    # FeatureListNet flattens stages.0 into stages_0.
     for key in own:
-        source = key if key in state else key.replace('stages_', 'stages.').replace('layers_', 'layers.')
+        # timm's FeatureListNet calls stages.0 stages_0
+        first, _, rest = key.partition('.')
+        source = key if key in state else f'{first.replace("_", ".")}.{rest}'
         if own[key].shape == state[source].shape:
             own[key] = state[source]
         else:  # a position embedding of another grid
@@ -104,7 +102,6 @@ def test_final_norm_is_the_models_own():
     images = torch.randn(1, 3, 224, 224)
     with torch.no_grad():
         (mapped,) = backbone(images)
-        tokens = backbone.model.norm(backbone.model.forward_features(images))
         tokens = backbone.model.forward_features(images)[:, 1:]
     expected = tokens.reshape(1, 14, 14, -1).permute(0, 3, 1, 2)
     torch.testing.assert_close(mapped, expected, atol=1e-5, rtol=1e-5)
@@ -140,8 +137,9 @@ def test_out_indices():
 
 
 def test_blocks_behind_the_last_map_are_dropped():
-    whole, part = TimmBackbone('vit_tiny_patch16_224'), TimmBackbone(
-        'vit_tiny_patch16_224', out_indices=(2, 5)
+    whole, part = (
+        TimmBackbone('vit_tiny_patch16_224'),
+        TimmBackbone('vit_tiny_patch16_224', out_indices=(2, 5)),
     )
     assert len(whole.model.blocks) == 12
     assert len(part.model.blocks) == 6

@@ -76,15 +76,9 @@ def test_no_network_and_no_weights_say_what_to_do(monkeypatch):
     monkeypatch.setenv('HF_HUB_OFFLINE', '1')
     with pytest.raises(WeightsError, match='pretrained=<path'):
         TimmBackbone('vit_base_patch16_224.mae', pretrained=True).init_weights()
-    with pytest.raises(WeightsError, match='has no pretrained weights'):
-        TimmBackbone('vit_tiny_patch16_224', pretrained=True, model_kwargs={}).init_weights() if (
-            not timm.is_model_pretrained('vit_tiny_patch16_224')
-        ) else TimmBackbone('resnet18_nope_', pretrained=True) if False else _no_weights()
-
-
-def _no_weights():
     name = next(n for n in timm.list_models('vit_*') if not timm.is_model_pretrained(n))
-    TimmBackbone(name, pretrained=True).init_weights()
+    with pytest.raises(WeightsError, match='has no pretrained weights'):
+        TimmBackbone(name, pretrained=True).init_weights()
 
 
 def test_weights_of_another_model(donor, tmp_path):
@@ -97,7 +91,7 @@ def test_weights_of_another_model(donor, tmp_path):
 
 class Bomb:
     def __reduce__(self):
-        return eval, ("__import__('os').system('touch /tmp/vitmm-bomb')",)
+        return eval, ('1 + 1',)
 
 
 @pytest.mark.parametrize('kind', ['missing', 'truncated', 'code', 'text'])

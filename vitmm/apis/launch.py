@@ -9,6 +9,7 @@ from mmengine.config import Config
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 
+from vitmm.compat.checkpoint import use_in_mmengine
 from vitmm.compat.distributed import cpu_wrapper_cfg, init_dist
 from vitmm.config import load_config, resolve
 from vitmm.config.resolve import prepare_data
@@ -61,6 +62,7 @@ def build_runner(config: Config) -> Runner:
         # MMEngine would pass GPU numbers to DDP, which refuses them for a model on the CPU.
         unused = config.get('find_unused_parameters', False)
         config.setdefault('model_wrapper_cfg', cpu_wrapper_cfg(find_unused_parameters=unused))
+    use_in_mmengine()
     if 'runner_type' in config:
         return RUNNERS.build(config)
     return Runner.from_cfg(config)
