@@ -41,7 +41,7 @@ def test_a_backbone_swap_is_one_line(name, tiny_options):
     assert config.model.data_preprocessor.std == [pytest.approx(255 * s) for s in own.std]
     channels = config.model.neck[0].in_channels
     assert config.model.neck[1].in_channels == channels
-    assert len(channels) == 4
+    assert len(channels) == 3
 
 
 def test_classes_follow_the_data(tmp_path, tiny_shapes, tiny_options):

@@ -130,6 +130,12 @@ def test_default_taps(reductions, expected):
     assert choose_taps(reductions, (4, 8, 16, 32)) == expected
 
 
+def test_out_strides():
+    backbone = TimmBackbone('vit_tiny_patch16_224', out_strides=(8, 16, 32))
+    assert backbone.strides == (16, 16, 16)
+    assert TimmBackbone('resnet18', out_strides=(8, 16, 32)).strides == (8, 16, 32)
+
+
 def test_out_indices():
     backbone = TimmBackbone('resnet18', out_indices=(1, -1))
     assert backbone.strides == (4, 32)

@@ -9,6 +9,7 @@ from typing import Any
 
 from mmengine.config import Config
 from mmengine.logging import print_log
+from mmengine.utils import import_modules_from_strings
 
 from vitmm.errors import ConfigError, did_you_mean
 
@@ -50,6 +51,8 @@ def load_config(
             raise ConfigError(
                 f'--cfg-options {" ".join(options)} does not fit {path}: {error}'
             ) from error
+        if any(key.startswith('custom_imports') for key in options):
+            import_modules_from_strings(**config.custom_imports)  # the file's own are imported
     return config
 
 

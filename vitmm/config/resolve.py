@@ -93,9 +93,16 @@ class _Names:
 
 def prepare_data(config: Mapping[str, Any], look_up=None) -> None:
     """Write the embedded data set that ``config['prepare_data']`` names, unless it is there."""
-    settings = config.get('prepare_data')
-    if settings:
-        FUNCTIONS.build(holes.fill(dict(settings), look_up or _Names(dict(config)), 'prepare_data'))
+    if not config.get('prepare_data'):
+        return
+    settings = holes.fill(
+        dict(config['prepare_data']), look_up or _Names(dict(config)), 'prepare_data'
+    )
+    kind = settings.pop('type', None)
+    function = FUNCTIONS.get(str(kind))
+    if function is None:
+        raise ConfigError(f'prepare_data.type = {kind!r}: no such function; vitmm.write_shapes is.')
+    function(**settings)
 
 
 def _without_data_holes(value: Any) -> Any:

@@ -11,18 +11,18 @@ model = dict(
         bgr_to_rgb=True,
         pad_size_divisor=32,
     ),
-    backbone=dict(type='vitmm.TimmBackbone'),
+    backbone=dict(type='vitmm.TimmBackbone', out_strides=(8, 16, 32)),
     neck=[
         dict(
             type='vitmm.FeaturePyramid',
             in_channels='${backbone.channels}',
             in_strides='${backbone.strides}',
+            out_strides=(8, 16, 32),
         ),
         dict(
             type='mmdet.FPN',
             in_channels='${backbone.channels}',
             out_channels='${fpn_channels}',
-            start_level=1,
             add_extra_convs='on_output',
             num_outs=5,
         ),

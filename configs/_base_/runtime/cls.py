@@ -7,7 +7,6 @@ default_hooks = dict(
     checkpoint=dict(save_best='auto', rule='greater'),
     visualization=dict(type='mmpretrain.VisualizationHook', interval=50, enable=False),
 )
-visualizer = dict(
-    type='mmpretrain.UniversalVisualizer', vis_backends='${vis_backends}', name='visualizer'
-)
+# Without a name it is the run's own: a named one is shared by all runs of a process.
+visualizer = dict(type='mmpretrain.UniversalVisualizer', vis_backends='${vis_backends}')
 tta_model = dict(type='mmpretrain.AverageClsScoreTTA')

@@ -7,10 +7,9 @@ default_hooks = dict(
     checkpoint=dict(save_best='auto', rule='greater'),
     visualization=dict(type='mmdet.DetVisualizationHook'),
 )
-visualizer = dict(
-    type='mmdet.DetLocalVisualizer', vis_backends='${vis_backends}', name='visualizer'
-)
+# Without a name it is the run's own: a named one is shared by all runs of a process.
+visualizer = dict(type='mmdet.DetLocalVisualizer', vis_backends='${vis_backends}')
 tta_model = dict(
-    type='mmdet.DetTTAModel',
+    type='DetTTAModel',  # mmdet registers it for everybody
     tta_cfg=dict(nms=dict(type='nms', iou_threshold=0.5), max_per_img=100),
 )

@@ -7,7 +7,6 @@ default_hooks = dict(
     checkpoint=dict(save_best='mIoU', rule='greater'),
     visualization=dict(type='mmseg.SegVisualizationHook', interval=50),
 )
-visualizer = dict(
-    type='mmseg.SegLocalVisualizer', vis_backends='${vis_backends}', name='visualizer'
-)
+# Without a name it is the run's own: a named one is shared by all runs of a process.
+visualizer = dict(type='mmseg.SegLocalVisualizer', vis_backends='${vis_backends}')
 tta_model = dict(type='mmseg.SegTTAModel')

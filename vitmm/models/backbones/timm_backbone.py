@@ -38,9 +38,10 @@ class TimmBackbone(BaseModule):
             nothing is fetched to test a checkpoint.
         output: ``'maps'``, or ``'pooled'`` for timm's own pooled features (class token, average,
             head norm: what ``forward_head(pre_logits=True)`` does), as its classifier gets them.
-        out_indices: which of timm's feature maps to return; negative counts from the last. By
-            default one per stride 4, 8, 16 and 32, the nearest that the model has (a plain ViT
-            gives four blocks, evenly spaced), so the heads always get four.
+        out_strides: return one map for each of these strides (pixels, fine to coarse): the nearest
+            that the model has, whatever it has (a plain ViT gives as many blocks, evenly spaced).
+            ``strides`` tells what they are; :class:`FeaturePyramid` brings them to these.
+        out_indices: instead, which of timm's feature maps to return; negative counts from the last.
         out_norm: timm's maps come without the last norm. ``'final'`` applies the model's own
             final norm to the maps that it fits (every map of a plain ViT); ``'layer'`` adds a
             LayerNorm over the channels of each map, as mmdet's and mmseg's Swin and ConvNeXt do.
@@ -56,13 +57,12 @@ class TimmBackbone(BaseModule):
         BackboneError: an unknown name, an index out of range, a setting the model does not take.
     """
 
-    default_strides = (4, 8, 16, 32)
-
     def __init__(
         self,
         model_name: str,
         pretrained: bool | str = False,
         output: Literal['maps', 'pooled'] = 'maps',
+        out_strides: Sequence[int] = (4, 8, 16, 32),
         out_indices: Sequence[int] | None = None,
         out_norm: Literal['final', 'layer'] | None = None,
         frozen_groups: int | Literal['all'] = 0,
@@ -94,7 +94,7 @@ class TimmBackbone(BaseModule):
             patch = getattr(getattr(self.model, 'patch_embed', None), 'patch_size', 1)
             self._multiple = max(patch) if isinstance(patch, Sequence) else patch
         else:
-            self._tap(out_indices)
+            self._tap(out_strides, out_indices)
             # Most stems and patch embeddings floor; images of whole cells make every map
             # ceil(H / s) high.
             self._multiple = math.lcm(*self.strides)
@@ -105,11 +105,11 @@ class TimmBackbone(BaseModule):
             self.model.set_grad_checkpointing()
         self._freeze(frozen_groups)
 
-    def _tap(self, out_indices: Sequence[int] | None) -> None:
+    def _tap(self, out_strides: Sequence[int], out_indices: Sequence[int] | None) -> None:
         """Choose the maps, drop what lies behind the last, and note channels and strides."""
         info = list(self.model.feature_info)
         if out_indices is None:
-            taps = choose_taps([f['reduction'] for f in info], self.default_strides)
+            taps = choose_taps([f['reduction'] for f in info], out_strides)
         else:
             taps = [i + len(info) if i < 0 else i for i in out_indices]
             if not taps or not all(0 <= i < len(info) for i in taps) or taps != sorted(taps):

@@ -1,0 +1,153 @@
+"""Training, resuming and testing through vitmm.apis, on a dozen images."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+from support import CONFIGS
+
+from vitmm.apis.report import last_scores, summarize
+from vitmm.apis.test import test as evaluate
+from vitmm.apis.train import train
+
+SWAPS = [
+    'vit_tiny_patch16_224',
+    'deit3_small_patch16_224',
+    'swin_tiny_patch4_window7_224',
+    'convnext_atto',
+    'resnet18',
+    'efficientnet_b0',
+    'mobilenetv3_small_100',
+    'vit_small_patch14_dinov2',
+]
+STARTERS = {
+    'det': CONFIGS / 'det' / 'vit_retinanet.py',
+    'seg': CONFIGS / 'seg' / 'vit_upernet.py',
+    'cls': CONFIGS / 'cls' / 'vit_linear.py',
+}
+SMALL = {
+    # A detector that has hardly learnt finds nothing above the usual threshold.
+    'det': {'image_scale': (96, 96), 'model.test_cfg.score_thr': 0.0},
+    'seg': {'image_scale': (96, 96), 'crop_size': (96, 96)},
+    'cls': {'image_size': 64, 'resize_edge': 64},
+}
+
+
+@pytest.mark.parametrize('task', STARTERS)
+@pytest.mark.parametrize('name', SWAPS)
+def test_one_line_swaps_the_backbone(task, name, tiny_options, tmp_path):
+    options = {**tiny_options, **SMALL[task], 'model.backbone.model_name': name}
+    runner = train(STARTERS[task], work_dir=tmp_path, options=options)
+    scores = last_scores(runner_log(runner))
+    assert scores, 'no validation'
+    assert all(value == value for value in scores.values())  # no NaN
+    assert runner.model.backbone.model_name == name
+
+
+def runner_log(runner):
+    return Path(runner._log_dir) / 'vis_data' / 'scalars.json'
+
+
+@pytest.mark.parametrize('task', STARTERS)
+def test_testing_gives_the_last_validations_figures(task, tiny_options, tmp_path):
+    options = {**tiny_options, **SMALL[task]}
+    runner = train(STARTERS[task], work_dir=tmp_path / 'train', options=options)
+    last = (tmp_path / 'train' / 'last_checkpoint').read_text()
+    figures = last_scores(runner_log(runner))
+    dumped = tmp_path / 'train' / STARTERS[task].name
+    tested = evaluate(
+        dumped,
+        last,
+        work_dir=tmp_path / 'test',
+        show_dir=tmp_path / 'shown',
+        show_interval=1,
+        out=tmp_path / 'out.pkl',
+    )
+    # JSON keeps every digit of a float.
+    assert {k: float(tested[k]) for k in figures} == figures
+    assert list((tmp_path / 'shown').rglob('*.[jp][pn]g'))
+    assert (tmp_path / 'out.pkl').stat().st_size
+    text = summarize(runner)
+    assert str(tmp_path / 'train') in text
+    assert 'best checkpoint' in text
+    events = list((tmp_path / 'train').rglob('events.out.tfevents*'))
+    assert events, 'no TensorBoard log'
+
+
+@pytest.mark.parametrize('task', STARTERS)
+def test_test_time_augmentation_runs(task, tiny_options, tmp_path):
+    options = {**tiny_options, **SMALL[task]}
+    train(STARTERS[task], work_dir=tmp_path, options=options)
+    last = (tmp_path / 'last_checkpoint').read_text()
+    scores = evaluate(tmp_path / STARTERS[task].name, last, work_dir=tmp_path / 'tta', tta=True)
+    assert scores
+
+
+def test_two_epochs_resumed_to_four_are_four_epochs(tiny_options, tmp_path):
+    options = {
+        **tiny_options,
+        **SMALL['det'],
+        'train_cfg.max_epochs': 4,
+        'train_dataloader.num_workers': 2,  # their random numbers must repeat too
+        'model.backbone.drop_path_rate': 0.2,
+        'default_hooks.checkpoint.max_keep_ckpts': 4,
+    }
+    train(STARTERS['det'], work_dir=tmp_path / 'straight', options=options)
+    # What a run that was killed in its third epoch leaves behind.
+    (tmp_path / 'broken').mkdir()
+    shutil.copy(tmp_path / 'straight' / 'epoch_2.pth', tmp_path / 'broken')
+    runner = train(STARTERS['det'], work_dir=tmp_path / 'broken', resume=True, options=options)
+    assert runner.epoch == 4
+    straight = torch.load(tmp_path / 'straight' / 'epoch_4.pth')
+    resumed = torch.load(tmp_path / 'broken' / 'epoch_4.pth')
+    third = torch.load(tmp_path / 'straight' / 'epoch_3.pth')
+    for name, value in straight['state_dict'].items():
+        assert torch.equal(value, resumed['state_dict'][name]), name
+    name = 'backbone.model.blocks.0.attn.qkv.weight'
+    assert not torch.equal(third['state_dict'][name], straight['state_dict'][name])
+
+
+def test_pretrained_weights_survive_the_runners_initialisation(tiny_options, tmp_path):
+    import timm
+    from mmengine.hooks import Hook
+    from mmengine.registry import HOOKS
+
+    torch.manual_seed(9)
+    donor = timm.create_model('vit_tiny_patch16_224').state_dict()
+    torch.save(donor, tmp_path / 'donor.pth')
+    seen = []
+
+    @HOOKS.register_module(force=True)
+    class LookBeforeTheFirstStep(Hook):
+        def before_train_iter(self, runner, batch_idx, data_batch=None):
+            if runner.iter == 0:
+                seen.append({k: v.clone() for k, v in runner.model.backbone.state_dict().items()})
+
+    options = {
+        **tiny_options,
+        **SMALL['cls'],
+        'model.backbone.pretrained': str(tmp_path / 'donor.pth'),
+        'custom_hooks': [dict(type='LookBeforeTheFirstStep')],
+    }
+    runner = train(STARTERS['cls'], work_dir=tmp_path / 'w', options=options)
+    (first,) = seen
+    for key, value in first.items():
+        assert torch.equal(value, donor[key.removeprefix('model.')]), key
+    trained = runner.model.backbone.state_dict()
+    assert not torch.equal(
+        trained['model.blocks.0.attn.qkv.weight'], donor['blocks.0.attn.qkv.weight']
+    )
+
+
+def test_frozen_backbone_stays_while_the_head_learns(tiny_options, tmp_path):
+    options = {
+        **tiny_options,
+        **SMALL['cls'],
+        'model.backbone.frozen_groups': 'all',
+        'param_scheduler': [],
+    }
+    runner = train(STARTERS['cls'], work_dir=tmp_path, options=options)
+    assert not any(p.requires_grad for p in runner.model.backbone.parameters())
+    optimised = {id(p) for g in runner.optim_wrapper.param_groups for p in g['params']}
+    assert id(runner.model.head.fc.weight) in optimised
