@@ -10,8 +10,12 @@ _base_ = [
 model = dict(
     backbone=dict(
         model_name='swin_tiny_patch4_window7_224',
-        # Less than a sixth of Swin-T, so that it trains on a laptop; swap the name and this goes.
-        model_kwargs=dict(embed_dim=48, depths=(2, 2, 2, 2), num_heads=(2, 4, 8, 16)),
+        # Less than a sixth of Swin-T, to learn from nothing in minutes.
+        model_kwargs=dict(
+            embed_dim=48,
+            depths=(2, 2, 2, 2),
+            num_heads=(2, 4, 8, 16),
+        ),
     )
 )
 train_cfg = dict(max_epochs=12)

@@ -1,15 +1,11 @@
 """RetinaNet on ConvNeXt."""
 
 _base_ = [
-    '../_base_/models/retinanet.py',
+    '../_base_/models/small_retinanet.py',
     '../_base_/datasets/det/shapes.py',
     '../_base_/schedules/adamw.py',
     '../_base_/runtime/det.py',
 ]
 
-fpn_channels = 96
-model = dict(
-    backbone=dict(model_name='convnext_atto', out_norm='layer'),
-    bbox_head=dict(stacked_convs=2, anchor_generator=dict(octave_base_scale=3)),
-)
-train_cfg = dict(max_epochs=8)
+model = dict(backbone=dict(model_name='convnext_atto', out_norm='layer'))
+train_cfg = dict(max_epochs=5)

@@ -1,21 +1,17 @@
 """Faster R-CNN on a plain ViT."""
 
 _base_ = [
-    '../_base_/models/faster_rcnn.py',
+    '../_base_/models/small_faster_rcnn.py',
     '../_base_/datasets/det/shapes.py',
     '../_base_/schedules/adamw.py',
     '../_base_/runtime/det.py',
 ]
 
-fpn_channels = 96
-fc_channels = 256
 model = dict(
-    backbone=dict(model_name='vit_tiny_patch16_224', out_norm='final'),
-    rpn_head=dict(anchor_generator=dict(scales=[5])),
-    train_cfg=dict(
-        rpn_proposal=dict(nms_pre=1000, max_per_img=300),
-        rcnn=dict(sampler=dict(num=128)),
-    ),
-    test_cfg=dict(rpn=dict(max_per_img=300)),
+    backbone=dict(
+        model_name='vit_tiny_patch16_224',
+        model_kwargs=dict(depth=6),  # half of it, to learn from nothing in minutes
+        out_norm='final',
+    )
 )
-train_cfg = dict(max_epochs=8)
+train_cfg = dict(max_epochs=5)

@@ -1,6 +1,7 @@
 """Faster R-CNN with FPN, https://arxiv.org/abs/1506.01497: mmdet's, behind any backbone."""
 
 fpn_channels = 256
+norm_cfg = None  # of the neck
 fc_channels = 1024
 
 model = dict(
@@ -24,6 +25,7 @@ model = dict(
             in_channels='${backbone.channels}',
             out_channels='${fpn_channels}',
             num_outs=5,
+            norm_cfg='${norm_cfg}',
         ),
     ],
     rpn_head=dict(

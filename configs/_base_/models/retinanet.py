@@ -1,6 +1,7 @@
 """RetinaNet, https://arxiv.org/abs/1708.02002: mmdet's detector behind any backbone."""
 
 fpn_channels = 256
+norm_cfg = None  # of neck and head
 
 model = dict(
     type='mmdet.RetinaNet',
@@ -24,6 +25,7 @@ model = dict(
             in_channels='${backbone.channels}',
             out_channels='${fpn_channels}',
             add_extra_convs='on_output',
+            norm_cfg='${norm_cfg}',
             num_outs=5,
         ),
     ],
@@ -33,6 +35,7 @@ model = dict(
         in_channels='${fpn_channels}',
         feat_channels='${fpn_channels}',
         stacked_convs=4,
+        norm_cfg='${norm_cfg}',
         anchor_generator=dict(
             type='mmdet.AnchorGenerator',
             octave_base_scale=4,

@@ -5,6 +5,7 @@ train_images = 'train'
 val_images = 'val'
 image_size = 224
 resize_edge = 256
+crop_ratio_range = (0.08, 1.0)
 topk = (1,)
 
 train_pipeline = [
@@ -12,6 +13,7 @@ train_pipeline = [
     dict(
         type='mmpretrain.RandomResizedCrop',
         scale='${image_size}',
+        crop_ratio_range='${crop_ratio_range}',
         backend='pillow',
         interpolation='bicubic',
     ),

@@ -8,3 +8,6 @@ train_images = 'imagefolder/train'
 val_images = 'imagefolder/val'
 image_size = 128
 resize_edge = 128
+crop_ratio_range = (0.6, 1.0)
+
+train_dataloader = dict(batch_size=16)

@@ -10,5 +10,5 @@ val_ann = 'coco/instances_val.json'
 val_images = 'JPEGImages/'
 image_scale = (256, 256)
 
-train_dataloader = dict(batch_size=8, dataset=dict(filter_cfg=dict(min_size=1)))
+train_dataloader = dict(batch_size=4, dataset=dict(filter_cfg=dict(min_size=1)))
 val_dataloader = dict(batch_size=8)

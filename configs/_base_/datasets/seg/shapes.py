@@ -9,5 +9,5 @@ train_masks = val_masks = 'SegmentationClass'
 image_scale = (192, 192)
 crop_size = (192, 192)
 
-train_dataloader = dict(batch_size=8, dataset=dict(ann_file='ImageSets/Segmentation/train.txt'))
+train_dataloader = dict(batch_size=4, dataset=dict(ann_file='ImageSets/Segmentation/train.txt'))
 val_dataloader = dict(dataset=dict(ann_file='ImageSets/Segmentation/val.txt'))

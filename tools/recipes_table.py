@@ -1,0 +1,89 @@
+"""Train the starter recipes on the embedded data set and print the README's table.
+
+python tools/recipes_table.py [CONFIG ...]; a recipe that is done is not trained again.
+"""
+
+import argparse
+import json
+import platform
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+# The metric of a task, and the least that a right model of any of our recipes must reach.
+METRICS = {
+    'det': ('coco/bbox_mAP', 0.45),
+    'seg': ('mIoU', 65.0),
+    'cls': ('accuracy/top1', 90.0),
+}
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description='Train the starter recipes; print a table.')
+    parser.add_argument('configs', nargs='*', help='recipes (default: all of configs/*/)')
+    parser.add_argument('--work-dir', default='work_dirs/recipes', help='where the runs go')
+    return parser.parse_args()
+
+
+def train(config: Path, folder: Path) -> dict:
+    """Train one recipe in a process of its own, unless it is done; return its figures."""
+    result = folder / 'result.json'
+    if not result.exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        start = time.monotonic()
+        command = [sys.executable, str(ROOT / 'tools/train.py'), str(config)]
+        with (folder / 'output.txt').open('w') as output:
+            done = subprocess.run(
+                [*command, '--work-dir', str(folder)], stdout=output, stderr=subprocess.STDOUT
+            )
+        if done.returncode:
+            sys.exit(f'error: {config} failed; see {folder / "output.txt"}')
+        log = max(folder.glob('*/vis_data/scalars.json'), key=lambda path: path.stat().st_mtime)
+        result.write_text(
+            json.dumps({**figures(log), 'minutes': (time.monotonic() - start) / 60}, indent=2)
+        )
+    return json.loads(result.read_text())
+
+
+def figures(log: Path) -> dict:
+    """The last validation's metrics, and the peak iteration speed of the run."""
+    from vitmm.apis.report import last_scores
+
+    entries = [json.loads(line) for line in log.read_text().splitlines()]
+    times = sorted(entry['time'] for entry in entries if 'lr' in entry)
+    return {**last_scores(log), 'seconds_per_iteration': times[len(times) // 2]}
+
+
+def main() -> None:
+    args = parse_args()
+    configs = [Path(c) for c in args.configs] or [
+        path for task in METRICS for path in sorted((ROOT / 'configs' / task).glob('*.py'))
+    ]
+    rows, below = [], []
+    for number, config in enumerate(configs, 1):
+        print(f'[{number}/{len(configs)}] {config.stem} ...', file=sys.stderr, flush=True)
+        metric, floor = METRICS[config.resolve().parent.name]
+        result = train(config, Path(args.work_dir) / config.stem)
+        rows.append(
+            f'| `{config.resolve().relative_to(ROOT)}` | {metric.rpartition("/")[2]} | '
+            f'{result[metric]:.3g} | {floor:g} | {result["minutes"]:.1f} |'
+        )
+        if result[metric] < floor:
+            below.append(config.stem)
+    print('| recipe | metric | measured | floor | minutes |\n| --- | --- | ---: | ---: | ---: |')
+    print('\n'.join(rows))
+    print(f'\nMeasured on {platform.machine()} with {_cores()} cores, Python {sys.version[:6]}.')
+    if below:
+        sys.exit(f'error: below their floor: {", ".join(below)}')
+
+
+def _cores() -> int:
+    import os
+
+    return len(os.sched_getaffinity(0))
+
+
+if __name__ == '__main__':
+    main()
