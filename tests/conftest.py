@@ -11,7 +11,9 @@ def tiny_shapes(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The root of a shapes data set of a dozen images."""
     from vitmm.datasets import write_shapes
 
-    return write_shapes(tmp_path_factory.mktemp('data') / 'shapes', **COUNTS)
+    root = write_shapes(tmp_path_factory.mktemp('data') / 'shapes', **COUNTS)
+    (root / 'annotations').symlink_to('coco')  # where the recipes of photographs look
+    return root
 
 
 @pytest.fixture

@@ -68,11 +68,11 @@ def main() -> None:
         result = train(config, Path(args.work_dir) / config.stem)
         rows.append(
             f'| `{config.resolve().relative_to(ROOT)}` | {metric.rpartition("/")[2]} | '
-            f'{result[metric]:.3g} | {floor:g} | {result["minutes"]:.1f} |'
+            f'{result[metric]:.3g} | {floor:g} |'
         )
         if result[metric] < floor:
             below.append(config.stem)
-    print('| recipe | metric | measured | floor | minutes |\n| --- | --- | ---: | ---: | ---: |')
+    print('| recipe | metric | measured | floor |\n| --- | --- | ---: | ---: |')
     print('\n'.join(rows))
     print(f'\nMeasured on {platform.machine()} with {_cores()} cores, Python {sys.version[:6]}.')
     if below:

@@ -8,4 +8,4 @@ _base_ = [
 ]
 
 model = dict(backbone=dict(model_name='convnext_atto'))
-train_cfg = dict(max_epochs=10)
+train_cfg = dict(max_epochs=6)

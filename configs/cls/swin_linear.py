@@ -18,4 +18,4 @@ model = dict(
         ),
     )
 )
-train_cfg = dict(max_epochs=10)
+train_cfg = dict(max_epochs=6)

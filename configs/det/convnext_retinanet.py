@@ -8,4 +8,4 @@ _base_ = [
 ]
 
 model = dict(backbone=dict(model_name='convnext_atto', out_norm='layer'))
-train_cfg = dict(max_epochs=5)
+train_cfg = dict(max_epochs=4)

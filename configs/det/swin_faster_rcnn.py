@@ -20,4 +20,4 @@ model = dict(
         out_norm='layer',
     )
 )
-train_cfg = dict(max_epochs=5)
+train_cfg = dict(max_epochs=4)

@@ -137,7 +137,9 @@ def _explain(path: Path, error: Exception) -> str:
             'Only tensors, plain values and MMEngine logs are read. If you trust its source, '
             'convert it once where it was made: torch.save(checkpoint["state_dict"], ...).'
         )
-    reason = text.splitlines()[0] if text else type(error).__name__
+    # torch's advice to read such a file without protection is not ours.
+    torchs = re.search(r'WeightsUnpickler error:\s*(.+)', text)
+    reason = torchs[1] if torchs else (text.splitlines() or [type(error).__name__])[0]
     return (
         f'Checkpoint {path} cannot be read: it is truncated, damaged or no checkpoint ({reason}).'
     )
