@@ -7,6 +7,7 @@ _base_ = [
     '../_base_/runtime/det.py',
 ]
 
+out_strides = (4, 8, 16, 32)
 model = dict(
     backbone=dict(
         model_name='tf_efficientnet_lite0',
@@ -14,7 +15,9 @@ model = dict(
         frozen_groups=4,  # down to stride 4: a quarter of the time
     ),
     # Crowns are nearly square, most of them 20 to 90 pixels wide.
-    rpn_head=dict(anchor_generator=dict(scales=[4, 5, 6.3], ratios=[1.0])),
+    rpn_head=dict(
+        anchor_generator=dict(scales=[4, 5, 6.3], ratios=[1.0], strides=[4, 8, 16, 32, 64])
+    ),
 )
 train_pipeline = [
     dict(type='vitmm.CheckedLoad', transform=dict(type='LoadImageFromFile')),

@@ -77,11 +77,12 @@ def test_kill_9_then_resume(words, tmp_path):
 
 
 def test_two_processes_on_the_cpu(words, tmp_path):
+    env = {'PYTHONPATH': f'{ROOT}:{Path(__file__).parent}', 'CUDA_VISIBLE_DEVICES': '-1'}
     done = run_tool(
         'dist_train.sh', DET, 2, '--work-dir', tmp_path, *words,
         'default_hooks.ranks.type=SaveEachRank',
         'custom_imports.imports=[vitmm,save_each_rank]',
-        env={'PYTHONPATH': f'{ROOT}:{Path(__file__).parent}', 'CUDA_VISIBLE_DEVICES': '-1'},
+        env=env,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-3000:]
     first, second = (torch.load(tmp_path / f'rank{r}.pth') for r in (0, 1))
@@ -94,7 +95,7 @@ def test_two_processes_on_the_cpu(words, tmp_path):
     assert any('coco/bbox_mAP' in line for line in scalars.read_text().splitlines())
     tested = run_tool(
         'dist_test.sh', tmp_path / DET.name, tmp_path / 'epoch_1.pth', 2,
-        '--work-dir', tmp_path / 'test', env={'CUDA_VISIBLE_DEVICES': '-1'},
+        '--work-dir', tmp_path / 'test', env=env,
     )  # fmt: skip
     assert tested.returncode == 0, tested.stderr[-3000:]
     assert 'coco/bbox_mAP' in tested.stdout

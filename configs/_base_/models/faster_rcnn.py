@@ -3,6 +3,7 @@
 fpn_channels = 256
 norm_cfg = None  # of the neck
 fc_channels = 1024
+out_strides = (4, 8, 16, 32)  # of the maps that FPN gets
 
 model = dict(
     type='mmdet.FasterRCNN',
@@ -13,12 +14,13 @@ model = dict(
         bgr_to_rgb=True,
         pad_size_divisor=32,
     ),
-    backbone=dict(type='vitmm.TimmBackbone'),
+    backbone=dict(type='vitmm.TimmBackbone', out_strides='${out_strides}'),
     neck=[
         dict(
             type='vitmm.FeaturePyramid',
             in_channels='${backbone.channels}',
             in_strides='${backbone.strides}',
+            out_strides='${out_strides}',
         ),
         dict(
             type='mmdet.FPN',
@@ -52,7 +54,7 @@ model = dict(
             type='mmdet.SingleRoIExtractor',
             roi_layer=dict(type='RoIAlign', output_size=7, sampling_ratio=0),
             out_channels='${fpn_channels}',
-            featmap_strides=[4, 8, 16, 32],
+            featmap_strides='${out_strides}',
         ),
         bbox_head=dict(
             type='mmdet.Shared2FCBBoxHead',

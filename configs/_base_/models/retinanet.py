@@ -1,6 +1,7 @@
 """RetinaNet, https://arxiv.org/abs/1708.02002: mmdet's detector behind any backbone."""
 
 fpn_channels = 256
+out_strides = (8, 16, 32)  # of the maps that FPN gets
 norm_cfg = None  # of neck and head
 
 model = dict(
@@ -12,13 +13,13 @@ model = dict(
         bgr_to_rgb=True,
         pad_size_divisor=32,
     ),
-    backbone=dict(type='vitmm.TimmBackbone', out_strides=(8, 16, 32)),
+    backbone=dict(type='vitmm.TimmBackbone', out_strides='${out_strides}'),
     neck=[
         dict(
             type='vitmm.FeaturePyramid',
             in_channels='${backbone.channels}',
             in_strides='${backbone.strides}',
-            out_strides=(8, 16, 32),
+            out_strides='${out_strides}',
         ),
         dict(
             type='mmdet.FPN',
