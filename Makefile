@@ -30,8 +30,11 @@ test: env  ## the test suite (under 15 minutes on 2 cores)
 	$(PY) -m ruff format --check .
 	$(PY) -m pytest
 
-test-slow: env  ## what takes longer: every recipe to its floor, every swap, the tests of mmdet
+test-slow: env  ## what takes longer: mmdet's configs on our operators
 	$(PY) -m pytest -m slow
+
+test-mmdet: env  ## mmdet's own model tests on our operators (needs GitHub)
+	PATH="$(abspath $(VENV))/bin:$$PATH" tests/compat/run_upstream_tests.sh mmdet
 
 recipes: env  ## train every starter recipe and print the README's table (about an hour)
 	$(PY) tools/recipes_table.py

@@ -151,3 +151,33 @@ def test_frozen_backbone_stays_while_the_head_learns(tiny_options, tmp_path):
     assert not any(p.requires_grad for p in runner.model.backbone.parameters())
     optimised = {id(p) for g in runner.optim_wrapper.param_groups for p in g['params']}
     assert id(runner.model.head.fc.weight) in optimised
+
+
+@pytest.mark.parametrize(
+    ('task', 'data', 'more'),
+    [
+        (
+            'det',
+            'voc',
+            {
+                'train_list': 'ImageSets/Main/train.txt',
+                'val_list': 'ImageSets/Main/val.txt',
+                'train_prefix': '',
+                'val_prefix': '',
+                'train_dataloader.dataset.filter_cfg.min_size': 1,
+            },
+        ),
+        ('seg', 'folder', {'train_images': 'JPEGImages', 'val_images': 'JPEGImages'}),
+        ('cls', 'imagefolder', {}),
+    ],
+)
+def test_your_own_data_in_every_format(task, data, more, tiny_options, tiny_shapes, tmp_path):
+    root = tiny_shapes / 'imagefolder' if task == 'cls' else tiny_shapes
+    options = {k: v for k, v in tiny_options.items() if k != 'prepare_data'}
+    options |= {**SMALL[task], **more, 'data_root': str(root)}
+    if data == 'folder':
+        options |= {'train_masks': 'SegmentationClass', 'val_masks': 'SegmentationClass'}
+    runner = train(STARTERS[task], work_dir=tmp_path, data=data, options=options)
+    assert last_scores(runner_log(runner))
+    classes = runner.train_dataloader.dataset.metainfo['classes']
+    assert list(classes)[-1] in ('ring', 'triangle')  # of the data: in its order, or sorted

@@ -1,4 +1,4 @@
-"""Faster R-CNN that learns from nothing on a laptop: narrow, without stride 4, with fewer proposals.
+"""Faster R-CNN that learns from nothing on a laptop: narrow, no stride 4, fewer proposals.
 
 Group normalisation in the neck: He et al., https://arxiv.org/abs/1811.08883.
 """

@@ -5,7 +5,7 @@ Group normalisation in neck and head: He et al., https://arxiv.org/abs/1811.0888
 
 _base_ = './retinanet.py'
 
-fpn_channels = 96
+fpn_channels = 64
 norm_cfg = dict(_delete_=True, type='GN', num_groups=16)
 
 model = dict(

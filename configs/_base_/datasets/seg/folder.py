@@ -9,6 +9,7 @@ train_images = 'images/training'
 train_masks = 'annotations/training'
 val_images = 'images/validation'
 val_masks = 'annotations/validation'
+train_list = val_list = ''  # files that list the images, without suffix; all by default
 image_suffix = '.jpg'
 reduce_zero_label = False
 image_scale = (2048, 512)
@@ -71,6 +72,7 @@ train_dataloader = dict(
     dataset=dict(
         type='mmseg.BaseSegDataset',
         data_root='${data_root}',
+        ann_file='${train_list}',
         data_prefix=dict(img_path='${train_images}', seg_map_path='${train_masks}'),
         img_suffix='${image_suffix}',
         seg_map_suffix='.png',
@@ -86,6 +88,7 @@ val_dataloader = dict(
     dataset=dict(
         type='mmseg.BaseSegDataset',
         data_root='${data_root}',
+        ann_file='${val_list}',
         data_prefix=dict(img_path='${val_images}', seg_map_path='${val_masks}'),
         img_suffix='${image_suffix}',
         seg_map_suffix='.png',

@@ -6,8 +6,9 @@ data_root = 'data/shapes'
 prepare_data = dict(type='vitmm.write_shapes', root='${data_root}')
 train_images = val_images = 'JPEGImages'
 train_masks = val_masks = 'SegmentationClass'
+train_list = 'ImageSets/Segmentation/train.txt'
+val_list = 'ImageSets/Segmentation/val.txt'
 image_scale = (160, 160)
 crop_size = (160, 160)
 
-train_dataloader = dict(batch_size=4, dataset=dict(ann_file='ImageSets/Segmentation/train.txt'))
-val_dataloader = dict(dataset=dict(ann_file='ImageSets/Segmentation/val.txt'))
+train_dataloader = dict(batch_size=4)

@@ -1,4 +1,4 @@
-"""Pascal VOC 2012 segmentation, and any data in its layout: give data_root."""
+"""Pascal VOC 2012 segmentation. Your own data in its layout: --data folder and the two lists."""
 
 _base_ = './folder.py'
 
@@ -8,5 +8,5 @@ train_masks = val_masks = 'SegmentationClass'
 train_list = 'ImageSets/Segmentation/train.txt'
 val_list = 'ImageSets/Segmentation/val.txt'
 
-train_dataloader = dict(dataset=dict(type='mmseg.PascalVOCDataset', ann_file='${train_list}'))
-val_dataloader = dict(dataset=dict(type='mmseg.PascalVOCDataset', ann_file='${val_list}'))
+train_dataloader = dict(dataset=dict(type='mmseg.PascalVOCDataset'))
+val_dataloader = dict(dataset=dict(type='mmseg.PascalVOCDataset'))
