@@ -21,7 +21,7 @@ $(VENV)/.ready: requirements/lock.txt setup.py requirements/install.sh
 
 demo: env  ## train a ViT detector on the embedded data set, test it, draw what it finds
 	$(PY) tools/train.py $(DEMO)
-	$(PY) tools/test.py $(OUT)/vit_retinanet.py "$$(cat $(OUT)/last_checkpoint)" --show-dir $(OUT)/shown --show-interval 25
+	$(PY) tools/test.py $(OUT)/vit_retinanet.py "$$(cat $(OUT)/last_checkpoint)" --show-dir $(OUT)/shown --show-interval 3
 	@echo
 	@echo "Drawn predictions (truth left, prediction right): $(OUT)/shown/*.jpg"
 

@@ -10,7 +10,9 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--work-dir', help='where logs go (default: work_dirs/<config name>)')
     parser.add_argument('--out', metavar='FILE.pkl', help='write the raw predictions')
     parser.add_argument('--show-dir', metavar='DIR', help='draw predictions into this folder')
-    parser.add_argument('--show-interval', type=int, metavar='N', help='draw every N-th image')
+    parser.add_argument(
+        '--show-interval', type=int, metavar='N', help='draw one image of every N-th batch'
+    )
     parser.add_argument('--tta', action='store_true', help='test-time augmentation')
     parser.add_argument(
         '--data', help='another data set: a name in configs/_base_/datasets/<task>/, or a file'

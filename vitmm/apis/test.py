@@ -40,7 +40,7 @@ def test(
         work_dir: where logs go; ``work_dirs/<config name>`` by default.
         out: a ``.pkl`` file for the raw predictions.
         show_dir: a folder for drawn predictions.
-        show_interval: draw every n-th image of ``show_dir``; by default as the config says.
+        show_interval: draw one image of every n-th batch; all images by default.
         tta: test-time augmentation, as the config's ``tta_model`` and ``tta_pipeline`` say.
         data: name or path of another data set for the recipe.
         launcher: ``'none'``, ``'pytorch'``, ``'slurm'`` or ``'mpi'``.
@@ -82,8 +82,9 @@ def _draw_into(cfg: Config, folder: Path, interval: int | None) -> None:
             f'default_hooks.visualization, but {kind}.'
         )
     hook.update(_DRAW[kind](str(folder)))
+    hook.interval = 1
     if interval:
-        hook.interval = interval
+        cfg.default_hooks.visualization = dict(type='vitmm.DrawSome', hook=hook, every=interval)
     if kind == 'SegVisualizationHook':
         cfg.visualizer.save_dir = str(folder)
 
