@@ -14,4 +14,4 @@ model = dict(
         out_norm='final',
     )
 )
-train_cfg = dict(max_epochs=5)
+train_cfg = dict(max_epochs=4)
