@@ -59,7 +59,10 @@ def figures(log: Path) -> dict:
 def main() -> None:
     args = parse_args()
     configs = [Path(c) for c in args.configs] or [
-        path for task in METRICS for path in sorted((ROOT / 'configs' / task).glob('*.py'))
+        path
+        for task in METRICS
+        for path in sorted((ROOT / 'configs' / task).glob('*.py'))
+        if not path.stem.startswith('trees')  # needs what tools/prepare_data.py fetches
     ]
     rows, below = [], []
     for number, config in enumerate(configs, 1):

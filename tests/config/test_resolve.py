@@ -82,7 +82,7 @@ def test_what_is_resolved_is_plain_python_and_stays_as_it_is(tmp_path, tiny_opti
         ({'model.backbone.model_name': 'resnet18.nope'}, BackboneError, 'a1_in1k'),
         ({'model.backbone.embed_dims': 3}, VitmmError, 'embed_dims'),
         ({'model.backbone.model_kwargs': {'nope': 3}}, BackboneError, 'nope'),
-        ({'model.backbone.out_indices': [9, 99]}, BackboneError, 'ascending indices from 0 to 5'),
+        ({'model.backbone.out_indices': [9, 99]}, BackboneError, 'ascending indices from 0'),
         ({'model.bbox_head.num_classes': '${data.nm_classes}'}, ConfigError, 'num_classes'),
         ({'model.bbox_head.num_classes': '${num_classes}'}, ConfigError, 'bbox_head.num_classes'),
         ({'fpn_channels': '${fpn_channels}'}, ConfigError, 'circle'),
