@@ -48,7 +48,7 @@ def train(config: Path, folder: Path) -> dict:
 
 
 def figures(log: Path) -> dict:
-    """The last validation's metrics, and the peak iteration speed of the run."""
+    """The last validation's metrics, and the median time of an iteration in seconds."""
     from vitmm.apis.report import last_scores
 
     entries = [json.loads(line) for line in log.read_text().splitlines()]

@@ -39,6 +39,8 @@ def find_last(work_dir: str | Path) -> Path | None:
 def check_belongs(model: nn.Module, path: str | Path) -> None:
     """Raise unless the checkpoint holds every tensor of ``model``, and in its shape.
 
+    A wrapper (DDP, test-time augmentation) is looked through.
+
     Raises:
         WeightsError: it is of another model; says which keys.
         CheckpointError: the file is missing, broken or holds code.
@@ -46,7 +48,7 @@ def check_belongs(model: nn.Module, path: str | Path) -> None:
     checkpoint = load_checkpoint_file(path)
     state: dict[str, torch.Tensor] = checkpoint.get('state_dict', checkpoint)
     state = {key.removeprefix('module.'): value for key, value in state.items()}
-    own = model.state_dict()
+    own = getattr(model, 'module', model).state_dict()
     missing = [key for key in own if key not in state]
     unexpected = [key for key in state if key not in own]
     shapes = [

@@ -12,7 +12,6 @@ from mmengine.runner import Runner
 from vitmm.compat.checkpoint import use_in_mmengine
 from vitmm.compat.distributed import cpu_wrapper_cfg, init_dist
 from vitmm.config import load_config, resolve
-from vitmm.config.resolve import prepare_data
 from vitmm.datasets.check import check_annotations
 from vitmm.errors import ConfigError
 
@@ -44,7 +43,6 @@ def prepare(
     if launcher != 'none':
         backend = loaded.get('env_cfg', {}).get('dist_cfg', {}).get('backend')
         init_dist(launcher, backend)
-    prepare_data(loaded.to_dict())
     resolved = resolve(loaded)
     for loader in loaders:
         if resolved.get(loader):

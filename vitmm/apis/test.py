@@ -68,8 +68,7 @@ def test(
     if out is not None:
         _dump_into(cfg, Path(out))
     runner = build_runner(cfg)
-    model = getattr(runner.model, 'module', runner.model)
-    check_belongs(model, checkpoint)
+    check_belongs(runner.model, checkpoint)
     return runner.test()
 
 

@@ -58,10 +58,6 @@ def train(
     if resume is True and not resume_from:
         runner.logger.info(f'{cfg.work_dir} holds no checkpoint yet: starting from the beginning.')
     if resume_from:
-        check_belongs(_unwrap(runner.model), resume_from)
+        check_belongs(runner.model, resume_from)
     runner.train()
     return runner
-
-
-def _unwrap(model):
-    return getattr(model, 'module', model)

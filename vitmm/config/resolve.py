@@ -28,7 +28,9 @@ def resolve(config: Config) -> Config:
         VitmmError: a backbone that timm lacks; data whose classes cannot be read.
     """
     plain = config.to_dict()
-    filled = holes.fill(plain, _Names(plain))
+    names = _Names(plain)
+    _prepare_data(plain, names)
+    filled = holes.fill(plain, names)
     return Config(filled, filename=config.filename)
 
 
@@ -79,7 +81,6 @@ class _Names:
         return {key: list(value) for key, value in facts.items()}
 
     def _describe_data(self) -> dict[str, Any]:
-        prepare_data(self.config, self)
         for loader in _DATALOADERS:
             dataset = (self.config.get(loader) or {}).get('dataset')
             if dataset:
@@ -91,13 +92,11 @@ class _Names:
         return {'classes': list(classes), 'num_classes': len(classes)}
 
 
-def prepare_data(config: Mapping[str, Any], look_up=None) -> None:
+def _prepare_data(config: Mapping[str, Any], look_up: _Names) -> None:
     """Write the embedded data set that ``config['prepare_data']`` names, unless it is there."""
     if not config.get('prepare_data'):
         return
-    settings = holes.fill(
-        dict(config['prepare_data']), look_up or _Names(dict(config)), 'prepare_data'
-    )
+    settings = holes.fill(dict(config['prepare_data']), look_up, 'prepare_data')
     kind = settings.pop('type', None)
     function = FUNCTIONS.get(str(kind))
     if function is None:
