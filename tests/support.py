@@ -11,6 +11,17 @@ ROOT = Path(__file__).resolve().parent.parent
 CONFIGS = ROOT / 'configs'
 RECIPES = sorted(p for task in ('det', 'seg', 'cls') for p in (CONFIGS / task).rglob('*.py'))
 COUNTS = dict(num_train=12, num_val=4, num_cls_train=24, num_cls_val=12)
+# One of every kind: plain, distilled, windowed, convolutional, light, and with patches of 14.
+BACKBONES = [
+    'vit_tiny_patch16_224',
+    'deit3_small_patch16_224',
+    'swin_tiny_patch4_window7_224',
+    'convnext_atto',
+    'resnet18',
+    'efficientnet_b0',
+    'mobilenetv3_small_100',
+    'vit_small_patch14_dinov2',
+]
 
 # Several test processes share the cores.
 torch.set_num_threads(1)

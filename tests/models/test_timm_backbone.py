@@ -3,24 +3,14 @@ import math
 import pytest
 import timm
 import torch
+from support import BACKBONES
 
 from vitmm.errors import BackboneError
 from vitmm.models import TimmBackbone
 from vitmm.models.backbones.taps import choose_taps
 
-NAMES = [
-    'vit_tiny_patch16_224',
-    'deit3_small_patch16_224',
-    'swin_tiny_patch4_window7_224',
-    'convnext_atto',
-    'resnet18',
-    'efficientnet_b0',
-    'mobilenetv3_small_100',
-    'vit_small_patch14_dinov2',
-]
 
-
-@pytest.mark.parametrize('name', NAMES)
+@pytest.mark.parametrize('name', BACKBONES)
 def test_maps_equal_timms_own_features(name):
     backbone = TimmBackbone(name).eval()
     size = min(timm.get_pretrained_cfg(name).input_size[-1], 224)
@@ -62,7 +52,7 @@ def list_index(name, level):
     return choose_taps(reductions, (4, 8, 16, 32))[level]
 
 
-@pytest.mark.parametrize('name', NAMES)
+@pytest.mark.parametrize('name', BACKBONES)
 def test_any_size_in_one_instance(name):
     backbone = TimmBackbone(name).eval()
     for height, width in ((224, 224), (64, 96), (250, 333), (97, 130)):
@@ -73,7 +63,7 @@ def test_any_size_in_one_instance(name):
             assert m.shape == (1, c, math.ceil(height / s), math.ceil(width / s))
 
 
-@pytest.mark.parametrize('name', NAMES)
+@pytest.mark.parametrize('name', BACKBONES)
 @pytest.mark.parametrize('out_norm', [None, 'layer'])
 def test_every_parameter_gets_a_gradient(name, out_norm):
     backbone = TimmBackbone(name, out_norm=out_norm).train()
