@@ -21,4 +21,4 @@ model = dict(
         out_norm='layer',
     )
 )
-train_cfg = dict(max_epochs=3)
+train_cfg = dict(max_epochs=4)
