@@ -1,6 +1,5 @@
 """Any timm model as an OpenMMLab backbone that describes itself."""
 
-import math
 from collections.abc import Sequence
 from typing import Any, Literal
 
@@ -9,10 +8,10 @@ from mmengine.model import BaseModule, initialize
 from timm.layers import LayerNorm2d
 from timm.models import group_parameters
 from torch import nn
-from torch.nn import functional as F
 
 from vitmm.errors import BackboneError
 from vitmm.models.backbones import timm_factory, timm_weights
+from vitmm.models.backbones.measure import Measured, measure_maps, measure_pooled, unused_parameters
 from vitmm.models.backbones.taps import choose_taps
 from vitmm.models.feature_maps import FeatureMaps
 from vitmm.registry import MODELS
@@ -89,15 +88,13 @@ class TimmBackbone(BaseModule):
         self.std = _to_channels(self.model.pretrained_cfg['std'], in_chans)
 
         if output == 'pooled':
-            self.channels: tuple[int, ...] = (self.model.head_hidden_size,)
+            width, self.canvas = measure_pooled(model_name, **self.settings)
+            self.channels: tuple[int, ...] = (width,)
             self.strides: tuple[int, ...] = ()
-            patch = getattr(getattr(self.model, 'patch_embed', None), 'patch_size', 1)
-            self._multiple = max(patch) if isinstance(patch, Sequence) else patch
         else:
-            self._tap(out_strides, out_indices)
-            # Most stems and patch embeddings floor; images of whole cells make every map
-            # ceil(H / s) high.
-            self._multiple = math.lcm(*self.strides)
+            measured = measure_maps(model_name, **self.settings)
+            self.canvas = measured.canvas
+            self._tap(measured, out_strides, out_indices)
 
         if out_norm == 'layer':
             self.norms = nn.ModuleList(LayerNorm2d(c, eps=1e-5) for c in self.channels)
@@ -105,26 +102,37 @@ class TimmBackbone(BaseModule):
             self.model.set_grad_checkpointing()
         self._freeze(frozen_groups)
 
-    def _tap(self, out_strides: Sequence[int], out_indices: Sequence[int] | None) -> None:
+    def _tap(
+        self,
+        measured: Measured,
+        out_strides: Sequence[int],
+        out_indices: Sequence[int] | None,
+    ) -> None:
         """Choose the maps, drop what lies behind the last, and note channels and strides."""
-        info = list(self.model.feature_info)
+        count = len(measured.strides)
         if out_indices is None:
-            taps = choose_taps([f['reduction'] for f in info], out_strides)
+            taps = choose_taps(measured.strides, out_strides)
         else:
-            taps = [i + len(info) if i < 0 else i for i in out_indices]
-            if not taps or not all(0 <= i < len(info) for i in taps) or taps != sorted(taps):
+            taps = [i + count if i < 0 else i for i in out_indices]
+            if not taps or not all(0 <= i < count for i in taps) or taps != sorted(taps):
                 raise BackboneError(
-                    f"out_indices={tuple(out_indices)}: '{self.model_name}' has {len(info)} "
-                    f'feature maps, so give ascending indices from 0 to {len(info) - 1} '
-                    f'(or {-len(info)} to -1).'
+                    f"out_indices={tuple(out_indices)}: '{self.model_name}' has {count} "
+                    f'feature maps, so give ascending indices from 0 to {count - 1} '
+                    f'(or {-count} to -1).'
                 )
-        self.channels = tuple(info[i]['num_chs'] for i in taps)
-        self.strides = tuple(info[i]['reduction'] for i in taps)
+        self.channels = tuple(measured.channels[i] for i in taps)
+        self.strides = tuple(measured.strides[i] for i in taps)
         unique = sorted(set(taps))
         self._positions = [unique.index(i) for i in taps]
         self._indices = self.model.prune_intermediate_layers(
             unique, prune_norm=self.out_norm != 'final', prune_head=True
         )
+        unused = unused_parameters(
+            self.model_name, unique, self.out_norm == 'final', **self.settings
+        )
+        for name, parameter in self.model.named_parameters():
+            if name in unused:  # only the classifier reads it
+                parameter.requires_grad_(False)
 
     def layer_depths(self) -> dict[str, int]:
         """Return the group of every parameter of the timm model: 0 for the stem, then upwards.
@@ -193,24 +201,17 @@ class TimmBackbone(BaseModule):
             ceil(H / s), ceil(W / s)). With ``output='pooled'``: one tensor (N, channels[0]).
         """
         height, width = x.shape[-2:]
-        bottom, right = -height % self._multiple, -width % self._multiple
-        if bottom or right:
-            x = F.pad(x, (0, right, 0, bottom))
         if self.output == 'pooled':
-            return (self.model.forward_head(self.model.forward_features(x), pre_logits=True),)
+            features = self.model.forward_features(self.canvas.fit(x))
+            return (self.model.forward_head(features, pre_logits=True),)
         found = self.model.forward_intermediates(
-            x,
+            self.canvas.lay(x),
             indices=self._indices,
             norm=self.out_norm == 'final',
             stop_early=True,
             intermediates_only=True,
         )
-        maps = [found[i] for i in self._positions]
-        if bottom or right:
-            maps = [
-                m[..., : math.ceil(height / s), : math.ceil(width / s)]
-                for m, s in zip(maps, self.strides, strict=True)
-            ]
+        maps = self.canvas.lift([found[i] for i in self._positions], self.strides, (height, width))
         if self.out_norm == 'layer':
             maps = [norm(m) for norm, m in zip(self.norms, maps, strict=True)]
         return FeatureMaps(maps, (height, width))

@@ -46,7 +46,7 @@ def create(model_name: str, **kwargs) -> nn.Module:
                 model_name, pretrained=False, num_classes=0, **extra, **settings
             )
         except TypeError as error:
-            unknown = re.search(r"unexpected keyword argument '(\w+)'", str(error))
+            unknown = re.search(r"unexpected keyword argument(?:\(s\))?:? \[?'(\w+)'", str(error))
             if unknown is None:
                 raise
             if unknown[1] not in extra:

@@ -1,0 +1,225 @@
+"""What a timm model makes of an image: found out by asking it, never from a table of names.
+
+A twin of the model on the meta device (no memory, no arithmetic) is run on a few sizes, so that
+nothing has to be believed that timm's descriptions say, and new models need no care.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+
+from vitmm.errors import BackboneError
+from vitmm.models.backbones import timm_factory
+from vitmm.models.backbones.canvas import Canvas
+
+Size = tuple[int, int]
+Shapes = list[tuple[int, ...]]
+
+_known: dict[str, Any] = {}
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What the maps of a model are; one entry per map that timm describes.
+
+    Attributes:
+        channels: of each map.
+        strides: of each map, in pixels.
+        canvas: the sizes that the model takes.
+    """
+
+    channels: tuple[int, ...]
+    strides: tuple[int, ...]
+    canvas: Canvas
+
+
+def measure_maps(model_name: str, **settings) -> Measured:
+    """Ask a model for its feature maps at several sizes.
+
+    Args:
+        model_name: a name of ``timm.list_models()``.
+        settings: what ``timm.create_model`` takes.
+
+    Raises:
+        BackboneError: no such model, or it gives no maps at its native size.
+    """
+    return _once('maps', _measure_maps, model_name, settings)
+
+
+def measure_pooled(model_name: str, **settings) -> tuple[int, Canvas]:
+    """Ask a model for its pooled features: how many channels, at which sizes.
+
+    Raises:
+        BackboneError: no such model, or its pooled features are no vector.
+    """
+    return _once('pooled', _measure_pooled, model_name, settings)
+
+
+def unused_parameters(
+    model_name: str, indices: Sequence[int], norm: bool, **settings
+) -> frozenset[str]:
+    """Ask which parameters get no gradient from the maps ``indices`` of the pruned model.
+
+    timm drops the blocks behind the last map; what is left over (a class token that only the
+    classifier reads) would break distributed training.
+    """
+
+    def ask(twin: _Twin) -> frozenset[str]:
+        kept = twin.model.prune_intermediate_layers(
+            list(indices), prune_norm=not norm, prune_head=True
+        )
+        sum(m.sum() for m in twin.run(twin.native, indices=kept, norm=norm)).backward()
+        return frozenset(n for n, p in twin.model.named_parameters() if p.grad is None)
+
+    return _once(f'unused {list(indices)} {norm}', ask, model_name, settings)
+
+
+def _once(kind: str, function: Callable, model_name: str, settings: dict[str, Any]) -> Any:
+    key = f'{kind} {model_name} {sorted(settings.items())!r}'
+    if key not in _known:
+        _known[key] = function(_Twin(model_name, settings))
+    return _known[key]
+
+
+class _Twin:
+    """A model on the meta device, and the shapes that it gives."""
+
+    def __init__(self, model_name: str, settings: dict[str, Any]) -> None:
+        self.name = model_name
+        self.model = timm_factory.create_meta(model_name, **settings).eval()
+        self.in_chans = settings.get('in_chans', 3)
+        self.native = native_size(self.model, settings)
+        for module in self.model.modules():
+            if isinstance(module, nn.LSTM):  # step by step, and slow, on the meta device
+                module.forward = _lstm_shape(module)
+
+    @torch.no_grad()
+    def pooled(self, size: Size) -> tuple[int, ...]:
+        features = self.model.forward_features(self.images(size))
+        return tuple(self.model.forward_head(features, pre_logits=True).shape)
+
+    @torch.no_grad()
+    def maps(self, size: Size) -> Shapes:
+        found = self.run(size)
+        grids = [[math.ceil(s / f['reduction']) for s in size] for f in self.model.feature_info]
+        if found[0].dim() == 4:
+            return [tuple(m.shape[1:]) for m in found]
+        if any(t.shape[1] != h * w for t, (h, w) in zip(found, grids, strict=True)):
+            raise RuntimeError('as many tokens as cells were expected')
+        return [(t.shape[2], h, w) for t, (h, w) in zip(found, grids, strict=True)]
+
+    def run(self, size: Size, **kwargs) -> list[torch.Tensor]:
+        """The maps, NCHW; (N, tokens, C) where the grid is read from values: here are none."""
+        for output in ('NCHW', 'NLC'):
+            try:
+                return self.model.forward_intermediates(
+                    self.images(size), intermediates_only=True, output_fmt=output, **kwargs
+                )
+            except RuntimeError as error:
+                if output == 'NLC' or '.item()' not in str(error):
+                    raise
+        raise AssertionError('unreachable')
+
+    def images(self, size: Size) -> torch.Tensor:
+        return torch.empty(1, self.in_chans, *size, device='meta')
+
+
+def native_size(model: nn.Module, settings: dict[str, Any]) -> Size:
+    """The (height, width) that a timm model was made for: ``img_size``, or its pretrained one."""
+    size = settings.get('img_size') or model.pretrained_cfg['input_size'][-2:]
+    return (size, size) if isinstance(size, int) else tuple(size)
+
+
+def _measure_maps(twin: _Twin) -> Measured:
+    native = twin.native
+    try:
+        shapes = twin.maps(native)
+    except Exception as error:  # each model fails in its own way
+        raise BackboneError(
+            f"'{twin.name}' gives no feature maps at its own size {native[0]} x {native[1]}: "
+            f'{type(error).__name__}: {error}'
+        ) from error
+    reductions = [info['reduction'] for info in twin.model.feature_info]
+    strides = [
+        # Resized and unpadded models are a little off their stride; a stride that is twice off is
+        # a description that is wrong.
+        said if 0.75 < h * said / native[0] < 1.25 else round(native[0] / h)
+        for said, (_, h, _) in zip(reductions, shapes, strict=True)
+    ]
+    lost = [_lost(shape, native, s) for shape, s in zip(shapes, strides, strict=True)]
+
+    def fits(size: Size) -> bool:
+        """Whether the maps at ``size`` lose no more cells at their borders than at home."""
+        try:
+            found = twin.maps(size)
+        except Exception:  # see above
+            return False
+        return all(
+            min(0, at_home) <= side <= max(0, at_home)
+            for shape, stride, home in zip(found, strides, lost, strict=True)
+            for side, at_home in zip(_lost(shape, size, stride), home, strict=True)
+        )
+
+    channels = tuple(c for c, _, _ in shapes)
+    return Measured(channels, tuple(strides), _find_canvas(native, math.lcm(*strides), fits))
+
+
+def _lost(shape: Sequence[int], size: Size, stride: int) -> Size:
+    """How many rows and columns a map (C, h, w) is short of covering ``size``."""
+    height, width = (
+        math.ceil(side / stride) - have for side, have in zip(size, shape[1:], strict=True)
+    )
+    return height, width
+
+
+def _measure_pooled(twin: _Twin) -> tuple[int, Canvas]:
+    native = twin.native
+    shape = twin.pooled(native)
+    if len(shape) != 2:
+        raise BackboneError(f"'{twin.name}' pools to {shape[1:]}, which is no vector.")
+
+    def fits(size: Size) -> bool:
+        try:
+            return twin.pooled(size) == shape
+        except Exception:  # each model fails in its own way
+            return False
+
+    reductions = [info['reduction'] for info in twin.model.feature_info]
+    return shape[1], _find_canvas(native, math.lcm(*reductions), fits)
+
+
+def _find_canvas(native: Size, cell: int, fits: Callable[[Size], bool]) -> Canvas:
+    """The freest way to lay images out that ``fits`` accepts."""
+    height, width = native
+    cells = tuple(math.ceil(side / cell) * cell for side in native)
+    ways = [
+        ((1, 1), [(height + 13 * cell // 32 + 1, width + cell - 1)]),
+        ((cell, cell), [(cells[0] + cell, cells[1] + 3 * cell)]),
+        (native, [(height, 2 * width), (2 * height, 3 * width)]),
+    ]
+    multiple = next((m for m, sizes in ways if all(map(fits, sizes))), None)
+    if multiple is None:
+        return Canvas(native, native, native, tiled=True)
+    if multiple == native:
+        return Canvas(native, native, native)
+    # The smallest image that it takes.
+    side = cell
+    while side < min(native) and not fits((side, side)):
+        side += cell
+    least = (side, side) if side < min(native) else native
+    return Canvas(native, multiple, least)
+
+
+def _lstm_shape(module: nn.LSTM) -> Callable:
+    """An LSTM's shapes and dependencies without its steps."""
+    width = module.hidden_size * (2 if module.bidirectional else 1)
+
+    def forward(x: torch.Tensor, *_):
+        mixed = x.mean(-1, keepdim=True) + sum(p.sum() for p in module.parameters())
+        return mixed.expand(*x.shape[:-1], width), None
+
+    return forward
