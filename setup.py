@@ -32,12 +32,15 @@ setup(
         'regex',
         'safetensors',
         'tensorboard',
+        'tifffile',  # OpenCV drops bands of a TIFF without a word
         'tqdm',
     ],
     # mmcv is yours to choose, because installing one kind over the other breaks both: [lite] needs
     # no compiler; a compiled mmcv that is there already is used.
     extras_require={
         'lite': ['mmcv-lite>=2.0.0,<2.2.0'],
+        'lora': ['peft>=0.21'],  # and transformers with it: MMEngine then takes 3 s longer to start
+        'tiff': ['imagecodecs'],  # LZW and other compressions of multi-band TIFFs
         'dev': ['pytest', 'pytest-xdist', 'ruff', 'pre-commit'],
     },
     classifiers=[

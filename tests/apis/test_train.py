@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from families import FAMILIES
 from support import BACKBONES, CONFIGS
 
 from vitmm.apis.report import last_scores, summarize
@@ -24,8 +25,12 @@ SMALL = {
 }
 
 
+# One model of every model file of timm takes about an hour.
+SWAPS = [*BACKBONES, *(pytest.param(name, marks=pytest.mark.slow) for name in FAMILIES)]
+
+
 @pytest.mark.parametrize('task', STARTERS)
-@pytest.mark.parametrize('name', BACKBONES)
+@pytest.mark.parametrize('name', SWAPS)
 def test_one_line_swaps_the_backbone(task, name, tiny_options, tmp_path):
     options = {**tiny_options, **SMALL[task], 'model.backbone.model_name': name}
     runner = train(STARTERS[task], work_dir=tmp_path, options=options)

@@ -197,3 +197,30 @@ def test_checkpointing_changes_no_gradient():
 def test_bad_settings(settings, words):
     with pytest.raises(BackboneError, match=words):
         TimmBackbone(**settings)
+
+
+def test_settings_of_the_model():
+    fixed = TimmBackbone('vit_tiny_patch16_224', model_kwargs=dict(dynamic_img_size=False))
+    assert fixed.canvas.policy == 'tiles'
+    for key in ('num_classes', 'features_only'):
+        with pytest.raises(BackboneError, match=key):
+            TimmBackbone('resnet18', model_kwargs={key: 3})
+
+
+def test_frozen_norms_rest_and_the_others_learn():
+    backbone = TimmBackbone('resnet18', frozen_norms=True).train()
+    before = {k: v.clone() for k, v in backbone.state_dict().items()}
+    sum(m.sum() for m in backbone(torch.randn(2, 3, 64, 64))).backward()
+    assert all(torch.equal(v, before[k]) for k, v in backbone.state_dict().items())
+    frozen = {n for n, p in backbone.named_parameters() if not p.requires_grad}
+    assert frozen == {n for n in before if '.bn' in n or 'downsample.1' in n} & frozen
+    assert len(frozen) == 2 * 20  # weight and bias of 20 batch norms
+    assert all(p.grad is not None for p in backbone.parameters() if p.requires_grad)
+
+
+def test_images_that_it_cannot_take():
+    backbone = TimmBackbone('resnet18').eval()
+    for shape in ((1, 4, 32, 32), (1, 3, 0, 32)):
+        with pytest.raises(BackboneError, match='3 channels'):
+            backbone(torch.randn(*shape))
+    assert backbone(torch.randn(1, 3, 1, 1))[0].shape[-2:] == (1, 1)

@@ -1,15 +1,18 @@
 """Pretrained weights: from files, kept through the Runner's initialisation."""
 
 import pickle
+import re
 
 import pytest
 import timm
 import torch
+from mmengine.model import Sequential
 from safetensors.torch import save_file
 
 from vitmm.compat.checkpoint import CheckpointError
 from vitmm.errors import WeightsError
 from vitmm.models import TimmBackbone
+from vitmm.models.backbones import timm_weights
 
 NAME = 'vit_tiny_patch16_224'
 
@@ -45,40 +48,208 @@ def test_a_local_file(kind, donor, tmp_path):
     assert same(backbone, donor)
 
 
-def test_position_embeddings_are_resampled(tmp_path):
+SWIN = dict(embed_dim=24, depths=(2, 2, 1, 1), num_heads=(1, 2, 4, 8))
+SIZES = {
+    'position embeddings': (NAME, {}, dict(img_size=96)),
+    'patch kernels': (NAME, {}, dict(patch_size=8, img_size=64)),
+    'more channels': (NAME, {}, dict(in_chans=4)),
+    'one channel': ('resnet18', {}, dict(in_chans=1)),
+    'channels and kernels': (NAME, {}, dict(patch_size=8, img_size=64, in_chans=2)),
+    'windows': ('swin_tiny_patch4_window7_224', SWIN, dict(img_size=256, window_size=8)),
+    'tables of a ViT': ('beit_base_patch16_224', dict(depth=3), dict(img_size=96)),
+}
+
+
+@pytest.mark.parametrize('kind', SIZES)
+def test_another_size_is_adapted_as_timm_does(kind, tmp_path):
+    name, architecture, changed = SIZES[kind]
+    torch.manual_seed(1)
+    donor = timm.create_model(name, **architecture)
+    for key, parameter in donor.named_parameters():
+        if key.endswith('relative_position_bias_table'):
+            torch.nn.init.normal_(parameter)
+    path = str(tmp_path / 'w.pth')
+    torch.save(donor.state_dict(), path)
+    theirs = timm.create_model(
+        name, pretrained=True, pretrained_cfg_overlay={'file': path}, **architecture, **changed
+    ).state_dict()
+    in_chans = changed.get('in_chans', 3)
+    settings = {k: v for k, v in {**architecture, **changed}.items() if k != 'in_chans'}
+    ours = TimmBackbone(name, path, out_indices=(0, 1), in_chans=in_chans, model_kwargs=settings)
+    ours.init_weights()
+    assert all(torch.equal(value, theirs[key]) for key, value in ours.model.state_dict().items())
+
+
+def test_resampling_does_not_hang_on_timms_filters(tmp_path):
+    # The same weights by torchvision's names, which timm's filter does not read.
     donor = timm.create_model(NAME, img_size=96)
+    names = {'pos_embed': 'encoder.pos_embedding', 'cls_token': 'class_token'}
+    rules = [(r'^patch_embed.proj', 'conv_proj'), (r'^norm', 'encoder.ln')]
+    rules += [(r'^blocks\.(\d+)', r'encoder.layers.encoder_layer_\1'), (r'norm(\d)', r'ln_\1')]
+    rules += [
+        (r'attn\.qkv\.', 'self_attention.in_proj_'),
+        (r'attn\.proj', 'self_attention.out_proj'),
+    ]
+    rules += [(r'fc1', '0'), (r'fc2', '3')]
+    state = {}
+    for key, value in donor.state_dict().items():
+        for rule in rules:
+            key = re.sub(*rule, key)
+        state[names.get(key, key)] = value
+    torch.save(state, tmp_path / 'torchvision.pth')
+    torch.save(donor.state_dict(), tmp_path / 'timm.pth')
+    found = []
+    for file in ('torchvision.pth', 'timm.pth'):
+        model_kwargs = dict(patch_size=8, img_size=64)
+        backbone = TimmBackbone(NAME, str(tmp_path / file), in_chans=4, model_kwargs=model_kwargs)
+        backbone.init_weights()
+        found.append(backbone.model.state_dict())
+    assert all(torch.equal(value, found[1][key]) for key, value in found[0].items())
+
+
+class Lora(torch.nn.Module):
+    """What LoRA makes of a linear layer."""
+
+    def __init__(self, linear):
+        super().__init__()
+        self.base_layer = linear
+        self.lora_A = torch.nn.Linear(linear.in_features, 2, bias=False)
+        self.lora_B = torch.nn.Linear(2, linear.out_features, bias=False)
+
+
+@pytest.mark.parametrize('source', ['file', 'hub'])
+def test_under_lora(source, donor, tmp_path, hub):
     torch.save(donor.state_dict(), tmp_path / 'w.pth')
-    backbone = TimmBackbone(NAME, pretrained=str(tmp_path / 'w.pth'))
+    hub(donor.state_dict())
+    pretrained = str(tmp_path / 'w.pth') if source == 'file' else True
+    backbone = TimmBackbone(NAME, pretrained, out_indices=(1, 3))
+    for block in backbone.model.blocks:
+        block.attn.qkv = Lora(block.attn.qkv)
+    before = {k: v.clone() for k, v in backbone.model.state_dict().items() if 'lora_' in k}
     backbone.init_weights()
-    expected = timm.layers.resample_abs_pos_embed(donor.pos_embed, (14, 14), num_prefix_tokens=1)
-    torch.testing.assert_close(backbone.model.pos_embed, expected)
+    theirs = donor.state_dict()
+    for key, value in backbone.model.state_dict().items():
+        expected = before[key] if key in before else theirs[key.replace('.base_layer.', '.')]
+        assert torch.equal(value, expected), key
 
 
-def test_the_hub_is_timms_own_loading(donor, tmp_path, monkeypatch):
-    # No network here: timm is told that its file for this name lies on disk.
-    torch.save(timm.create_model(NAME, num_classes=1000).state_dict(), tmp_path / 'hub.pth')
-    whole = timm.create_model
+@pytest.fixture
+def log(monkeypatch):
+    lines = []
+    monkeypatch.setattr(timm_weights, 'print_log', lambda text, **_: lines.append(text))
+    return lines
 
-    def from_disk(name, **kwargs):
-        if kwargs.get('pretrained'):
-            kwargs['pretrained_cfg_overlay'] = {'file': str(tmp_path / 'hub.pth')}
-        return whole(name, **kwargs)
 
-    monkeypatch.setattr(timm, 'create_model', from_disk)
-    backbone = TimmBackbone(NAME, pretrained=True, out_indices=(3, 7))
+def test_what_matched_is_logged(donor, tmp_path, log):
+    state = {f'backbone.{key}': value for key, value in donor.state_dict().items()}
+    for name in ('weight', 'bias'):
+        del state[f'backbone.blocks.3.norm1.{name}']
+    state['backbone.strange'] = torch.ones(3)
+    state['neck.weight'] = torch.ones(3)
+    torch.save({'state_dict': state}, tmp_path / 'w.pth')
+    backbone = TimmBackbone(
+        NAME, str(tmp_path / 'w.pth'), output='pooled', model_kwargs=dict(img_size=96)
+    )
     backbone.init_weights()
-    stored = torch.load(tmp_path / 'hub.pth')
-    assert all(torch.equal(v, stored[k]) for k, v in backbone.model.state_dict().items())
+    assert log == [
+        f"{tmp_path}/w.pth (timm, under 'backbone.'): 148 of 150 tensors of {NAME} loaded; "
+        'resampled: pos_embed (1, 197, 192) to (1, 37, 192); '
+        'not in the file, or of another shape: blocks.3.norm1.weight, blocks.3.norm1.bias; '
+        'in the file only: strange'
+    ]
+
+
+@pytest.mark.parametrize('pair', [('teacher', 'student'), ('base_encoder', 'momentum_encoder')])
+def test_the_better_of_two_copies(pair, donor, tmp_path):
+    better, worse = pair
+    state = {}
+    for key, value in donor.state_dict().items():
+        state |= {f'module.{worse}.{key}': torch.zeros_like(value), f'module.{better}.{key}': value}
+    torch.save(state, tmp_path / 'w.pth')
+    backbone = TimmBackbone(NAME, str(tmp_path / 'w.pth'))
+    backbone.init_weights()
+    assert same(backbone, donor)
+
+
+@pytest.fixture
+def hub(monkeypatch):
+    """No network here: give the weights that timm's download shall bring, get what it asked for."""
+    asked = []
+
+    def serve(state):
+        def load(repository, *args, **kwargs):
+            asked.append(repository)
+            return dict(state)
+
+        monkeypatch.setattr(timm.models._builder, 'load_state_dict_from_hf', load)
+        return asked
+
+    return serve
+
+
+@pytest.mark.parametrize(
+    'name, tag', [(NAME, 'augreg_in21k_ft_in1k'), (f'{NAME}.augreg_in21k', 'augreg_in21k')]
+)
+def test_the_hub_by_tag(name, tag, hub):
+    classes = 21843 if tag == 'augreg_in21k' else 1000
+    donor = timm.create_model(NAME, num_classes=classes)
+    asked = hub(donor.state_dict())
+    backbone = TimmBackbone(name, pretrained=True, out_indices=(3, 7))
+    assert not asked  # nothing is fetched before training
+    backbone.init_weights()
+    assert asked == [f'timm/{NAME}.{tag}']
+    assert same(backbone, donor)
     assert 'blocks.8.norm1.weight' not in backbone.model.state_dict()
 
 
+@pytest.mark.parametrize(
+    'name, architecture', [(NAME, dict(depth=4)), ('swin_tiny_patch4_window7_224', SWIN)]
+)
+def test_the_hub_adapts_as_timm_does(name, architecture, hub):
+    hub(timm.create_model(name, **architecture).state_dict())
+    settings = dict(img_size=448, **architecture)
+    theirs = timm.create_model(name, pretrained=True, in_chans=4, **settings).state_dict()
+    backbone = TimmBackbone(name, True, in_chans=4, out_indices=(0, 1), model_kwargs=settings)
+    backbone.init_weights()
+    assert all(torch.equal(v, theirs[k]) for k, v in backbone.model.state_dict().items())
+
+
+def test_the_hub_where_pruning_shortens_a_tensor(hub):
+    donor = timm.create_model('efficientvim_m1')  # weighs its stages for the classifier
+    hub(donor.state_dict())
+    backbone = TimmBackbone('efficientvim_m1', True, out_indices=(0,))
+    backbone.init_weights()
+    theirs = donor.state_dict()
+    found = backbone.model.state_dict()
+    assert [k for k, v in found.items() if not torch.equal(v, theirs[k])] == ['weights']
+
+
+@pytest.mark.parametrize('prefix', [None, 'backbone.'])
+def test_mmengines_own_way(prefix, donor, tmp_path):
+    trained = TimmBackbone(NAME, out_norm='layer')
+    trained.model.load_state_dict(donor.state_dict(), strict=False)
+    torch.nn.init.normal_(trained.norms[0].weight)
+    state = {f'{prefix or ""}{key}': value for key, value in trained.state_dict().items()}
+    torch.save(
+        {'meta': {}, 'state_dict': {**state, 'head.bias': torch.ones(3)}}, tmp_path / 'w.pth'
+    )
+    init_cfg = dict(type='Pretrained', checkpoint=str(tmp_path / 'w.pth'))
+    if prefix:
+        init_cfg['prefix'] = prefix
+    # Inside a model, as the Runner initialises it.
+    whole = Sequential(TimmBackbone(NAME, out_norm='layer', init_cfg=init_cfg))
+    whole.init_weights()
+    found, expected = whole[0].state_dict(), trained.state_dict()
+    assert found.keys() == expected.keys()
+    assert all(torch.equal(value, expected[key]) for key, value in found.items())
+
+
 def test_no_network_and_no_weights_say_what_to_do(monkeypatch):
-    monkeypatch.setenv('HF_HUB_OFFLINE', '1')
+    monkeypatch.setattr('huggingface_hub.constants.HF_HUB_OFFLINE', True)
     with pytest.raises(WeightsError, match='pretrained=<path'):
-        TimmBackbone('vit_base_patch16_224.mae', pretrained=True).init_weights()
-    name = next(n for n in timm.list_models('vit_*') if not timm.is_model_pretrained(n))
+        TimmBackbone(f'{NAME}.augreg_in21k', pretrained=True).init_weights()
     with pytest.raises(WeightsError, match='has no pretrained weights'):
-        TimmBackbone(name, pretrained=True).init_weights()
+        TimmBackbone('test_vit4', pretrained=True).init_weights()
 
 
 def test_weights_of_another_model(donor, tmp_path):
@@ -86,7 +257,11 @@ def test_weights_of_another_model(donor, tmp_path):
     with pytest.raises(WeightsError, match=r"weights for 'resnet18'.*conv1.weight.*cls_token"):
         TimmBackbone('resnet18', pretrained=str(tmp_path / 'w.pth')).init_weights()
     with pytest.raises(WeightsError, match='another shape'):
-        TimmBackbone('vit_small_patch16_224', pretrained=str(tmp_path / 'w.pth')).init_weights()
+        TimmBackbone(
+            'vit_tiny_patch16_224',
+            model_kwargs=dict(embed_dim=96),
+            pretrained=str(tmp_path / 'w.pth'),
+        ).init_weights()
 
 
 class Bomb:

@@ -37,7 +37,9 @@ def words(tiny_shapes):
     return ['--cfg-options', *as_cfg_options(options)]
 
 
-@pytest.mark.parametrize('tool', ['train.py', 'test.py', 'print_config.py', 'prepare_data.py'])
+@pytest.mark.parametrize(
+    'tool', ['train.py', 'test.py', 'print_config.py', 'prepare_data.py', 'merge_lora.py']
+)
 def test_help_answers(tool):
     done = run_tool(tool, '--help')
     assert done.returncode == 0

@@ -9,6 +9,7 @@ from mmengine.runner import Runner
 from vitmm.apis.checkpoints import check_belongs, find_last
 from vitmm.apis.launch import build_runner, prepare, use_amp
 from vitmm.compat.checkpoint import load_checkpoint_file
+from vitmm.models.parameters import count_parameters
 
 
 def train(
@@ -55,6 +56,7 @@ def train(
     if cfg.get('load_from'):
         load_checkpoint_file(cfg.load_from)  # a broken file is told of before anything is built
     runner = build_runner(cfg)
+    runner.logger.info(count_parameters(runner.model))
     if resume is True and not resume_from:
         runner.logger.info(f'{cfg.work_dir} holds no checkpoint yet: starting from the beginning.')
     if resume_from:

@@ -19,6 +19,7 @@ def apply() -> None:
         from vitmm.compat import mmcv_ops
 
         mmcv_ops.install()
-    from vitmm.compat import checkpoint
+    from vitmm.compat import checkpoint, mmpretrain_multimodal
 
     checkpoint.allow_mmengine_classes()
+    mmpretrain_multimodal.install()

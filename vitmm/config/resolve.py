@@ -1,5 +1,6 @@
 """Fill a recipe's holes, once, before the Runner is built."""
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,14 +13,15 @@ from vitmm.errors import ConfigError
 from vitmm.registry import FUNCTIONS, MODELS
 
 _DATALOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
+_ASKS_FOR_MORE = re.compile(r'\$\{backbone\b(?!\.in_chans\})')
 
 
 def resolve(config: Config) -> Config:
     """Return the plain, complete config: what is printed, dumped and stored in checkpoints.
 
     Two things fill the holes of a recipe: ``${backbone.…}`` (``channels``, ``strides``, ``mean``,
-    ``std``) is told by the backbone that the config names, ``${data.…}`` (``classes``,
-    ``num_classes``) by the data. Any other hole names a key at the top of the config,
+    ``std``, ``in_chans``) is told by the backbone that the config names, ``${data.…}``
+    (``classes``, ``num_classes``) by the data. Any other hole names a key at the top of the config,
     ``${data_root}`` or ``${train_cfg.max_epochs}``, so that one change on the command line is
     enough. An embedded data set that ``prepare_data`` names is written first.
 
@@ -67,6 +69,10 @@ class _Names:
         if not backbone:
             raise ConfigError('a hole asks for ${backbone.…}, but the config has no model.backbone')
         settings = holes.fill(backbone, self, 'model.backbone')
+        images = settings.get('in_chans', settings.get('in_channels', 3))  # ours, mmdet's
+        told: dict[str, Any] = {'in_chans': images}
+        if not _ASKS_FOR_MORE.search(str(self.config)):
+            return told  # a data set asks for no more, and may meet any backbone
         try:
             with torch.device('meta'):  # its shapes are wanted, not its memory
                 model = MODELS.build(settings)
@@ -78,7 +84,7 @@ class _Names:
                 f'a hole asks for ${{backbone.…}}, but {settings["type"]} does not describe '
                 "itself; use type='vitmm.TimmBackbone', or write the numbers into the config."
             )
-        return {key: list(value) for key, value in facts.items()}
+        return told | {key: list(value) for key, value in facts.items()}
 
     def _describe_data(self) -> dict[str, Any]:
         for loader in _DATALOADERS:

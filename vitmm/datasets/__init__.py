@@ -3,13 +3,15 @@
 from vitmm.datasets.check import check_annotations
 from vitmm.datasets.classes import read_classes
 from vitmm.datasets.errors import DataError
-from vitmm.datasets.loading import CheckedLoad
+from vitmm.datasets.loading import CheckedLoad, ForRGB, LoadImage
 from vitmm.datasets.shapes import write_shapes
 from vitmm.datasets.trees import write_trees
 
 __all__ = [
     'CheckedLoad',
     'DataError',
+    'ForRGB',
+    'LoadImage',
     'check_annotations',
     'read_classes',
     'write_shapes',

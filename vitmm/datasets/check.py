@@ -108,14 +108,16 @@ def _check_seg(source: Source, scope: str | None) -> None:
         stems = read_lines(source.ann_file)
         _check_exist('image', (os.path.join(images, s + suffix) for s in stems), source)
     else:
-        found = (
+        found = [
             os.path.relpath(os.path.join(folder, name), images)
             for folder, _, names in os.walk(images)
             for name in names
-        )
+        ]
         stems = sorted(name[: -len(suffix)] for name in found if name.endswith(suffix))
         if not stems:
-            raise DataError(f'no image {images}/*{suffix}')
+            others = ', '.join(sorted({os.path.splitext(name)[1] for name in found} - {''}))
+            hint = f'; there are {others}: set image_suffix' if others else ''
+            raise DataError(f'no image {images}/*{suffix}{hint}')
     if masks:
         _check_exist('mask', (os.path.join(masks, s + mask_suffix) for s in stems), source)
 

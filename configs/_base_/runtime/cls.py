@@ -8,5 +8,5 @@ default_hooks = dict(
     visualization=dict(type='mmpretrain.VisualizationHook', interval=50, enable=False),
 )
 # Without a name it is the run's own: a named one is shared by all runs of a process.
-visualizer = dict(type='mmpretrain.UniversalVisualizer', vis_backends='${vis_backends}')
+visualizer = dict(type='vitmm.ClsVisualizer', vis_backends='${vis_backends}')
 tta_model = dict(type='mmpretrain.AverageClsScoreTTA')

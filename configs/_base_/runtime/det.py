@@ -5,7 +5,10 @@ _base_ = './default.py'
 default_scope = 'mmdet'
 default_hooks = dict(
     checkpoint=dict(save_best='auto', rule='greater'),
-    visualization=dict(type='mmdet.DetVisualizationHook'),
+    visualization=dict(
+        type='mmdet.DetVisualizationHook',
+        backend_args=dict(backend='vitmm_picture', channels='${backbone.in_chans}'),
+    ),
 )
 # Without a name it is the run's own: a named one is shared by all runs of a process.
 visualizer = dict(type='mmdet.DetLocalVisualizer', vis_backends='${vis_backends}')

@@ -5,7 +5,11 @@ _base_ = './default.py'
 default_scope = 'mmseg'
 default_hooks = dict(
     checkpoint=dict(save_best='mIoU', rule='greater'),
-    visualization=dict(type='mmseg.SegVisualizationHook', interval=50),
+    visualization=dict(
+        type='mmseg.SegVisualizationHook',
+        interval=50,
+        backend_args=dict(backend='vitmm_picture', channels='${backbone.in_chans}'),
+    ),
 )
 # Without a name it is the run's own: a named one is shared by all runs of a process.
 visualizer = dict(type='mmseg.SegLocalVisualizer', vis_backends='${vis_backends}')

@@ -3,5 +3,7 @@
 from vitmm.engine.hooks.atomic_checkpoint import AtomicCheckpointHook
 from vitmm.engine.hooks.draw_some import DrawSome
 from vitmm.engine.hooks.epoch_seed import EpochSeedHook
+from vitmm.engine.hooks.merge_lora import MergeLoRAHook
+from vitmm.engine.hooks.thaw import ThawHook
 
-__all__ = ['AtomicCheckpointHook', 'DrawSome', 'EpochSeedHook']
+__all__ = ['AtomicCheckpointHook', 'DrawSome', 'EpochSeedHook', 'MergeLoRAHook', 'ThawHook']

@@ -82,6 +82,12 @@ class Canvas:
             lifted.append(m[..., : math.ceil(size[0] / stride), : math.ceil(size[1] / stride)])
         return lifted
 
+    def fold(self, tokens: torch.Tensor, stride: int, size: tuple[int, int]) -> torch.Tensor:
+        """Make a map of tokens (N, L, C), row by row, of what :meth:`lay` made of ``size``."""
+        canvas = self.native if self.tiled else self.size_for(size)
+        rows, columns = (math.ceil(side / stride) for side in canvas)
+        return tokens.transpose(1, 2).unflatten(2, (rows, columns))
+
     def fit(self, images: torch.Tensor) -> torch.Tensor:
         """Bring images (N, C, H, W) to a size that the model takes as one picture, to classify.
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.nn import functional as F
 
 from vitmm.errors import BackboneError
 from vitmm.models.backbones import timm_factory
@@ -30,11 +31,14 @@ class Measured:
         channels: of each map.
         strides: of each map, in pixels.
         canvas: the sizes that the model takes.
+        output_fmt: ``'NLC'`` if timm would read the grid of the tokens from a tensor's values,
+            which halts a GPU: then the tokens are better asked for.
     """
 
     channels: tuple[int, ...]
     strides: tuple[int, ...]
     canvas: Canvas
+    output_fmt: str = 'NCHW'
 
 
 def measure_maps(model_name: str, **settings) -> Measured:
@@ -60,22 +64,26 @@ def measure_pooled(model_name: str, **settings) -> tuple[int, Canvas]:
 
 
 def unused_parameters(
-    model_name: str, indices: Sequence[int], norm: bool, **settings
+    model_name: str, indices: Sequence[int] | None, norm: bool = False, **settings
 ) -> frozenset[str]:
     """Ask which parameters get no gradient from the maps ``indices`` of the pruned model.
 
     timm drops the blocks behind the last map; what is left over (a class token that only the
-    classifier reads) would break distributed training.
+    classifier reads) would break distributed training. ``indices=None`` asks about the pooled
+    features.
     """
 
     def ask(twin: _Twin) -> frozenset[str]:
+        if indices is None:
+            twin.pool(twin.native).sum().backward()
+            return frozenset(n for n, p in twin.model.named_parameters() if p.grad is None)
         kept = twin.model.prune_intermediate_layers(
             list(indices), prune_norm=not norm, prune_head=True
         )
         sum(m.sum() for m in twin.run(twin.native, indices=kept, norm=norm)).backward()
         return frozenset(n for n, p in twin.model.named_parameters() if p.grad is None)
 
-    return _once(f'unused {list(indices)} {norm}', ask, model_name, settings)
+    return _once(f'unused {indices} {norm}', ask, model_name, settings)
 
 
 def _once(kind: str, function: Callable, model_name: str, settings: dict[str, Any]) -> Any:
@@ -90,17 +98,19 @@ class _Twin:
 
     def __init__(self, model_name: str, settings: dict[str, Any]) -> None:
         self.name = model_name
+        self.output = 'NCHW'
         self.model = timm_factory.create_meta(model_name, **settings).eval()
         self.in_chans = settings.get('in_chans', 3)
         self.native = native_size(self.model, settings)
-        for module in self.model.modules():
-            if isinstance(module, nn.LSTM):  # step by step, and slow, on the meta device
-                module.forward = _lstm_shape(module)
+        skip_steps(self.model)
 
     @torch.no_grad()
     def pooled(self, size: Size) -> tuple[int, ...]:
+        return tuple(self.pool(size).shape)
+
+    def pool(self, size: Size) -> torch.Tensor:
         features = self.model.forward_features(self.images(size))
-        return tuple(self.model.forward_head(features, pre_logits=True).shape)
+        return self.model.forward_head(features, pre_logits=True)
 
     @torch.no_grad()
     def maps(self, size: Size) -> Shapes:
@@ -114,18 +124,25 @@ class _Twin:
 
     def run(self, size: Size, **kwargs) -> list[torch.Tensor]:
         """The maps, NCHW; (N, tokens, C) where the grid is read from values: here are none."""
-        for output in ('NCHW', 'NLC'):
-            try:
-                return self.model.forward_intermediates(
-                    self.images(size), intermediates_only=True, output_fmt=output, **kwargs
-                )
-            except RuntimeError as error:
-                if output == 'NLC' or '.item()' not in str(error):
-                    raise
-        raise AssertionError('unreachable')
+        images = self.images(size)
+        kwargs.update(intermediates_only=True, output_fmt=self.output)
+        try:
+            return self.model.forward_intermediates(images, **kwargs)
+        except RuntimeError as error:
+            if self.output == 'NLC' or '.item()' not in str(error):
+                raise
+        self.output = 'NLC'
+        return self.run(size, **kwargs)
 
     def images(self, size: Size) -> torch.Tensor:
         return torch.empty(1, self.in_chans, *size, device='meta')
+
+
+def skip_steps(model: nn.Module) -> None:
+    """Run LSTMs of a model on the meta device at once: step by step they take minutes there."""
+    for module in model.modules():
+        if isinstance(module, nn.LSTM) and module.num_layers == 1:
+            module.forward = _lstm_shape(module)
 
 
 def native_size(model: nn.Module, settings: dict[str, Any]) -> Size:
@@ -165,7 +182,8 @@ def _measure_maps(twin: _Twin) -> Measured:
         )
 
     channels = tuple(c for c, _, _ in shapes)
-    return Measured(channels, tuple(strides), _find_canvas(native, math.lcm(*strides), fits))
+    canvas = _find_canvas(native, math.lcm(*strides), fits)
+    return Measured(channels, tuple(strides), canvas, twin.output)
 
 
 def _lost(shape: Sequence[int], size: Size, stride: int) -> Size:
@@ -215,11 +233,17 @@ def _find_canvas(native: Size, cell: int, fits: Callable[[Size], bool]) -> Canva
 
 
 def _lstm_shape(module: nn.LSTM) -> Callable:
-    """An LSTM's shapes and dependencies without its steps."""
-    width = module.hidden_size * (2 if module.bidirectional else 1)
+    """An LSTM's shapes, dependencies and multiplications, all steps at once."""
+    ways = ('', '_reverse') if module.bidirectional else ('',)
+
+    def gates(x: torch.Tensor, way: str) -> torch.Tensor:
+        before = x.new_empty(*x.shape[:-1], module.hidden_size)
+        weights = (getattr(module, f'{kind}_l0{way}') for kind in ('weight_ih', 'bias_ih'))
+        inputs = F.linear(x, *weights)
+        weights = (getattr(module, f'{kind}_l0{way}') for kind in ('weight_hh', 'bias_hh'))
+        return (inputs + F.linear(before, *weights))[..., : module.hidden_size]
 
     def forward(x: torch.Tensor, *_):
-        mixed = x.mean(-1, keepdim=True) + sum(p.sum() for p in module.parameters())
-        return mixed.expand(*x.shape[:-1], width), None
+        return torch.cat([gates(x, way) for way in ways], dim=-1), None
 
     return forward

@@ -1,16 +1,18 @@
 """Any timm model as an OpenMMLab backbone that describes itself."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from fnmatch import fnmatch
 from typing import Any, Literal
 
 import torch
 from mmengine.model import BaseModule, initialize
 from timm.layers import LayerNorm2d
-from timm.models import group_parameters
 from torch import nn
 
 from vitmm.errors import BackboneError
 from vitmm.models.backbones import timm_factory, timm_weights
+from vitmm.models.backbones.depths import HEAD, parameter_depths
+from vitmm.models.backbones.lora import inject as inject_lora
 from vitmm.models.backbones.measure import Measured, measure_maps, measure_pooled, unused_parameters
 from vitmm.models.backbones.taps import choose_taps
 from vitmm.models.feature_maps import FeatureMaps
@@ -25,7 +27,7 @@ class TimmBackbone(BaseModule):
 
     - ``channels``, ``strides``: of each map that :meth:`forward` returns;
     - ``mean``, ``std``: pixel statistics (RGB, 0 to 255) of the model's pretrained config;
-    - ``layer_depths()``: the depth of each parameter, for freezing and layer-wise decay.
+    - ``layer_depths()``, ``no_weight_decay()``: for freezing, layer-wise rates and decay.
 
     The parameters are timm's under the prefix ``model.``, with the blocks after the last map
     used and the classifier dropped, so every one of them gets a gradient.
@@ -45,7 +47,11 @@ class TimmBackbone(BaseModule):
             final norm to the maps that it fits (every map of a plain ViT); ``'layer'`` adds a
             LayerNorm over the channels of each map, as mmdet's and mmseg's Swin and ConvNeXt do.
         frozen_groups: how many of timm's parameter groups (stem, then blocks) to freeze; ``'all'``
-            freezes every parameter. Frozen parts stay in eval mode.
+            freezes every parameter. Frozen parts stay in eval mode. See :meth:`freeze`, and
+            ``vitmm.ThawHook`` to thaw after some epochs.
+        frozen_norms: freeze every normalisation layer, statistics included.
+        lora: what ``peft.LoraConfig`` takes, e.g. ``dict(r=8, lora_alpha=16)``: low-rank adapters
+            train in place of timm's own parameters, which are frozen. See :mod:`.lora`.
         drop_path_rate: stochastic depth, 0 to 1; None is timm's default for the model.
         grad_checkpointing: recompute activations in the backward pass to save memory.
         in_chans: channels of the images.
@@ -65,6 +71,8 @@ class TimmBackbone(BaseModule):
         out_indices: Sequence[int] | None = None,
         out_norm: Literal['final', 'layer'] | None = None,
         frozen_groups: int | Literal['all'] = 0,
+        frozen_norms: bool = False,
+        lora: Mapping[str, Any] | None = None,
         drop_path_rate: float | None = None,
         grad_checkpointing: bool = False,
         in_chans: int = 3,
@@ -79,6 +87,7 @@ class TimmBackbone(BaseModule):
         self.model_name = model_name
         self.pretrained = pretrained
         self.output = output
+        self.in_chans = in_chans
         self.out_norm = out_norm
         self.settings = dict(
             in_chans=in_chans, drop_path_rate=drop_path_rate, **(model_kwargs or {})
@@ -91,23 +100,38 @@ class TimmBackbone(BaseModule):
             width, self.canvas = measure_pooled(model_name, **self.settings)
             self.channels: tuple[int, ...] = (width,)
             self.strides: tuple[int, ...] = ()
+            unused = unused_parameters(model_name, None, **self.settings)
         else:
             measured = measure_maps(model_name, **self.settings)
             self.canvas = measured.canvas
-            self._tap(measured, out_strides, out_indices)
+            self._output_fmt = measured.output_fmt
+            taps = self._tap(measured, out_strides, out_indices)
+            unused = unused_parameters(model_name, taps, out_norm == 'final', **self.settings)
+        # What only the classifier reads stays for the checkpoint's sake, frozen: see freeze.
+        self._unused = frozenset(f'model.{name}' for name in unused)
 
         if out_norm == 'layer':
             self.norms = nn.ModuleList(LayerNorm2d(c, eps=1e-5) for c in self.channels)
         if grad_checkpointing:
-            self.model.set_grad_checkpointing()
-        self._freeze(frozen_groups)
+            try:
+                self.model.set_grad_checkpointing()
+            except (AssertionError, AttributeError) as error:
+                raise BackboneError(
+                    f"grad_checkpointing: timm's '{model_name}' does not offer it."
+                ) from error
+        if lora is not None:
+            fixed = inject_lora(
+                self.model, lora, model_name=model_name, model_settings=self.settings, unused=unused
+            )
+            self._unused |= {f'model.{name}' for name in fixed}
+        self.freeze(frozen_groups, frozen_norms)
 
     def _tap(
         self,
         measured: Measured,
         out_strides: Sequence[int],
         out_indices: Sequence[int] | None,
-    ) -> None:
+    ) -> list[int]:
         """Choose the maps, drop what lies behind the last, and note channels and strides."""
         count = len(measured.strides)
         if out_indices is None:
@@ -127,28 +151,43 @@ class TimmBackbone(BaseModule):
         self._indices = self.model.prune_intermediate_layers(
             unique, prune_norm=self.out_norm != 'final', prune_head=True
         )
-        unused = unused_parameters(
-            self.model_name, unique, self.out_norm == 'final', **self.settings
-        )
-        for name, parameter in self.model.named_parameters():
-            if name in unused:  # only the classifier reads it
-                parameter.requires_grad_(False)
+        return unique
 
-    def layer_depths(self) -> dict[str, int]:
-        """Return the group of every parameter of the timm model: 0 for the stem, then upwards.
+    def layer_depths(self, coarse: bool = False) -> dict[str, int]:
+        """The depth of every parameter of ``model``: 0 for the stem, then a step a block.
+
+        Args:
+            coarse: a step a stage, where the model has stages.
+        """
+        depths = parameter_depths(self.model, coarse)
+        return {name: depth for name, depth in depths.items() if name != HEAD}
+
+    def head_depth(self, coarse: bool = False) -> int:
+        """The depth of a head on top of the model, counted as :meth:`layer_depths` counts."""
+        return parameter_depths(self.model, coarse)[HEAD]
+
+    def no_weight_decay(self) -> set[str]:
+        """Which parameters of ``model`` take no weight decay, as timm says (embeddings mostly)."""
+        patterns = self.model.no_weight_decay() if hasattr(self.model, 'no_weight_decay') else ()
+        return {
+            name
+            for name, _ in self.model.named_parameters()
+            if any(fnmatch(name, pattern) for pattern in patterns)
+        }
+
+    def freeze(self, groups: int | Literal['all'], norms: bool = False) -> None:
+        """Freeze this much, and thaw the rest.
+
+        Args:
+            groups: the first so many of timm's parameter groups (stem, then blocks), or ``'all'``.
+            norms: the normalisation layers too, wherever they are.
 
         Raises:
-            BackboneError: timm describes no groups for this model.
+            BackboneError: more groups than the model has.
         """
-        if not hasattr(self.model, 'group_matcher'):
-            raise BackboneError(f"timm gives '{self.model_name}' no group_matcher to count with.")
-        return group_parameters(self.model, self.model.group_matcher(coarse=False), reverse=True)
-
-    def _freeze(self, groups: int | Literal['all']) -> None:
-        self._frozen: list[nn.Module] = []
+        frozen = set(self._unused)
         if groups == 'all':
-            self.requires_grad_(False)
-            self._frozen = list(self.modules())[1:]
+            frozen.update(name for name, _ in self.named_parameters())
         elif groups:
             depths = self.layer_depths()
             last = max(depths.values()) + 1
@@ -157,15 +196,21 @@ class TimmBackbone(BaseModule):
                     f"frozen_groups={groups}: '{self.model_name}' has {last} groups; "
                     f"give 0 to {last}, or 'all'."
                 )
-            for name, parameter in self.model.named_parameters():
-                parameter.requires_grad_(depths[name] >= groups)
-            # Drop-path, dropout and batch statistics must rest wherever the weights do.
-            self._frozen = [
-                module
-                for module in self.model.modules()
-                if any(True for _ in module.parameters())
-                and not any(p.requires_grad for p in module.parameters())
-            ]
+            frozen.update(f'model.{name}' for name, depth in depths.items() if depth < groups)
+        if norms:
+            frozen.update(_norm_parameters(self))
+        for name, parameter in self.named_parameters():
+            parameter.requires_grad_(name not in frozen)
+        # Drop-path, dropout and batch statistics must rest wherever the weights do.
+        self._frozen = [
+            module
+            for module in list(self.modules())[1:]
+            if any(True for _ in module.parameters())
+            and not any(p.requires_grad for p in module.parameters())
+        ]
+        if groups == 'all':
+            self._frozen = list(self.modules())[1:]
+        self.train(self.training)
 
     def train(self, mode: bool = True) -> 'TimmBackbone':
         """Set training mode; frozen parts stay in eval mode."""
@@ -199,8 +244,17 @@ class TimmBackbone(BaseModule):
         Returns:
             ``len(channels)`` maps, finest first: the map of stride s is (N, channels[i],
             ceil(H / s), ceil(W / s)). With ``output='pooled'``: one tensor (N, channels[0]).
+
+        Raises:
+            BackboneError: images without pixels, or with other channels than ``in_chans``.
         """
-        height, width = x.shape[-2:]
+        in_chans, height, width = x.shape[1:]
+        if in_chans != self.in_chans or not height or not width:
+            raise BackboneError(
+                f'{self.model_name} got images of {in_chans} x {height} x {width} (C, H, W): it '
+                f'takes {self.in_chans} channels (model.backbone.in_chans) and 1 x 1 or more '
+                'pixels.'
+            )
         if self.output == 'pooled':
             features = self.model.forward_features(self.canvas.fit(x))
             return (self.model.forward_head(features, pre_logits=True),)
@@ -210,7 +264,11 @@ class TimmBackbone(BaseModule):
             norm=self.out_norm == 'final',
             stop_early=True,
             intermediates_only=True,
+            output_fmt=self._output_fmt,
         )
+        if self._output_fmt == 'NLC':
+            stride = self.strides[0]  # of a plain model, throughout
+            found = [self.canvas.fold(tokens, stride, (height, width)) for tokens in found]
         maps = self.canvas.lift([found[i] for i in self._positions], self.strides, (height, width))
         if self.out_norm == 'layer':
             maps = [norm(m) for norm, m in zip(self.norms, maps, strict=True)]
@@ -221,3 +279,11 @@ def _to_channels(statistics: Sequence[float], in_chans: int) -> tuple[float, ...
     """Pixel statistics in 0 to 255; timm's three are repeated as it repeats pretrained stems."""
     scaled = [round(255 * value, 4) for value in statistics]
     return tuple(scaled[i % len(scaled)] for i in range(in_chans))
+
+
+def _norm_parameters(module: nn.Module) -> Iterator[str]:
+    """Names of the parameters of the normalisation layers, timm's own kinds included."""
+    for prefix, layer in module.named_modules():
+        own = [name for name, _ in layer.named_parameters()]
+        if 'norm' in type(layer).__name__.lower() and all('.' not in name for name in own):
+            yield from (f'{prefix}.{name}' for name in own)

@@ -35,21 +35,25 @@ def create(model_name: str, **kwargs) -> nn.Module:
         kwargs: what ``timm.create_model`` takes; None is timm's own default.
 
     Raises:
-        BackboneError: no such model, or a setting that the model does not take.
+        BackboneError: no such model, or a setting that the model does not take or that is not the
+            caller's to make.
     """
     check_name(model_name)
     settings = {key: value for key, value in kwargs.items() if value is not None}
+    for key in ('num_classes', 'pretrained', 'features_only'):
+        if key in settings:
+            raise BackboneError(f'model.backbone.model_kwargs.{key}: TimmBackbone sets it itself.')
     # No signature tells: most entry points hand **kwargs on to the class. So ask, and take a no.
     for extra in ({'dynamic_img_size': True}, {}):
         try:
             return timm.create_model(
-                model_name, pretrained=False, num_classes=0, **extra, **settings
+                model_name, pretrained=False, num_classes=0, **{**extra, **settings}
             )
         except TypeError as error:
             unknown = re.search(r"unexpected keyword argument(?:\(s\))?:? \[?'(\w+)'", str(error))
             if unknown is None:
                 raise
-            if unknown[1] not in extra:
+            if unknown[1] in settings or unknown[1] not in extra:
                 raise BackboneError(
                     f"'{model_name}' does not take the setting {unknown[1]}="
                     f'{settings.get(unknown[1])!r}: remove it from model.backbone.'

@@ -1,20 +1,22 @@
-"""Pretrained weights for a timm model: from timm's hub, or from a file."""
+"""Pretrained weights for a timm model: from timm's hub, or from a file of any common layout."""
 
-import sys
-from collections.abc import Mapping
+import logging
+from collections.abc import Mapping, Sequence, Set
 from pathlib import Path
 
 import timm
 import torch
 from mmengine.logging import print_log
-from timm.models import model_entrypoint
-from torch import nn
+from timm.models import get_model_args
+from torch import Tensor, nn
 
 from vitmm.compat.checkpoint import load_checkpoint_file
 from vitmm.errors import WeightsError
+from vitmm.models.backbones.reading import Reading, read
+from vitmm.models.backbones.resample import resample, solid
 
-# Where training codes put the weights, the better ones first.
-_CONTAINERS = ('state_dict_ema', 'model_ema', 'state_dict', 'model', 'teacher')
+# Computed from the settings, and no weights.
+_BUFFERS = ('relative_position_index', 'relative_coords_table', 'attn_mask', 'num_batches_tracked')
 
 
 def load_from_hub(model: nn.Module, model_name: str, **settings) -> None:
@@ -22,6 +24,11 @@ def load_from_hub(model: nn.Module, model_name: str, **settings) -> None:
 
     timm itself loads them into a model of the same settings, so that position embeddings, patch
     kernels and input channels are adapted exactly as timm does it.
+
+    Args:
+        model: made by timm; LoRA's layers may stand around its own.
+        model_name: with the tag of the weights, or without: timm's choice for the name.
+        settings: what ``timm.create_model`` was given for ``model``.
 
     Raises:
         WeightsError: timm has none for this name, or they could not be downloaded.
@@ -31,69 +38,116 @@ def load_from_hub(model: nn.Module, model_name: str, **settings) -> None:
             f"timm has no pretrained weights for '{model_name}': set model.backbone.pretrained to "
             'False, or to the path of a .pth or .safetensors file.'
         )
-    settings = {key: value for key, value in settings.items() if value is not None}
+    made = {'dynamic_img_size': get_model_args(model).get('dynamic_img_size'), **settings}
+    settings = {key: value for key, value in made.items() if value is not None}
     try:
         whole = timm.create_model(model_name, pretrained=True, num_classes=0, **settings)
     except Exception as error:  # hub clients raise many kinds
+        reason = (str(error).splitlines() or ['no reason given'])[0].rstrip('.')
         raise WeightsError(
             f"the pretrained weights of '{model_name}' could not be loaded from timm's hub: "
-            f'{type(error).__name__}: {str(error).splitlines()[0]}. Without a network, download '
-            'them elsewhere and give model.backbone.pretrained=<path of the file>.'
+            f'{type(error).__name__}: {reason}. Without a network, download them elsewhere and '
+            'give model.backbone.pretrained=<path of the file>.'
         ) from error
     state = whole.state_dict()
-    model.load_state_dict({key: state[key] for key in model.state_dict()})
+    # Pruning may have shortened a tensor that only the classifier reads.
+    _copy(model, {k: state[k] for k, v in _own(model).items() if v.shape == state[k].shape})
 
 
 def load_from_file(model: nn.Module, model_name: str, path: str | Path) -> None:
     """Load a ``.pth`` or ``.safetensors`` file into ``model``, which may be pruned.
 
-    timm's own filter for the architecture is applied; a wrapper's prefix (``module.``,
-    ``backbone.model.``) is stripped. What matched is logged.
+    Read are timm's own layout; the originals that timm's filter for the architecture knows (MAE,
+    BEiT, DINOv2 and v3, Swin, ...); torchvision's and OpenMMLab's (``layouts.py``); any of them
+    under a wrapper's prefix (``module.``, ``teacher.backbone.``). Position embeddings, tables of
+    relative positions, patch kernels and input channels are resampled to the model's. What
+    matched is logged.
+
+    Args:
+        model: made by timm; LoRA's layers may stand around its own.
+        model_name: its name.
+        path: of the file.
 
     Raises:
         WeightsError: more than half of the model's tensors are missing or of another shape.
         vitmm.compat.checkpoint.CheckpointError: the file is missing, broken or holds code.
     """
-    state = _strip_prefix(_unwrap(load_checkpoint_file(path)), model)
-    entry = sys.modules[model_entrypoint(model_name.partition('.')[0]).__module__]
-    convert = getattr(entry, 'checkpoint_filter_fn', None)
-    if convert is not None:
-        try:
-            state = convert(state, model)
-        except (KeyError, RuntimeError, AttributeError) as error:
-            raise WeightsError(_mismatch(path, model_name, state, model)) from error
-    own = model.state_dict()
-    matched = {k: v for k, v in state.items() if k in own and v.shape == own[k].shape}
+    own = _own(model)
+    twin = _unpruned(model, model_name)
+    reading = read(load_checkpoint_file(path), model_name, own, twin)
+    state = {
+        key: resample(key, value, own[key].shape, twin) if key in own else value
+        for key, value in reading.state.items()
+    }
+    matched = {k: state[k] for k in own if k in state and state[k].shape == own[k].shape}
     if len(matched) * 2 < len(own):
-        raise WeightsError(_mismatch(path, model_name, state, model))
-    model.load_state_dict(matched, strict=False)
-    missing = sorted(own.keys() - matched.keys())
-    text = f'{path}: {len(matched)} of {len(own)} tensors of {model_name} loaded'
-    print_log(
-        text + (f'; not in the file, or of another shape: {", ".join(missing)}' if missing else ''),
-        logger='current',
+        raise WeightsError(_mismatch(path, model_name, reading, own))
+    _copy(model, matched)
+    _report(path, model_name, reading, own, matched, own.keys() | twin.state_dict().keys())
+
+
+def _own(model: nn.Module) -> dict[str, Tensor]:
+    """The model's tensors by timm's names, whatever LoRA has wrapped around them."""
+    return {_bare(k): v for k, v in model.state_dict().items() if 'lora_' not in k}
+
+
+def _bare(key: str) -> str:
+    return key.replace('.base_layer.', '.')
+
+
+def _copy(model: nn.Module, tensors: Mapping[str, Tensor]) -> None:
+    names = {_bare(key): key for key in model.state_dict() if 'lora_' not in key}
+    model.load_state_dict({names[key]: value for key, value in tensors.items()}, strict=False)
+
+
+def _unpruned(model: nn.Module, model_name: str) -> nn.Module:
+    """The model as timm made it, without memory: timm's filters look for what was pruned."""
+    changed = ('num_classes', 'global_pool', 'fc_norm', 'use_fc_norm')  # by pruning
+    settings = {key: value for key, value in get_model_args(model).items() if key not in changed}
+    with torch.device('meta'):
+        return timm.create_model(model_name, **settings)
+
+
+def _report(
+    path: str | Path,
+    model_name: str,
+    reading: Reading,
+    own: Mapping[str, Tensor],
+    matched: Mapping[str, Tensor],
+    known: Set[str],
+) -> None:
+    """Log what was loaded, what was resampled, and what either side has alone."""
+    resampled = [
+        f'{key} {tuple(reading.raw[key].shape)} to {tuple(value.shape)}'
+        for key, value in matched.items()
+        if key in reading.raw and solid(reading.raw[key].shape) != solid(value.shape)
+    ]
+    missing = [key for key in own if key not in matched and not key.endswith(_BUFFERS)]
+    spare = [key for key in reading.state if key not in known and not key.endswith(_BUFFERS)]
+    under = f", under '{reading.prefix}'" if reading.prefix else ''
+    text = (
+        f'{path} ({reading.layout}{under}): '
+        f'{len(matched)} of {len(own)} tensors of {model_name} loaded'
     )
+    for title, names in (
+        ('resampled', resampled),
+        ('not in the file, or of another shape', missing),
+        ('in the file only', spare),
+    ):
+        if names:
+            text += f'; {title}: {_few(names)}'
+    print_log(text, logger='current', level=logging.WARNING if missing else logging.INFO)
 
 
-def _unwrap(checkpoint: Mapping) -> dict[str, torch.Tensor]:
-    for key in _CONTAINERS:
-        if isinstance(checkpoint.get(key), Mapping):
-            return _unwrap(checkpoint[key])
-    return {key: value for key, value in checkpoint.items() if isinstance(value, torch.Tensor)}
+def _few(names: Sequence[str], count: int = 3) -> str:
+    more = f' and {len(names) - count} more' if len(names) > count else ''
+    return ', '.join(names[:count]) + more
 
 
-def _strip_prefix(state: dict[str, torch.Tensor], model: nn.Module) -> dict[str, torch.Tensor]:
-    """Drop the prefix under which the file holds the model's longest-named tensor, if any."""
-    probe = max(model.state_dict(), key=len)
-    prefixes = {key.removesuffix(probe) for key in state if key.endswith('.' + probe)}
-    if probe in state or not prefixes:
-        return state
-    prefix = min(prefixes, key=len)
-    return {key.removeprefix(prefix): v for key, v in state.items() if key.startswith(prefix)}
-
-
-def _mismatch(path, model_name: str, state: Mapping, model: nn.Module) -> str:
-    own = model.state_dict()
+def _mismatch(
+    path: str | Path, model_name: str, reading: Reading, own: Mapping[str, Tensor]
+) -> str:
+    state = reading.state
     absent = [key for key in own if key not in state]
     shapes = [key for key in own if key in state and state[key].shape != own[key].shape]
     lines = [f"{path} does not hold weights for '{model_name}':"]
@@ -105,5 +159,5 @@ def _mismatch(path, model_name: str, state: Mapping, model: nn.Module) -> str:
             f'{len(shapes)} of another shape, e.g. {key}: {tuple(state[key].shape)} in the file, '
             f'{tuple(own[key].shape)} in the model;'
         )
-    lines.append(f'the file has e.g. {", ".join(list(state)[:3]) or "no tensors"}.')
+    lines.append(f'the file has e.g. {", ".join(list(reading.raw)[:3]) or "no tensors"}.')
     return ' '.join(lines)

@@ -7,9 +7,11 @@ image_size = 224
 resize_edge = 256
 crop_ratio_range = (0.08, 1.0)
 topk = (1,)
+max_value = None  # that stands for full brightness: of the images' integers, or 1 of floats
+_extensions = ('.jpg', '.jpeg', '.png', '.ppm', '.bmp', '.pgm', '.tif', '.tiff')
 
 train_pipeline = [
-    dict(type='vitmm.CheckedLoad', transform=dict(type='LoadImageFromFile')),
+    dict(type='vitmm.LoadImage', channels='${backbone.in_chans}', max_value='${max_value}'),
     dict(
         type='mmpretrain.RandomResizedCrop',
         scale='${image_size}',
@@ -21,7 +23,7 @@ train_pipeline = [
     dict(type='mmpretrain.PackInputs'),
 ]
 test_pipeline = [
-    dict(type='vitmm.CheckedLoad', transform=dict(type='LoadImageFromFile')),
+    dict(type='vitmm.LoadImage', channels='${backbone.in_chans}', max_value='${max_value}'),
     dict(
         type='mmpretrain.ResizeEdge',
         scale='${resize_edge}',
@@ -33,7 +35,7 @@ test_pipeline = [
     dict(type='mmpretrain.PackInputs'),
 ]
 tta_pipeline = [
-    dict(type='vitmm.CheckedLoad', transform=dict(type='LoadImageFromFile')),
+    dict(type='vitmm.LoadImage', channels='${backbone.in_chans}', max_value='${max_value}'),
     dict(
         type='TestTimeAug',
         transforms=[
@@ -66,6 +68,7 @@ train_dataloader = dict(
         data_root='${data_root}',
         data_prefix='${train_images}',
         metainfo=dict(classes='${data.classes}'),
+        extensions=_extensions,
         pipeline='${train_pipeline}',
     ),
 )
@@ -78,6 +81,7 @@ val_dataloader = dict(
         data_root='${data_root}',
         data_prefix='${val_images}',
         metainfo=dict(classes='${data.classes}'),
+        extensions=_extensions,
         test_mode=True,
         pipeline='${test_pipeline}',
     ),

@@ -6,17 +6,18 @@ train_images = 'train2017/'
 val_ann = 'annotations/instances_val2017.json'
 val_images = 'val2017/'
 image_scale = (1333, 800)
+max_value = None  # that stands for full brightness: of the images' integers, or 1 of floats
 _meta_keys = ('img_id', 'img_path', 'ori_shape', 'img_shape', 'scale_factor')
 
 train_pipeline = [
-    dict(type='vitmm.CheckedLoad', transform=dict(type='LoadImageFromFile')),
+    dict(type='vitmm.LoadImage', channels='${backbone.in_chans}', max_value='${max_value}'),
     dict(type='mmdet.LoadAnnotations', with_bbox=True),
     dict(type='mmdet.Resize', scale='${image_scale}', keep_ratio=True),
     dict(type='mmdet.RandomFlip', prob=0.5),
     dict(type='mmdet.PackDetInputs'),
 ]
 test_pipeline = [
-    dict(type='vitmm.CheckedLoad', transform=dict(type='LoadImageFromFile')),
+    dict(type='vitmm.LoadImage', channels='${backbone.in_chans}', max_value='${max_value}'),
     dict(type='mmdet.Resize', scale='${image_scale}', keep_ratio=True),
     dict(type='mmdet.LoadAnnotations', with_bbox=True),
     dict(
@@ -25,7 +26,7 @@ test_pipeline = [
     ),
 ]
 tta_pipeline = [
-    dict(type='vitmm.CheckedLoad', transform=dict(type='LoadImageFromFile')),
+    dict(type='vitmm.LoadImage', channels='${backbone.in_chans}', max_value='${max_value}'),
     dict(
         type='TestTimeAug',
         transforms=[

@@ -11,12 +11,13 @@ val_images = 'images/validation'
 val_masks = 'annotations/validation'
 train_list = val_list = ''  # files that list the images, without suffix; all by default
 image_suffix = '.jpg'
+max_value = None  # that stands for full brightness: of the images' integers, or 1 of floats
 reduce_zero_label = False
 image_scale = (2048, 512)
 crop_size = (512, 512)
 
 train_pipeline = [
-    dict(type='vitmm.CheckedLoad', transform=dict(type='LoadImageFromFile')),
+    dict(type='vitmm.LoadImage', channels='${backbone.in_chans}', max_value='${max_value}'),
     dict(
         type='vitmm.CheckedLoad',
         transform=dict(type='mmseg.LoadAnnotations', reduce_zero_label='${reduce_zero_label}'),
@@ -29,11 +30,11 @@ train_pipeline = [
     ),
     dict(type='mmseg.RandomCrop', crop_size='${crop_size}', cat_max_ratio=0.75),
     dict(type='mmseg.RandomFlip', prob=0.5),
-    dict(type='mmseg.PhotoMetricDistortion'),
+    dict(type='vitmm.ForRGB', transform=dict(type='mmseg.PhotoMetricDistortion')),
     dict(type='mmseg.PackSegInputs'),
 ]
 test_pipeline = [
-    dict(type='vitmm.CheckedLoad', transform=dict(type='LoadImageFromFile')),
+    dict(type='vitmm.LoadImage', channels='${backbone.in_chans}', max_value='${max_value}'),
     dict(type='mmseg.Resize', scale='${image_scale}', keep_ratio=True),
     dict(
         type='vitmm.CheckedLoad',
@@ -42,7 +43,7 @@ test_pipeline = [
     dict(type='mmseg.PackSegInputs'),
 ]
 tta_pipeline = [
-    dict(type='vitmm.CheckedLoad', transform=dict(type='LoadImageFromFile')),
+    dict(type='vitmm.LoadImage', channels='${backbone.in_chans}', max_value='${max_value}'),
     dict(
         type='TestTimeAug',
         transforms=[

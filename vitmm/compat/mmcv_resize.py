@@ -1,0 +1,67 @@
+"""mmcv's resizing, for images that are not of one, three or four 8-bit channels as well.
+
+Its backend 'pillow' takes 8-bit colour only (and multiplies a fourth channel into the others, as
+alpha), 'cv2' with 'area' four channels at most, and in no way more than 128. Such images are
+resized band by band, or four bands at a time: a filter treats each by itself anyhow.
+
+Can go when mmcv does so.
+"""
+
+from collections.abc import Callable
+from functools import wraps
+
+import numpy as np
+
+
+def install() -> None:
+    """Put it in the place of ``mmcv.imresize``; harmless when repeated."""
+    import mmcv
+    from mmcv.image import geometric
+
+    if not hasattr(geometric.imresize, '__wrapped__'):
+        for module in (mmcv, mmcv.image, geometric):
+            module.imresize = _any_bands(geometric.imresize)
+
+
+def _any_bands(stock: Callable) -> Callable:
+    from mmcv.image import geometric
+
+    @wraps(stock)
+    def imresize(
+        img: np.ndarray,
+        size: tuple[int, int],
+        return_scale: bool = False,
+        interpolation: str = 'bilinear',
+        out: np.ndarray | None = None,
+        backend: str | None = None,
+    ) -> tuple[np.ndarray, float, float] | np.ndarray:
+        backend = backend or geometric.imread_backend
+        bands = img.shape[2] if img.ndim == 3 else 1
+        if backend == 'pillow' and not (img.dtype == np.uint8 and (img.ndim == 2 or bands == 3)):
+            resized = _with_pillow(img, size, interpolation)
+        elif backend == 'cv2' and bands > 4:
+            parts = [
+                stock(img[..., i : i + 4], size, interpolation=interpolation, backend=backend)
+                for i in range(0, bands, 4)
+            ]
+            resized = np.dstack(parts)
+        else:
+            return stock(img, size, return_scale, interpolation, out, backend)
+        if not return_scale:
+            return resized
+        return resized, size[0] / img.shape[1], size[1] / img.shape[0]
+
+    return imresize
+
+
+def _with_pillow(img: np.ndarray, size: tuple[int, int], interpolation: str) -> np.ndarray:
+    from mmcv.image.geometric import pillow_interp_codes
+    from PIL import Image
+
+    def resize(band: np.ndarray) -> np.ndarray:
+        image = Image.fromarray(np.ascontiguousarray(band))
+        return np.array(image.resize(size, pillow_interp_codes[interpolation]))
+
+    if img.ndim == 2:
+        return resize(img)
+    return np.stack([resize(img[..., i]) for i in range(img.shape[2])], axis=2)
