@@ -8,7 +8,7 @@ PY := $(VENV)/bin/python
 DEMO := configs/det/vit_retinanet.py
 OUT := work_dirs/vit_retinanet
 
-.PHONY: help env demo test test-slow test-mmdet recipes lint lock clean
+.PHONY: help env demo test test-slow test-mmdet recipes atlas benchmark lint lock clean
 
 help:  ## these lines
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -30,7 +30,7 @@ test: env  ## the test suite (under 15 minutes on 2 cores)
 	$(PY) -m ruff format --check .
 	$(PY) -m pytest
 
-test-slow: env  ## what takes longer: mmdet's configs on our operators
+test-slow: env  ## what takes hours: mmdet's configs, every architecture, a swap per model file and task
 	$(PY) -m pytest -m slow
 
 test-mmdet: env  ## mmdet's own model tests on our operators (needs GitHub)
@@ -38,6 +38,14 @@ test-mmdet: env  ## mmdet's own model tests on our operators (needs GitHub)
 
 recipes: env  ## train every starter recipe and print the README's table (about an hour)
 	$(PY) tools/recipes_table.py
+
+atlas: env  ## measure every timm backbone and write docs/backbones.md (under 30 minutes)
+	$(PY) tools/backbone_atlas.py
+
+benchmark: env  ## what TimmBackbone costs, what checkpointing saves, what mmpretrain covers
+	$(PY) benchmarks/overhead.py
+	$(PY) benchmarks/checkpointing.py
+	$(PY) benchmarks/coverage.py
 
 lint: env  ## ruff, as CI runs it
 	$(PY) -m ruff check .

@@ -9,4 +9,4 @@ _base_ = [
 
 head_channels = 96
 model = dict(backbone=dict(model_name='convnext_atto', out_norm='layer'))
-train_cfg = dict(max_epochs=4)
+train_cfg = dict(max_epochs=10)
