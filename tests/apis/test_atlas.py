@@ -32,6 +32,12 @@ def test_tiles_cost_what_they_cost():
     assert found.gflops_512 == pytest.approx(4 * found.gflops_224, rel=0.01)
 
 
+def test_a_class_token_that_goes_along_the_stages_is_counted():
+    found = survey('pit_ti_224')  # torch's counter fails on it under no_grad
+    assert not found.refused
+    assert found.gflops_224 == pytest.approx(0.7, rel=0.05)  # Heo et al. 2021
+
+
 def test_what_is_done_is_not_done_again(tmp_path, monkeypatch, capsys):
     places = dict(out=tmp_path / 'docs', work_dir=tmp_path / 'work')
     rows = atlas.make_atlas(['resnet18', 'test_vit3'], workers=1, **places)
@@ -59,6 +65,8 @@ def test_what_is_done_is_not_done_again(tmp_path, monkeypatch, capsys):
     shown = capsys.readouterr().out
     assert '2 of 3' in shown
     assert 'resnet34: it is tired' in shown
+    atlas.make_atlas(['resnet18', 'resnet34', 'test_vit3'], **places)
+    assert asked == ['resnet34', 'resnet34']  # what was refused is tried again
 
 
 def test_unknown_names():

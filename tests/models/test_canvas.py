@@ -85,6 +85,22 @@ def test_policies(name, policy):
     assert TimmBackbone(name).canvas.policy == policy
 
 
+def test_patches_that_do_not_divide_the_native_size():
+    # vit_so400m_patch14_siglip_384 is such a model: 27 patches of 14 a side cover 378 pixels.
+    torch.manual_seed(0)
+    kwargs = dict(img_size=170, depth=2)
+    backbone = TimmBackbone('vit_tiny_patch16_224', model_kwargs=kwargs, out_indices=(-1,)).eval()
+    whole = timm.create_model('vit_tiny_patch16_224', **kwargs).eval()
+    missing = whole.load_state_dict(backbone.model.state_dict(), strict=False)
+    assert not missing.unexpected_keys
+    assert backbone.canvas.native == (160, 160)
+    images = torch.randn(1, 3, 170, 170)
+    with torch.no_grad():
+        (theirs,) = whole.forward_intermediates(images, indices=1, intermediates_only=True)
+        torch.testing.assert_close(backbone(images[..., :160, :160])[0], theirs)
+        assert backbone(images)[0].shape[-2:] == (11, 11)
+
+
 def test_true_strides_where_timms_description_errs():
     # The stem folds 4 x 4 pixels; feature_info says 2.
     backbone = TimmBackbone('tresnet_m', out_indices=(0,))

@@ -60,7 +60,8 @@ def make_atlas(
     store = Path(work_dir) / f'timm-{timm.__version__}.jsonl'
     store.parent.mkdir(parents=True, exist_ok=True)
     rows = _load(store)
-    missing = [name for name in names if name not in rows]
+    # What was refused is tried again: something may have been mended.
+    missing = [name for name in names if name not in rows or rows[name]['refused']]
     torn = store.exists() and not store.read_text().endswith('\n')
     with store.open('a') as file, tqdm(total=len(names), initial=len(names) - len(missing)) as bar:
         file.write('\n' * torn)  # a killed run was writing

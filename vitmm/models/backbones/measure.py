@@ -146,9 +146,20 @@ def skip_steps(model: nn.Module) -> None:
 
 
 def native_size(model: nn.Module, settings: dict[str, Any]) -> Size:
-    """The (height, width) that a timm model was made for: ``img_size``, or its pretrained one."""
+    """The (height, width) that a timm model was made for: ``img_size``, or its pretrained one.
+
+    Where patches do not divide it, timm leaves the last pixels out, but refuses to as soon as the
+    size may change: then it is what the patches cover.
+    """
     size = settings.get('img_size') or model.pretrained_cfg['input_size'][-2:]
-    return (size, size) if isinstance(size, int) else tuple(size)
+    size = (size, size) if isinstance(size, int) else tuple(size)
+    patches = getattr(model, 'patch_embed', None)
+    if getattr(patches, 'strict_img_size', True) or patches.dynamic_img_pad:
+        return size
+    height, width = (
+        side // patch * patch for side, patch in zip(size, patches.patch_size, strict=True)
+    )
+    return height, width
 
 
 def _measure_maps(twin: _Twin) -> Measured:

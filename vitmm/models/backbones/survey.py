@@ -51,9 +51,11 @@ def survey(name: str) -> Survey:
         with torch.device('meta'):
             backbone = TimmBackbone(name).eval()
         skip_steps(backbone.model)
+        backbone.freeze('all')  # torch counts by hooks on what has gradients, no_grad or not
         sizes = {(side, side) for side in (224, 512)} | {backbone.canvas.native}
         sizes |= {(224, 352), (250, 333)}
         flops = {size: _run(backbone, size) for size in sorted(sizes)}
+        backbone.freeze(0)
         kept = _activations(backbone)
         try:
             backbone.model.set_grad_checkpointing(True)
@@ -86,7 +88,7 @@ def as_row(found: Survey) -> dict:
 
 def _run(backbone: TimmBackbone, size: tuple[int, int]) -> float:
     """Count the multiply-adds of one image, in 1e9; see that every map is as large as promised."""
-    with FlopCounterMode(display=False) as counter, torch.no_grad():
+    with FlopCounterMode(display=False) as counter:
         maps = backbone(torch.empty(1, backbone.in_chans, *size, device='meta'))
     for m, channels, stride in zip(maps, backbone.channels, backbone.strides, strict=True):
         promised = (1, channels, *(math.ceil(side / stride) for side in size))
