@@ -168,18 +168,6 @@ def test_freezing_rests_statistics_and_drop_path():
     assert not any(p.requires_grad for p in frozen.parameters())
 
 
-def test_checkpointing_changes_no_gradient():
-    plain = TimmBackbone('vit_tiny_patch16_224')
-    saving = TimmBackbone('vit_tiny_patch16_224', grad_checkpointing=True)
-    saving.load_state_dict(plain.state_dict())
-    images = torch.randn(1, 3, 64, 64)
-    for backbone in (plain, saving):
-        backbone.train()
-        sum(m.mean() for m in backbone(images)).backward()
-    for a, b in zip(plain.parameters(), saving.parameters(), strict=True):
-        torch.testing.assert_close(a.grad, b.grad)
-
-
 @pytest.mark.parametrize(
     ('settings', 'words'),
     [
@@ -224,3 +212,15 @@ def test_images_that_it_cannot_take():
         with pytest.raises(BackboneError, match='3 channels'):
             backbone(torch.randn(*shape))
     assert backbone(torch.randn(1, 3, 1, 1))[0].shape[-2:] == (1, 1)
+
+
+def test_a_final_norm_that_fits_no_map_is_left_out():
+    # timm's Hiera refuses to be asked for it; a recipe for plain ViTs asks every backbone.
+    torch.manual_seed(0)
+    asked = TimmBackbone('hiera_tiny_224', out_norm='final').eval()
+    plain = TimmBackbone('hiera_tiny_224').eval()
+    plain.load_state_dict(asked.state_dict())
+    images = torch.randn(1, 3, 224, 224)
+    with torch.no_grad():
+        for a, b in zip(asked(images), plain(images), strict=True):
+            torch.testing.assert_close(a, b)

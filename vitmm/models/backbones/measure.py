@@ -51,7 +51,7 @@ def measure_maps(model_name: str, **settings) -> Measured:
     Raises:
         BackboneError: no such model, or it gives no maps at its native size.
     """
-    return _once('maps', _measure_maps, model_name, settings)
+    return ask_once('maps', _measure_maps, model_name, settings)
 
 
 def measure_pooled(model_name: str, **settings) -> tuple[int, Canvas]:
@@ -60,7 +60,21 @@ def measure_pooled(model_name: str, **settings) -> tuple[int, Canvas]:
     Raises:
         BackboneError: no such model, or its pooled features are no vector.
     """
-    return _once('pooled', _measure_pooled, model_name, settings)
+    return ask_once('pooled', _measure_pooled, model_name, settings)
+
+
+def takes_norm(model_name: str, **settings) -> bool:
+    """Ask a model whether it can put its final norm on its maps; some refuse to be asked."""
+
+    def ask(twin: Twin) -> bool:
+        try:
+            with torch.no_grad():
+                twin.run(twin.native, norm=True)
+        except Exception:  # each model fails in its own way
+            return False
+        return True
+
+    return ask_once('norm', ask, model_name, settings)
 
 
 def unused_parameters(
@@ -73,7 +87,7 @@ def unused_parameters(
     features.
     """
 
-    def ask(twin: _Twin) -> frozenset[str]:
+    def ask(twin: Twin) -> frozenset[str]:
         if indices is None:
             twin.pool(twin.native).sum().backward()
             return frozenset(n for n, p in twin.model.named_parameters() if p.grad is None)
@@ -83,17 +97,20 @@ def unused_parameters(
         sum(m.sum() for m in twin.run(twin.native, indices=kept, norm=norm)).backward()
         return frozenset(n for n, p in twin.model.named_parameters() if p.grad is None)
 
-    return _once(f'unused {indices} {norm}', ask, model_name, settings)
+    return ask_once(f'unused {indices} {norm}', ask, model_name, settings)
 
 
-def _once(kind: str, function: Callable, model_name: str, settings: dict[str, Any]) -> Any:
+def ask_once(
+    kind: str, function: 'Callable[[Twin], Any]', model_name: str, settings: dict[str, Any]
+) -> Any:
+    """What ``function`` finds out about a model, remembered in this process."""
     key = f'{kind} {model_name} {sorted(settings.items())!r}'
     if key not in _known:
-        _known[key] = function(_Twin(model_name, settings))
+        _known[key] = function(Twin(model_name, settings))
     return _known[key]
 
 
-class _Twin:
+class Twin:
     """A model on the meta device, and the shapes that it gives."""
 
     def __init__(self, model_name: str, settings: dict[str, Any]) -> None:
@@ -154,7 +171,7 @@ def native_size(model: nn.Module, settings: dict[str, Any]) -> Size:
     size = settings.get('img_size') or model.pretrained_cfg['input_size'][-2:]
     size = (size, size) if isinstance(size, int) else tuple(size)
     patches = getattr(model, 'patch_embed', None)
-    if getattr(patches, 'strict_img_size', True) or patches.dynamic_img_pad:
+    if getattr(patches, 'strict_img_size', True) or getattr(patches, 'dynamic_img_pad', True):
         return size
     height, width = (
         side // patch * patch for side, patch in zip(size, patches.patch_size, strict=True)
@@ -162,7 +179,7 @@ def native_size(model: nn.Module, settings: dict[str, Any]) -> Size:
     return height, width
 
 
-def _measure_maps(twin: _Twin) -> Measured:
+def _measure_maps(twin: Twin) -> Measured:
     native = twin.native
     try:
         shapes = twin.maps(native)
@@ -205,7 +222,7 @@ def _lost(shape: Sequence[int], size: Size, stride: int) -> Size:
     return height, width
 
 
-def _measure_pooled(twin: _Twin) -> tuple[int, Canvas]:
+def _measure_pooled(twin: Twin) -> tuple[int, Canvas]:
     native = twin.native
     shape = twin.pooled(native)
     if len(shape) != 2:

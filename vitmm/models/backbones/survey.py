@@ -8,6 +8,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from vitmm.errors import BackboneError, VitmmError
+from vitmm.models.backbones.checkpointing import checkpoint_activations
 from vitmm.models.backbones.measure import skip_steps
 from vitmm.models.backbones.timm_backbone import TimmBackbone
 
@@ -55,13 +56,7 @@ def survey(name: str) -> Survey:
         sizes = {(side, side) for side in (224, 512)} | {backbone.canvas.native}
         sizes |= {(224, 352), (250, 333)}
         flops = {size: _run(backbone, size) for size in sorted(sizes)}
-        backbone.freeze(0)
-        kept = _activations(backbone)
-        try:
-            backbone.model.set_grad_checkpointing(True)
-            fewer = _activations(backbone) < kept
-        except (AssertionError, AttributeError):
-            fewer = False
+        checkpointing = _can_checkpoint(backbone)
     except VitmmError as error:
         return Survey(name, refused=str(error))
     except Exception as error:  # each model fails in its own way; the table tells which
@@ -76,7 +71,7 @@ def survey(name: str) -> Survey:
         gflops_224=flops[224, 224],
         gflops_512=flops[512, 512],
         groups=max(backbone.layer_depths().values()) + 1,
-        checkpointing=fewer,
+        checkpointing=checkpointing,
         weights=tuple(n.partition('.')[2] for n in timm.list_pretrained(f'{name}.*')),
     )
 
@@ -97,16 +92,9 @@ def _run(backbone: TimmBackbone, size: tuple[int, int]) -> float:
     return counter.get_total_flops() / 2e9
 
 
-def _activations(backbone: TimmBackbone) -> int:
-    """How many values one image leaves behind for the backward pass, checkpoints apart."""
-    seen: dict[int, int] = {}
-
-    def keep(tensor: torch.Tensor) -> torch.Tensor:
-        seen[id(tensor.untyped_storage())] = tensor.numel()
-        alive.append(tensor)
-        return tensor
-
-    alive: list[torch.Tensor] = []
-    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
-        backbone(torch.empty(1, backbone.in_chans, *backbone.canvas.native, device='meta'))
-    return sum(seen.values())
+def _can_checkpoint(backbone: TimmBackbone) -> bool:
+    try:
+        checkpoint_activations(backbone.model, backbone.model_name, **backbone.settings)
+    except BackboneError:
+        return False
+    return True

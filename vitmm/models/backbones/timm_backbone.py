@@ -11,9 +11,16 @@ from torch import nn
 
 from vitmm.errors import BackboneError
 from vitmm.models.backbones import timm_factory, timm_weights
+from vitmm.models.backbones.checkpointing import checkpoint_activations
 from vitmm.models.backbones.depths import HEAD, parameter_depths
 from vitmm.models.backbones.lora import inject as inject_lora
-from vitmm.models.backbones.measure import Measured, measure_maps, measure_pooled, unused_parameters
+from vitmm.models.backbones.measure import (
+    Measured,
+    measure_maps,
+    measure_pooled,
+    takes_norm,
+    unused_parameters,
+)
 from vitmm.models.backbones.taps import choose_taps
 from vitmm.models.feature_maps import FeatureMaps
 from vitmm.registry import MODELS
@@ -44,7 +51,8 @@ class TimmBackbone(BaseModule):
             ``strides`` tells what they are; :class:`FeaturePyramid` brings them to these.
         out_indices: instead, which of timm's feature maps to return; negative counts from the last.
         out_norm: timm's maps come without the last norm. ``'final'`` applies the model's own
-            final norm to the maps that it fits (every map of a plain ViT); ``'layer'`` adds a
+            final norm to the maps that it fits (every map of a plain ViT, none of some
+            hierarchical models); ``'layer'`` adds a
             LayerNorm over the channels of each map, as mmdet's and mmseg's Swin and ConvNeXt do.
         frozen_groups: how many of timm's parameter groups (stem, then blocks) to freeze; ``'all'``
             freezes every parameter. Frozen parts stay in eval mode. See :meth:`freeze`, and
@@ -53,7 +61,8 @@ class TimmBackbone(BaseModule):
         lora: what ``peft.LoraConfig`` takes, e.g. ``dict(r=8, lora_alpha=16)``: low-rank adapters
             train in place of timm's own parameters, which are frozen. See :mod:`.lora`.
         drop_path_rate: stochastic depth, 0 to 1; None is timm's default for the model.
-        grad_checkpointing: recompute activations in the backward pass to save memory.
+        grad_checkpointing: recompute activations in the backward pass to save memory: timm's own
+            way, or block by block where timm offers none.
         in_chans: channels of the images.
         model_kwargs: anything else that ``timm.create_model`` takes for this model.
         init_cfg: MMEngine's; applied to this module only.
@@ -105,20 +114,16 @@ class TimmBackbone(BaseModule):
             measured = measure_maps(model_name, **self.settings)
             self.canvas = measured.canvas
             self._output_fmt = measured.output_fmt
+            self._norm = out_norm == 'final' and takes_norm(model_name, **self.settings)
             taps = self._tap(measured, out_strides, out_indices)
-            unused = unused_parameters(model_name, taps, out_norm == 'final', **self.settings)
+            unused = unused_parameters(model_name, taps, self._norm, **self.settings)
         # What only the classifier reads stays for the checkpoint's sake, frozen: see freeze.
         self._unused = frozenset(f'model.{name}' for name in unused)
 
         if out_norm == 'layer':
             self.norms = nn.ModuleList(LayerNorm2d(c, eps=1e-5) for c in self.channels)
         if grad_checkpointing:
-            try:
-                self.model.set_grad_checkpointing()
-            except (AssertionError, AttributeError) as error:
-                raise BackboneError(
-                    f"grad_checkpointing: timm's '{model_name}' does not offer it."
-                ) from error
+            checkpoint_activations(self.model, model_name, **self.settings)
         if lora is not None:
             fixed = inject_lora(
                 self.model, lora, model_name=model_name, model_settings=self.settings, unused=unused
@@ -149,7 +154,7 @@ class TimmBackbone(BaseModule):
         unique = sorted(set(taps))
         self._positions = [unique.index(i) for i in taps]
         self._indices = self.model.prune_intermediate_layers(
-            unique, prune_norm=self.out_norm != 'final', prune_head=True
+            unique, prune_norm=not self._norm, prune_head=True
         )
         return unique
 
@@ -261,7 +266,7 @@ class TimmBackbone(BaseModule):
         found = self.model.forward_intermediates(
             self.canvas.lay(x),
             indices=self._indices,
-            norm=self.out_norm == 'final',
+            norm=self._norm,
             stop_early=True,
             intermediates_only=True,
             output_fmt=self._output_fmt,
