@@ -13,7 +13,7 @@ DEFAULT = (
     'swin_tiny_patch4_window7_224',
     'convnext_tiny',
     'resnet50',
-    'efficientnet_b0',
+    'hrnet_w18_small',
 )
 
 
