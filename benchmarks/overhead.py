@@ -1,11 +1,16 @@
 """What TimmBackbone costs beside the bare timm model: forward and backward, as a ratio.
 
 python benchmarks/overhead.py [NAMES ...]     # the same maps of the same model, taken in turn
+python benchmarks/overhead.py --families      # the smallest model of each of timm's model files
 """
 
 import argparse
+import csv
 import statistics
 import time
+from pathlib import Path
+
+ATLAS = Path(__file__).resolve().parent.parent / 'docs' / 'backbones.csv'
 
 DEFAULT = (
     'vit_small_patch16_224',
@@ -21,9 +26,13 @@ DEFAULT = (
 def main() -> None:
     parser = argparse.ArgumentParser(description='Time TimmBackbone against the bare timm model.')
     parser.add_argument('names', nargs='*', default=DEFAULT)
+    parser.add_argument('--families', action='store_true', help='one model of each model file')
     parser.add_argument('--batch', type=int, default=2)
-    parser.add_argument('--rounds', type=int, default=12)
+    parser.add_argument('--rounds', type=int, default=12, help='at least so many pairs a model')
+    parser.add_argument('--seconds', type=float, default=10, help='and for at least so long')
     args = parser.parse_args()
+    if args.families:
+        args.names = smallest_of_each_file()
 
     import torch
 
@@ -47,14 +56,12 @@ def main() -> None:
 
         for function in (ours, bare):
             once(function, backbone, device)
-        pairs = [
+        pairs, start = [], time.perf_counter()
+        while len(pairs) < args.rounds or time.perf_counter() - start < args.seconds:
             # Who goes first alternates, so that neither has the warmer cache.
-            pair if i % 2 else pair[::-1]
-            for i in range(args.rounds)
-            for pair in [
-                tuple(once(f, backbone, device) for f in ((ours, bare) if i % 2 else (bare, ours)))
-            ]
-        ]
+            turns = (ours, bare) if len(pairs) % 2 else (bare, ours)
+            pair = [once(function, backbone, device) for function in turns]
+            pairs.append(pair if len(pairs) % 2 else pair[::-1])
         ratios = sorted(a / b for a, b in pairs)
         quarter = len(ratios) // 4
         print(
@@ -64,6 +71,17 @@ def main() -> None:
             f'| {ratios[quarter]:.3f} to {ratios[-1 - quarter]:.3f} |',
             flush=True,
         )
+
+
+def smallest_of_each_file() -> list[str]:
+    """The architecture with the fewest parameters of each of timm's model files, by the atlas."""
+    import timm
+
+    with ATLAS.open(newline='') as table:
+        sizes = {row['name']: float(row['parameters']) for row in csv.DictReader(table)}
+    files = {file: timm.list_models(module=file) for file in sorted(timm.list_modules())}
+    measured = {file: [n for n in names if n in sizes] for file, names in files.items()}
+    return [min(names, key=sizes.get) for names in measured.values() if names]
 
 
 def once(function, backbone, device: str) -> float:

@@ -240,6 +240,57 @@ def mm_regnet():
     return Pair(mmpretrain('RegNet', 'regnetx_400mf'), 'regnetx_004', layout='OpenMMLab RegNet')
 
 
+def mm_efficientnet():
+    model = mmpretrain('EfficientNet', 'b0')
+    return Pair(model, 'tf_efficientnet_b0', layout='OpenMMLab EfficientNet')
+
+
+def mm_efficientnet_v2():
+    model = mmpretrain('EfficientNetV2', 'b0')
+    return Pair(model, 'tf_efficientnetv2_b0', layout='OpenMMLab EfficientNet')
+
+
+def mmdet_efficientnet():
+    model = mmdet('EfficientNet', arch='b0', out_indices=(6,))
+    return Pair(model, 'tf_efficientnet_b0', same_eps=True, layout='OpenMMLab EfficientNet')
+
+
+def mm_mobilenet_v2():
+    return Pair(mmpretrain('MobileNetV2'), 'mobilenetv2_100', layout='OpenMMLab EfficientNet')
+
+
+def mm_mobilenet_v3():
+    return Pair(
+        mmpretrain('MobileNetV3', 'small'),
+        'mobilenetv3_small_100',
+        same_eps=True,
+        layout='OpenMMLab EfficientNet',
+        settings=dict(out_indices=(4,)),
+    )
+
+
+EVA02 = dict(embed_dims=48, num_layers=3, num_heads=3, feedforward_channels=128)
+
+
+def eva02(name, **settings):
+    model = mmpretrain(
+        'ViTEVA02', EVA02, img_size=28, patch_size=14, out_type='featmap', **settings
+    )
+    vit = {**VIT, 'img_size': 28, 'mlp_ratio': 8 / 3, 'global_pool': 'token'}
+    # mmpretrain turns by other angles than EVA-02 did, whose released weights it converts.
+    angles = timm.create_model(name, **vit).rope.get_embed((2, 2))
+    model.rope.freqs_sin, model.rope.freqs_cos = angles.chunk(2, -1)
+    return Pair(model, name, 28, vit, 'OpenMMLab EVA-02', same_eps=True, settings=LAST_MAP)
+
+
+def mm_eva02():
+    return eva02('eva02_tiny_patch14_224')
+
+
+def mm_eva02_large():
+    return eva02('eva02_base_patch14_224', sub_ln=True)
+
+
 def mmdet_pvt():
     model = mmdet(
         'PyramidVisionTransformerV2',
@@ -282,6 +333,9 @@ def test_same_features(make, tmp_path, log):
     torch.manual_seed(0)
     pair = make()
     shake(pair.theirs)
+    if pair.layout == 'OpenMMLab EVA-02':
+        for layer in pair.theirs.layers:
+            layer.attn.qkv.bias.data.unflatten(0, (3, -1))[1] = 0  # as in every release
     state = dict(sorted(pair.theirs.state_dict().items()))  # as .safetensors files are
     for old, new in pair.rename.items():
         state = {key.replace(old, new): value for key, value in state.items()}

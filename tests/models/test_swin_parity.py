@@ -13,7 +13,7 @@ from mmengine.config import ConfigDict
 from mmengine.registry import MODELS, init_default_scope
 from mmengine.structures import InstanceData
 
-import vitmm.models  # noqa: F401  (registers)
+from vitmm.models import TimmBackbone
 
 
 @pytest.fixture(scope='module')
@@ -41,6 +41,22 @@ def pair():
     ours.load_state_dict(to_timm(theirs.state_dict()), strict=True)
     theirs.eval()  # mmdet's own returns None
     return theirs, ours.eval()
+
+
+@pytest.mark.parametrize('prefix', ['', 'backbone.'])
+def test_a_file_fills_the_norms_of_the_maps_too(pair, prefix, tmp_path):
+    theirs, ours = pair
+    state = {f'{prefix}{key}': value for key, value in theirs.state_dict().items()}
+    torch.save({'state_dict': state}, tmp_path / 'mmdet.pth')
+    state = {f'{prefix}{key}': value for key, value in ours.state_dict().items()}
+    torch.save({'state_dict': state}, tmp_path / 'ours.pth')
+    for name in ('mmdet.pth', 'ours.pth'):
+        filled = TimmBackbone(
+            'swin_tiny_patch4_window7_224', pretrained=str(tmp_path / name), out_norm='layer'
+        )
+        filled.init_weights()
+        for key, value in ours.state_dict().items():
+            assert torch.equal(filled.state_dict()[key], value), (name, key)
 
 
 def to_timm(state):

@@ -178,6 +178,7 @@ def test_freezing_rests_statistics_and_drop_path():
         (dict(model_name='resnet18', out_indices=(2, 1)), 'ascending'),
         (dict(model_name='resnet18', output='map'), "'maps' or 'pooled'"),
         (dict(model_name='resnet18', out_norm='LN'), "'final'"),
+        (dict(model_name='resnet18', output='pooled', out_norm='layer'), 'for maps'),
         (dict(model_name='resnet18', frozen_groups=99), 'groups'),
         (dict(model_name='resnet18', model_kwargs=dict(embed_dim=8)), 'embed_dim'),
     ],

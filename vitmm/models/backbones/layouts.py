@@ -83,6 +83,20 @@ LAYOUTS = (
         ),
     ),
     Layout(
+        'OpenMMLab EVA-02',
+        r'layers\.0\.mlp\.w12\.weight',
+        (
+            *_MM_FFN,
+            (r'^layers\.', 'blocks.'),
+            (r'\.mlp\.w12\.', '.mlp.fc1.'),
+            (r'\.mlp\.w3\.', '.mlp.fc2.'),
+            (r'^ln1\.', 'norm.'),
+            (r'^ln2\.', 'fc_norm.'),
+            (r'^.*rope\.freqs_(?:cos|sin)$', 'freqs_cos'),
+        ),
+        relayout.apart,
+    ),
+    Layout(
         'OpenMMLab Swin',
         _MM_WINDOWS + 'relative_position_bias_table',
         (
@@ -138,6 +152,25 @@ LAYOUTS = (
             (r'^conv1\.', 'stem.conv.'),
             (r'^bn1\.', 'stem.bn.'),
         ),
+    ),
+    Layout(
+        'OpenMMLab EfficientNet or MobileNet',
+        r'(?:layers\.0\.conv|layer1\.0\.conv\.0\.conv|layer1\.depthwise_conv\.conv)\.weight',
+        (
+            (r'^conv1\.', 'layers.0.'),
+            (r'^conv2\.', 'layers.99.'),
+            (r'^layer(\d+)\.', r'layers.\1.'),
+            # In the order in which they run, which is not the alphabet's.
+            *(
+                (rf'\.{name}\.', f'.{place}.')
+                for names in (
+                    ('expand_conv', 'depthwise_conv', 'se', 'linear_conv'),
+                    ('conv', 'bn'),
+                )
+                for place, name in enumerate(names)
+            ),
+        ),
+        relayout.in_order,
     ),
     Layout(
         'OpenMMLab PVT v2',

@@ -34,12 +34,14 @@ class Reading:
         prefix: the wrapper's, which was stripped.
         raw: the tensors under that prefix, by the file's names.
         state: by timm's names; those of the file where timm has none.
+        file: all tensors of the file, by its names.
     """
 
     layout: str
     prefix: str
     raw: State
     state: State
+    file: State
 
 
 def read(checkpoint: Mapping, model_name: str, own: Own, twin: nn.Module) -> Reading:
@@ -67,7 +69,7 @@ def _readings(state: State, model_name: str, own: Own, twin: nn.Module) -> Itera
         filtered = _filter(renamed, model_name, twin)
         if filtered.keys() - renamed.keys():
             layout = 'converted by timm'
-        return Reading(layout, prefix, raw, complete(filtered, own))
+        return Reading(layout, prefix, raw, complete(filtered, own), state)
 
     for prefix in _prefixes(state, own):
         raw = _under(prefix, state)
@@ -79,7 +81,7 @@ def _readings(state: State, model_name: str, own: Own, twin: nn.Module) -> Itera
             if layout.filtered:
                 yield through_timm(layout.name, prefix, raw, renamed)
             else:
-                yield Reading(layout.name, prefix, raw, complete(renamed, own))
+                yield Reading(layout.name, prefix, raw, complete(renamed, own), state)
 
 
 def _unwrap(checkpoint: Mapping) -> State:

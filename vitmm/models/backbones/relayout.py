@@ -48,6 +48,25 @@ def split_keys(state: State, own: Own) -> State:
     return split
 
 
+def apart(state: State, own: Own) -> State:
+    """EVA-02: its larger models have queries, keys and values, and gate and value, apart in timm.
+
+    The keys' bias, 0 in every release, is dropped: timm has none.
+    """
+    parts = {'attn.qkv': ('attn.q_proj', 'attn.k_proj', 'attn.v_proj'),
+             'mlp.fc1': ('mlp.fc1_g', 'mlp.fc1_x')}  # fmt: skip
+    split = {}
+    for key, value in state.items():
+        whole = re.search(r'attn\.qkv|mlp\.fc1', key)
+        if whole is None or key.replace(whole[0], parts[whole[0]][0]) not in own:
+            split[key] = value
+            continue
+        names = parts[whole[0]]
+        for name, part in zip(names, value.chunk(len(names)), strict=True):
+            split[key.replace(whole[0], name)] = part
+    return split
+
+
 def share_table(state: State, own: Own) -> State:
     """BEiT is pretrained with one table of relative positions, and tuned with one per block."""
     table = state['rel_pos_bias.relative_position_bias_table']

@@ -93,6 +93,8 @@ class TimmBackbone(BaseModule):
             raise BackboneError(f"model.backbone.output is 'maps' or 'pooled', not {output!r}.")
         if out_norm not in (None, 'final', 'layer'):
             raise BackboneError(f"out_norm is 'final', 'layer' or None, not {out_norm!r}.")
+        if output == 'pooled' and out_norm:
+            raise BackboneError("out_norm is for maps: leave it out with output='pooled'.")
         self.model_name = model_name
         self.pretrained = pretrained
         self.output = output
@@ -151,6 +153,7 @@ class TimmBackbone(BaseModule):
                 )
         self.channels = tuple(measured.channels[i] for i in taps)
         self.strides = tuple(measured.strides[i] for i in taps)
+        self._taps = taps
         unique = sorted(set(taps))
         self._positions = [unique.index(i) for i in taps]
         self._indices = self.model.prune_intermediate_layers(
@@ -237,7 +240,8 @@ class TimmBackbone(BaseModule):
         if self.pretrained is True:
             timm_weights.load_from_hub(self.model, self.model_name, **self.settings)
         elif self.pretrained:
-            timm_weights.load_from_file(self.model, self.model_name, self.pretrained)
+            norms = zip(self._taps, self.norms, strict=True) if self.out_norm == 'layer' else ()
+            timm_weights.load_from_file(self.model, self.model_name, self.pretrained, [*norms])
         self._is_init = True
 
     def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, ...]:

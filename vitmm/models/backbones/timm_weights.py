@@ -54,7 +54,12 @@ def load_from_hub(model: nn.Module, model_name: str, **settings) -> None:
     _copy(model, {k: state[k] for k, v in _own(model).items() if v.shape == state[k].shape})
 
 
-def load_from_file(model: nn.Module, model_name: str, path: str | Path) -> None:
+def load_from_file(
+    model: nn.Module,
+    model_name: str,
+    path: str | Path,
+    norms: Sequence[tuple[int, nn.Module]] = (),
+) -> None:
     """Load a ``.pth`` or ``.safetensors`` file into ``model``, which may be pruned.
 
     Read are timm's own layout; the originals that timm's filter for the architecture knows (MAE,
@@ -67,6 +72,9 @@ def load_from_file(model: nn.Module, model_name: str, path: str | Path) -> None:
         model: made by timm; LoRA's layers may stand around its own.
         model_name: its name.
         path: of the file.
+        norms: of the maps, each with the number of timm's map that it normalises. They are filled
+            if the file has them all, as ``norm0`` and so on (OpenMMLab's Swin and ConvNeXt) or as
+            ``TimmBackbone`` has them.
 
     Raises:
         WeightsError: more than half of the model's tensors are missing or of another shape.
@@ -83,7 +91,8 @@ def load_from_file(model: nn.Module, model_name: str, path: str | Path) -> None:
     if len(matched) * 2 < len(own):
         raise WeightsError(_mismatch(path, model_name, reading, own))
     _copy(model, matched)
-    _report(path, model_name, reading, own, matched, own.keys() | twin.state_dict().keys())
+    known = own.keys() | twin.state_dict().keys() | _fill_norms(norms, reading)
+    _report(path, model_name, reading, own, matched, known)
 
 
 def _own(model: nn.Module) -> dict[str, Tensor]:
@@ -98,6 +107,33 @@ def _bare(key: str) -> str:
 def _copy(model: nn.Module, tensors: Mapping[str, Tensor]) -> None:
     names = {_bare(key): key for key in model.state_dict() if 'lora_' not in key}
     model.load_state_dict({names[key]: value for key, value in tensors.items()}, strict=False)
+
+
+def _fill_norms(norms: Sequence[tuple[int, nn.Module]], reading: Reading) -> set[str]:
+    """Copy the norms of the maps; returns their names, without the prefix of the model."""
+    ours = reading.prefix.removesuffix('model.')
+    for names in (
+        [f'{reading.prefix}norm{tap}' for tap, _ in norms],
+        [f'{ours}norms.{place}' for place in range(len(norms))],
+    ):
+        tensors = [
+            {key: reading.file.get(f'{name}.{key}') for key in norm.state_dict()}
+            for name, (_, norm) in zip(names, norms, strict=True)
+        ]
+        if tensors and all(
+            value is not None and value.shape == norm.state_dict()[key].shape
+            for (_, norm), state in zip(norms, tensors, strict=True)
+            for key, value in state.items()
+        ):
+            for (_, norm), state in zip(norms, tensors, strict=True):
+                norm.load_state_dict(state)
+            print_log(f'the norms of the maps are filled from {names[0]}, ...', logger='current')
+            return {
+                f'{name}.{key}'.removeprefix(reading.prefix)
+                for name, state in zip(names, tensors, strict=True)
+                for key in state
+            }
+    return set()
 
 
 def _unpruned(model: nn.Module, model_name: str) -> nn.Module:
