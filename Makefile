@@ -8,7 +8,7 @@ PY := $(VENV)/bin/python
 DEMO := configs/det/vit_retinanet.py
 OUT := work_dirs/vit_retinanet
 
-.PHONY: help env demo test test-slow test-mmdet recipes atlas benchmark lint lock clean
+.PHONY: help env demo test test-lora test-slow test-mmdet recipes atlas benchmark lint lock clean
 
 help:  ## these lines
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -19,16 +19,23 @@ $(VENV)/.ready: requirements/lock.txt setup.py requirements/install.sh
 	PYTHON="$(PYTHON)" requirements/install.sh "$(VENV)"
 	@touch $@
 
+$(VENV)/lora/.ready: $(VENV)/.ready requirements/lora.txt requirements/install_lora.sh
+	requirements/install_lora.sh "$(VENV)"
+	@touch $@
+
 demo: env  ## train a ViT detector on the embedded data set, test it, draw what it finds
 	$(PY) tools/train.py $(DEMO)
 	$(PY) tools/test.py $(OUT)/vit_retinanet.py "$$(cat $(OUT)/last_checkpoint)" --show-dir $(OUT)/shown --show-interval 3
 	@echo
 	@echo "Drawn predictions (truth left, prediction right): $(OUT)/shown/*.jpg"
 
-test: env  ## the test suite (under 15 minutes on 2 cores)
+test: env test-lora  ## the test suite (under 15 minutes on 2 cores)
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
 	$(PY) -m pytest
+
+test-lora: $(VENV)/lora/.ready  ## LoRA's tests, with peft beside the environment
+	$(VENV)/lora/bin/python -m pytest tests/models/test_lora.py tests/tools/test_lora_training.py
 
 test-slow: env  ## what takes hours: mmdet's configs, every architecture, a swap per model file and task
 	$(PY) -m pytest -m slow

@@ -15,4 +15,4 @@ model = dict(
         out_norm='final',
     )
 )
-train_cfg = dict(max_epochs=4)
+train_cfg = dict(max_epochs=6)

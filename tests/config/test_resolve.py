@@ -2,18 +2,19 @@ import json
 
 import pytest
 import timm
+import torch
 from mmengine.config import Config
 from support import CONFIGS, RECIPES
 
 from vitmm.config import load_config, resolve
 from vitmm.errors import BackboneError, ConfigError, VitmmError
+from vitmm.registry import MODELS
 
 DET = CONFIGS / 'det' / 'vit_retinanet.py'
 
 
 @pytest.mark.parametrize('recipe', RECIPES, ids=lambda p: p.stem)
 def test_every_recipe_resolves_and_builds(recipe, tiny_options):
-    import torch
     from mmengine.registry import MODELS, init_default_scope
 
     config = resolve(load_config(recipe, options=tiny_options))
@@ -60,6 +61,29 @@ def test_classes_follow_the_data(tmp_path, tiny_shapes, tiny_options):
     assert config.model.bbox_head.num_classes == 9
     assert next(iter(config.train_dataloader.dataset.metainfo.classes)) == 'thing0'
     assert config.val_evaluator.ann_file == f'{root}/train.json'
+
+
+def test_a_backbone_of_ones_own_that_computes_while_it_is_built(tiny_options, monkeypatch):
+    class Own(torch.nn.Module):
+        mean, std, strides = (0, 0, 0), (1, 1, 1), (8, 16, 32)
+
+        def __init__(self):
+            super().__init__()
+            self.channels = [int(c.item()) for c in torch.tensor([4, 8, 16])]  # not on meta
+
+    monkeypatch.setitem(MODELS.module_dict, 'Own', Own)
+    options = {**tiny_options, 'model.backbone': dict(_delete_=True, type='vitmm.Own')}
+    config = resolve(load_config(DET, options=options))
+    assert config.model.neck[0].in_channels == [4, 8, 16]
+
+
+def test_a_stock_backbone_says_nothing_of_itself(tiny_options):
+    options = {
+        **tiny_options,
+        'model.backbone': dict(_delete_=True, type='mmdet.SwinTransformer'),
+    }
+    with pytest.raises(ConfigError, match=r'mmdet\.SwinTransformer does not describe itself'):
+        resolve(load_config(DET, options=options))
 
 
 def test_one_length_of_training(tiny_options):

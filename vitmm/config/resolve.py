@@ -74,8 +74,7 @@ class _Names:
         if not _ASKS_FOR_MORE.search(str(self.config)):
             return told  # a data set asks for no more, and may meet any backbone
         try:
-            with torch.device('meta'):  # its shapes are wanted, not its memory
-                model = MODELS.build(settings)
+            model = _build_without_memory(settings)
         except (TypeError, KeyError) as error:
             raise ConfigError(f'model.backbone cannot be built: {error}') from error
         facts = {key: getattr(model, key, None) for key in ('channels', 'strides', 'mean', 'std')}
@@ -96,6 +95,15 @@ class _Names:
         dataset = holes.fill(_without_data_holes(dataset), self, f'{loader}.dataset')
         classes = read_classes(dataset, self.config.get('default_scope'))
         return {'classes': list(classes), 'num_classes': len(classes)}
+
+
+def _build_without_memory(settings: dict[str, Any]) -> Any:
+    """Build a module of which only the shapes are wanted."""
+    try:
+        with torch.device('meta'):
+            return MODELS.build(dict(settings))
+    except RuntimeError:  # some compute with tensors while they are built
+        return MODELS.build(dict(settings))
 
 
 def _prepare_data(config: Mapping[str, Any], look_up: _Names) -> None:
