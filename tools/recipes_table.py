@@ -8,7 +8,6 @@ import json
 import platform
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -29,10 +28,11 @@ def parse_args() -> argparse.Namespace:
 
 def train(config: Path, folder: Path) -> dict:
     """Train one recipe in a process of its own, unless it is done; return its figures."""
+    from vitmm.apis.report import last_scores
+
     result = folder / 'result.json'
     if not result.exists():
         folder.mkdir(parents=True, exist_ok=True)
-        start = time.monotonic()
         command = [sys.executable, str(ROOT / 'tools/train.py'), str(config)]
         with (folder / 'output.txt').open('w') as output:
             done = subprocess.run(
@@ -41,19 +41,8 @@ def train(config: Path, folder: Path) -> dict:
         if done.returncode:
             sys.exit(f'error: {config} failed; see {folder / "output.txt"}')
         log = max(folder.glob('*/vis_data/scalars.json'), key=lambda path: path.stat().st_mtime)
-        result.write_text(
-            json.dumps({**figures(log), 'minutes': (time.monotonic() - start) / 60}, indent=2)
-        )
+        result.write_text(json.dumps(last_scores(log), indent=2))
     return json.loads(result.read_text())
-
-
-def figures(log: Path) -> dict:
-    """The last validation's metrics, and the median time of an iteration in seconds."""
-    from vitmm.apis.report import last_scores
-
-    entries = [json.loads(line) for line in log.read_text().splitlines()]
-    times = sorted(entry['time'] for entry in entries if 'lr' in entry)
-    return {**last_scores(log), 'seconds_per_iteration': times[len(times) // 2]}
 
 
 def main() -> None:
