@@ -22,6 +22,7 @@ from vitmm.models.backbones.measure import (
     unused_parameters,
 )
 from vitmm.models.backbones.taps import choose_taps
+from vitmm.models.backbones.windows import put_windows
 from vitmm.models.feature_maps import FeatureMaps
 from vitmm.registry import MODELS
 
@@ -63,6 +64,9 @@ class TimmBackbone(BaseModule):
         drop_path_rate: stochastic depth, 0 to 1; None is timm's default for the model.
         grad_checkpointing: recompute activations in the backward pass to save memory: timm's own
             way, or block by block where timm offers none.
+        window_size: plain ViTs: attention looks into windows of so many tokens a side, but for the
+            ``global_blocks`` (how many, evenly spaced, or which). See :mod:`.windows`.
+        global_blocks: of these, the attention looks at the whole map.
         in_chans: channels of the images.
         model_kwargs: anything else that ``timm.create_model`` takes for this model.
         init_cfg: MMEngine's; applied to this module only.
@@ -84,6 +88,8 @@ class TimmBackbone(BaseModule):
         lora: Mapping[str, Any] | None = None,
         drop_path_rate: float | None = None,
         grad_checkpointing: bool = False,
+        window_size: int | None = None,
+        global_blocks: int | Sequence[int] = 4,
         in_chans: int = 3,
         model_kwargs: dict[str, Any] | None = None,
         init_cfg: dict | list[dict] | None = None,
@@ -124,6 +130,11 @@ class TimmBackbone(BaseModule):
 
         if out_norm == 'layer':
             self.norms = nn.ModuleList(LayerNorm2d(c, eps=1e-5) for c in self.channels)
+        self._windows = None
+        if window_size is not None:
+            self._windows = put_windows(
+                self.model, window_size, global_blocks, model_name, **self.settings
+            )
         if grad_checkpointing:
             checkpoint_activations(self.model, model_name, **self.settings)
         if lora is not None:
@@ -265,10 +276,10 @@ class TimmBackbone(BaseModule):
                 'pixels.'
             )
         if self.output == 'pooled':
-            features = self.model.forward_features(self.canvas.fit(x))
+            features = self.model.forward_features(self._tell(self.canvas.fit(x)))
             return (self.model.forward_head(features, pre_logits=True),)
         found = self.model.forward_intermediates(
-            self.canvas.lay(x),
+            self._tell(self.canvas.lay(x)),
             indices=self._indices,
             norm=self._norm,
             stop_early=True,
@@ -282,6 +293,9 @@ class TimmBackbone(BaseModule):
         if self.out_norm == 'layer':
             maps = [norm(m) for norm, m in zip(self.norms, maps, strict=True)]
         return FeatureMaps(maps, (height, width))
+
+    def _tell(self, images: torch.Tensor) -> torch.Tensor:
+        return self._windows.tell(images) if self._windows else images
 
 
 def _to_channels(statistics: Sequence[float], in_chans: int) -> tuple[float, ...]:
