@@ -49,9 +49,11 @@ recipes: env  ## train every starter recipe and print the README's table (about 
 atlas: env  ## measure every timm backbone and write docs/backbones.md (under 30 minutes)
 	$(PY) tools/backbone_atlas.py
 
-benchmark: env  ## what TimmBackbone costs, what checkpointing saves, what mmpretrain covers
-	$(PY) benchmarks/overhead.py
+benchmark: env  ## the figures of docs/performance.md, on this machine (an hour)
+	$(PY) benchmarks/start.py
+	$(PY) benchmarks/overhead.py --families
 	$(PY) benchmarks/checkpointing.py
+	$(PY) benchmarks/windows.py
 	$(PY) benchmarks/coverage.py
 
 lint: env  ## ruff, as CI runs it

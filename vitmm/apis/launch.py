@@ -12,6 +12,7 @@ from mmengine.runner import Runner
 from vitmm.compat.checkpoint import use_in_mmengine
 from vitmm.compat.distributed import cpu_wrapper_cfg, init_dist
 from vitmm.config import load_config, resolve
+from vitmm.config.formatting import format_once
 from vitmm.datasets.check import check_annotations
 from vitmm.errors import ConfigError
 
@@ -61,6 +62,7 @@ def build_runner(config: Config) -> Runner:
         unused = config.get('find_unused_parameters', False)
         config.setdefault('model_wrapper_cfg', cpu_wrapper_cfg(find_unused_parameters=unused))
     use_in_mmengine()
+    format_once()
     if 'runner_type' in config:
         return RUNNERS.build(config)
     return Runner.from_cfg(config)
