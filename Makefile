@@ -35,7 +35,7 @@ test: env test-lora  ## the test suite (under 15 minutes on 2 cores)
 	$(PY) -m pytest
 
 test-lora: $(VENV)/lora/.ready  ## LoRA's tests, with peft beside the environment
-	$(VENV)/lora/bin/python -m pytest tests/models/test_lora.py tests/tools/test_lora_training.py
+	$(VENV)/lora/bin/python -m pytest tests/models tests/tools -k lora
 
 test-slow: env  ## what takes hours: mmdet's configs, every architecture, a swap per model file and task
 	$(PY) -m pytest -m slow

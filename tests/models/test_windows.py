@@ -9,7 +9,7 @@ from torch.nn import functional as F
 
 from vitmm.errors import BackboneError
 from vitmm.models import TimmBackbone
-from vitmm.models.backbones.windows import put_windows
+from vitmm.models.backbones import windows
 
 VIT = dict(depth=2, embed_dim=48, num_heads=3)
 # A name, settings that make it small, and patch: absolute positions and no class token or one,
@@ -177,11 +177,21 @@ def test_pooled_features_take_windows_too():
 
 
 @pytest.mark.parametrize(
+    'name',
+    ['swin_tiny_patch4_window7_224', 'resnet18', 'samvit_base_patch16_224', 'hiera_tiny_224'],
+)
+def test_other_models_stay_as_they_are(name, monkeypatch):
+    lines = []
+    monkeypatch.setattr(windows, 'print_log', lambda text, *_: lines.append(text))
+    with torch.device('meta'):
+        backbone = TimmBackbone(name, window_size=14)
+    assert backbone._windows is None
+    assert len(lines) == 1 and name in lines[0]
+
+
+@pytest.mark.parametrize(
     'settings, words',
     [
-        (dict(model_name='swin_tiny_patch4_window7_224'), 'plain ViTs'),
-        (dict(model_name='resnet18'), 'plain ViTs'),
-        (dict(model_name='samvit_base_patch16_224'), 'plain ViTs'),
         (dict(model_kwargs=dict(patch_drop_rate=0.5)), 'patch_drop_rate'),
         (dict(window_size=0), 'window_size=0'),
         (dict(global_blocks=-1), '0 or more'),
@@ -209,6 +219,6 @@ def test_lora_and_windows_go_together():
 
 def test_windows_are_put_on_timms_own_model():
     model = timm.create_model('vit_base_patch16_224', num_classes=0, dynamic_img_size=True, **VIT)
-    windows = put_windows(model, 2, 0, 'vit_base_patch16_224', **VIT)
+    told = windows.put_windows(model, 2, 0, 'vit_base_patch16_224', **VIT)
     images = images_for(16).float()
-    assert model(windows.tell(images)).shape == (2, 48)
+    assert model(told.tell(images)).shape == (2, 48)

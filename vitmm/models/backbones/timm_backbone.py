@@ -64,9 +64,10 @@ class TimmBackbone(BaseModule):
         drop_path_rate: stochastic depth, 0 to 1; None is timm's default for the model.
         grad_checkpointing: recompute activations in the backward pass to save memory: timm's own
             way, or block by block where timm offers none.
-        window_size: plain ViTs: attention looks into windows of so many tokens a side, but for the
-            ``global_blocks`` (how many, evenly spaced, or which). See :mod:`.windows`.
-        global_blocks: of these, the attention looks at the whole map.
+        window_size: attention looks into windows of so many tokens a side, but for that of
+            ``global_blocks`` (how many, evenly spaced, or which). For plain ViTs; others stay as
+            they are. See :mod:`.windows`.
+        global_blocks: the blocks whose attention looks at the whole map.
         in_chans: channels of the images.
         model_kwargs: anything else that ``timm.create_model`` takes for this model.
         init_cfg: MMEngine's; applied to this module only.

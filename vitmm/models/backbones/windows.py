@@ -12,6 +12,7 @@ from functools import partial
 from typing import Any
 
 import torch
+from mmengine.logging import print_log
 from torch import nn
 
 from vitmm.errors import BackboneError
@@ -46,11 +47,12 @@ class Windows:
 
 def put_windows(
     model: nn.Module, size: int, global_blocks: int | Sequence[int], model_name: str, **settings
-) -> Windows:
+) -> Windows | None:
     """Let the attention of all but some blocks of a plain ViT look into windows only, in place.
 
     Class and register tokens are part of every window; what comes of them is averaged over the
-    windows, each counting as many times as it has tokens.
+    windows, each counting as many times as it has tokens. Other models are left as they are, so
+    that a recipe with windows takes any backbone; this is logged.
 
     Args:
         model: a timm model, pruned or not.
@@ -61,20 +63,20 @@ def put_windows(
         settings: what it was made with.
 
     Returns:
-        What has to be told of the images (:meth:`Windows.tell`) before the model sees them.
+        What has to be told of the images (:meth:`Windows.tell`) before the model sees them; None
+        if the model is no plain ViT.
 
     Raises:
-        BackboneError: not a plain ViT, or a size or a block that there is not.
+        BackboneError: a size or a block that there is not, or patches that are dropped.
     """
-    reason = ask_once('windows', _refusal, model_name, settings)
-    if reason:
-        raise BackboneError(
-            f"window_size is for plain ViTs, and '{model_name}' {reason}: leave it out."
-        )
     if not isinstance(size, int) or size < 1:
-        raise BackboneError(
-            f'window_size={size!r}: give a number of tokens, 1 or more (ViTDet 14).'
-        )
+        raise BackboneError(f'window_size={size!r}: give a number of tokens, 1 or more.')
+    if settings.get('patch_drop_rate'):
+        raise BackboneError('window_size needs all patches: leave out patch_drop_rate.')
+    reason = ask_once('windows', _other, model_name, settings)
+    if reason:
+        print_log(f'{model_name} {reason}: no windows (window_size={size}).', 'current')
+        return None
     whole = _choose_global(global_blocks, len(model.blocks))
     windows = Windows(size, measure_maps(model_name, **settings).strides[-1])
     for number, block in enumerate(model.blocks):
@@ -104,13 +106,11 @@ def _choose_global(blocks: int | Sequence[int], depth: int) -> set[int]:
     return chosen
 
 
-def _refusal(twin: Twin) -> str:
+def _other(twin: Twin) -> str:
     """Why the model is no plain ViT; '' if it is one."""
     blocks = getattr(twin.model, 'blocks', None)
     if not blocks or not all(hasattr(block, 'attn') for block in blocks):
         return 'has no chain of blocks with attention'
-    if type(getattr(twin.model, 'patch_drop', None)) not in (type(None), nn.Identity):
-        return 'drops patches (patch_drop_rate)'
     seen: list[tuple[int, ...]] = []
     handles = [
         block.attn.register_forward_pre_hook(lambda _, args: seen.append(tuple(args[0].shape)))
