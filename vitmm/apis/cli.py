@@ -1,6 +1,7 @@
 """Running one of our functions as a command."""
 
 import argparse
+import ast
 import sys
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -13,15 +14,52 @@ from vitmm.errors import VitmmError
 def parse_options(pairs: Sequence[str] | None) -> dict[str, Any]:
     """Parse ``['a.b=1', 'c=[2,3]']`` as OpenMMLab's ``--cfg-options`` does.
 
+    Lists, tuples and dicts may also be written as in a config, ``c=[dict(type='A', b=(1, 2))]``.
+
     Raises:
-        VitmmError: a pair without ``=``.
+        VitmmError: a pair without ``=``, or a value that cannot be read.
     """
-    for pair in pairs or ():
-        if '=' not in pair:
-            raise VitmmError(f'--cfg-options takes key=value pairs, and {pair!r} has no =.')
+    options: dict[str, Any] = {}
     parser = argparse.ArgumentParser()
-    parser.add_argument('--pairs', nargs='*', action=DictAction, default={})
-    return parser.parse_args(['--pairs', *pairs] if pairs else []).pairs
+    parser.add_argument('--pairs', nargs='*', action=DictAction)
+    for pair in pairs or ():
+        key, equals, value = pair.partition('=')
+        if not equals:
+            raise VitmmError(f'--cfg-options takes key=value pairs, and {pair!r} has no =.')
+        try:
+            options[key] = _python(value)
+        except (SyntaxError, ValueError) as error:
+            if 'dict(' in value:  # MMEngine would make strings of its parts
+                raise VitmmError(f'--cfg-options: {pair!r} cannot be read: {error}.') from error
+            try:
+                options |= parser.parse_args(['--pairs', pair]).pairs
+            except (AssertionError, IndexError, RecursionError) as error:
+                raise VitmmError(f'--cfg-options: {pair!r} cannot be read.') from error
+    return options
+
+
+def _python(text: str) -> Any:
+    """The value of a list, tuple or dict as Python writes it; ``dict(a=1)`` is one, too.
+
+    Raises:
+        SyntaxError, ValueError: it is something else.
+    """
+    if not text.startswith(('[', '(', '{', 'dict(')):
+        raise ValueError(f'{text} is no list, tuple or dict')
+
+    class Dicts(ast.NodeTransformer):
+        def visit_Call(self, node: ast.Call) -> ast.AST:
+            self.generic_visit(node)
+            if (
+                ast.unparse(node.func) != 'dict'
+                or node.args
+                or any(keyword.arg is None for keyword in node.keywords)
+            ):
+                raise ValueError(f'{ast.unparse(node)} is no plain value')
+            keys = [ast.Constant(keyword.arg) for keyword in node.keywords]
+            return ast.Dict(keys, [keyword.value for keyword in node.keywords])
+
+    return ast.literal_eval(Dicts().visit(ast.parse(text, mode='eval')))
 
 
 def run(function: Callable[[], Any]) -> Any:
