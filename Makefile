@@ -54,6 +54,7 @@ benchmark: env  ## the figures of docs/performance.md, on this machine (an hour)
 	$(PY) benchmarks/overhead.py --families
 	$(PY) benchmarks/checkpointing.py
 	$(PY) benchmarks/windows.py
+	$(PY) benchmarks/evaluation.py
 	$(PY) benchmarks/coverage.py
 
 lint: env  ## ruff, as CI runs it

@@ -26,6 +26,7 @@ setup(
         'mmsegmentation>=1.2.2,<2.0',
         'mmpretrain>=1.2.0,<2.0',
         'pycocotools>=2.0.8',
+        'faster-coco-eval>=1.8',  # the same figures in a tenth of the time
         'numpy>=1.26',
         'setuptools<81',  # MMEngine imports pkg_resources
         'ftfy',  # mmsegmentation imports both, and does not ask for them

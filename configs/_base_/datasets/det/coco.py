@@ -76,5 +76,5 @@ val_dataloader = dict(
 )
 test_dataloader = '${val_dataloader}'
 
-val_evaluator = dict(type='mmdet.CocoMetric', ann_file='${data_root}/${val_ann}', metric='bbox')
+val_evaluator = dict(type='vitmm.CocoMetric', ann_file='${data_root}/${val_ann}', metric='bbox')
 test_evaluator = '${val_evaluator}'

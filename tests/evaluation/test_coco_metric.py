@@ -1,0 +1,128 @@
+"""The fast COCO metrics give pycocotools' figures, for boxes, masks and proposals."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from pycocotools import mask as rle
+
+from vitmm.errors import ConfigError
+from vitmm.evaluation import CocoMetric
+
+SIZE = (120, 160)
+
+
+def draw(box):
+    """The mask of an ellipse that fills a box (x, y, w, h)."""
+    rows, columns = np.mgrid[: SIZE[0], : SIZE[1]] + 0.5
+    x, y, w, h = box
+    inside = ((columns - x) / w - 0.5) ** 2 + ((rows - y) / h - 0.5) ** 2 <= 0.25
+    return rle.encode(np.asfortranarray(inside.astype(np.uint8)))
+
+
+def make(folder, images, classes, boxes, found, seed=0):
+    """Write annotations; return their file and what a detector, right half the time, says."""
+    random = np.random.default_rng(seed)
+    annotations, results = [], []
+    for image in range(1, images + 1):
+        corners = random.uniform(0, 80, (boxes, 2))
+        truth = np.hstack([corners, random.uniform(3, 80, (boxes, 2))])
+        labels = random.integers(0, classes, boxes)
+        for box, label in zip(truth, labels, strict=True):
+            mask = draw(box)
+            annotations.append(
+                dict(
+                    id=len(annotations) + 1,
+                    image_id=image,
+                    category_id=int(label) + 1,
+                    bbox=box.tolist(),
+                    area=float(rle.area(mask)),
+                    segmentation={**mask, 'counts': mask['counts'].decode()},
+                    iscrowd=int(random.random() < 0.1),
+                )
+            )
+        which = random.integers(0, boxes, found)
+        guessed = truth[which] + random.normal(0, 3, (found, 4))
+        guessed[:, 2:] = guessed[:, 2:].clip(1)
+        right = random.random(found) < 0.6
+        corner = guessed[:, :2]
+        results.append(
+            dict(
+                img_id=image,
+                ori_shape=SIZE,
+                pred_instances=dict(
+                    bboxes=torch.tensor(np.hstack([corner, corner + guessed[:, 2:]])).float(),
+                    # Ties, too: both sort them alike.
+                    scores=torch.tensor(random.random(found).round(2)).float(),
+                    labels=torch.tensor(
+                        np.where(right, labels[which], random.integers(0, classes, found))
+                    ),
+                    masks=torch.from_numpy(
+                        np.stack([rle.decode(draw(box)) for box in guessed]).astype(bool)
+                    ),
+                ),
+            )
+        )
+    content = dict(
+        images=[dict(id=i + 1, width=160, height=120, file_name=f'{i}') for i in range(images)],
+        annotations=annotations,
+        categories=[dict(id=c + 1, name=f'class {c}') for c in range(classes)],
+    )
+    path = folder / 'truth.json'
+    path.write_text(json.dumps(content))
+    return path, results
+
+
+def evaluate(path, results, classes, **settings):
+    metric = CocoMetric(ann_file=str(path), **settings)
+    metric.dataset_meta = {'classes': [f'class {c}' for c in range(classes)]}
+    metric.process({}, [{**one, 'pred_instances': {**one['pred_instances']}} for one in results])
+    return metric.evaluate(len(results))
+
+
+@pytest.fixture
+def raw(monkeypatch):
+    """Unrounded figures of every evaluation; mmdet rounds to three digits."""
+    from faster_coco_eval import COCOeval_faster
+    from pycocotools.cocoeval import COCOeval
+
+    seen = []
+    for kind in (COCOeval, COCOeval_faster):
+
+        def summarize(self, plain=kind.summarize):
+            plain(self)
+            seen.append((np.array(self.stats[:12]), self.eval['precision']))
+
+        monkeypatch.setattr(kind, 'summarize', summarize)
+    return seen
+
+
+@pytest.mark.parametrize(
+    'images, classes, boxes, found',
+    [(30, 4, 5, 20), (1, 1, 1, 1), (3, 1203, 8, 40)],
+    ids=['usual', 'one', 'as many classes as LVIS'],
+)
+def test_the_figures_are_those_of_pycocotools(images, classes, boxes, found, tmp_path, raw):
+    path, results = make(tmp_path, images, classes, boxes, found)
+    settings = dict(metric=['bbox', 'segm', 'proposal'], classwise=classes < 10)
+    faster = evaluate(path, results, classes, **settings)
+    original = evaluate(path, results, classes, backend='pycocotools', **settings)
+    assert faster == pytest.approx(original, abs=1e-6, nan_ok=True)
+    assert len(raw) == 6
+    for (a, p), (b, q) in zip(raw[:3], raw[3:], strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-6)
+        np.testing.assert_allclose(p, q, atol=1e-6)
+    assert 0.02 < original['coco/bbox_mAP'] < 0.98 or images == 1
+
+
+def test_no_detections(tmp_path):
+    path, results = make(tmp_path, 3, 2, 4, 5)
+    for one in results:
+        one['pred_instances'] = {k: v[:0] for k, v in one['pred_instances'].items()}
+    assert evaluate(path, results, 2) == evaluate(path, results, 2, backend='pycocotools')
+
+
+def test_unknown_backend():
+    with pytest.raises(ConfigError, match='fast'):
+        CocoMetric(backend='fast')

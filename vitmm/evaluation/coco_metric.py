@@ -1,0 +1,46 @@
+"""mmdet's COCO metrics, matched and accumulated in C++."""
+
+from functools import partial
+from typing import Any, Literal
+from unittest.mock import patch
+
+from faster_coco_eval import COCOeval_faster
+from mmdet.evaluation.metrics import coco_metric
+
+from vitmm.errors import ConfigError
+from vitmm.registry import METRICS
+
+
+@METRICS.register_module()
+class CocoMetric(coco_metric.CocoMetric):
+    """mmdet's ``CocoMetric``, with the same figures some ten times as fast.
+
+    ``faster-coco-eval`` (https://github.com/MiXaiLL76/faster_coco_eval) keeps pycocotools'
+    interface and its definitions, https://cocodataset.org/#detection-eval.
+
+    Args:
+        backend: ``'faster'``, or ``'pycocotools'`` for the original.
+        args, kwargs: mmdet's.
+
+    Raises:
+        ConfigError: another backend.
+    """
+
+    def __init__(
+        self, *args: Any, backend: Literal['faster', 'pycocotools'] = 'faster', **kwargs: Any
+    ) -> None:
+        super().__init__(*args, **kwargs)
+        if backend not in ('faster', 'pycocotools'):
+            raise ConfigError(
+                f"vitmm.CocoMetric: backend is 'faster' or 'pycocotools', not {backend!r}."
+            )
+        self.backend = backend
+
+    def compute_metrics(self, results: list) -> dict[str, float]:
+        """Compute the metrics of all results; see mmdet."""
+        if self.backend == 'pycocotools':
+            return super().compute_metrics(results)
+        # mmdet's method names the class itself; all that goes before and after is as it is.
+        faster = partial(COCOeval_faster, print_function=print)
+        with patch.object(coco_metric, 'COCOeval', faster):
+            return super().compute_metrics(results)
