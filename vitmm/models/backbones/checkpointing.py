@@ -32,7 +32,7 @@ def checkpoint_activations(model: nn.Module, model_name: str, **settings) -> Non
     Raises:
         BackboneError: the model has no blocks that could be recomputed.
     """
-    blocks = ask_once('checkpointing', _choose, model_name, settings)
+    blocks = ask_once('checkpointing', _choose, model_name, settings, changed=True)
     if blocks is None:
         model.set_grad_checkpointing()
         return

@@ -21,6 +21,7 @@ Size = tuple[int, int]
 Shapes = list[tuple[int, ...]]
 
 _known: dict[str, Any] = {}
+_last: dict[str, 'Twin'] = {}  # making one takes longer than asking it
 
 
 @dataclass(frozen=True)
@@ -97,16 +98,35 @@ def unused_parameters(
         sum(m.sum() for m in twin.run(twin.native, indices=kept, norm=norm)).backward()
         return frozenset(n for n, p in twin.model.named_parameters() if p.grad is None)
 
-    return ask_once(f'unused {indices} {norm}', ask, model_name, settings)
+    return ask_once(f'unused {indices} {norm}', ask, model_name, settings, changed=True)
 
 
 def ask_once(
-    kind: str, function: 'Callable[[Twin], Any]', model_name: str, settings: dict[str, Any]
+    kind: str,
+    function: 'Callable[[Twin], Any]',
+    model_name: str,
+    settings: dict[str, Any],
+    changed: bool = False,
 ) -> Any:
-    """What ``function`` finds out about a model, remembered in this process."""
-    key = f'{kind} {model_name} {sorted(settings.items())!r}'
+    """What ``function`` finds out about a model, remembered in this process.
+
+    Args:
+        kind: of question.
+        function: asks the twin.
+        model_name: of ``timm.list_models()``.
+        settings: what ``timm.create_model`` takes.
+        changed: the function changes its twin, so it gets one of its own.
+    """
+    model = f'{model_name} {sorted(settings.items())!r}'
+    key = f'{kind} {model}'
     if key not in _known:
-        _known[key] = function(Twin(model_name, settings))
+        twin = None if changed else _last.get(model)
+        if twin is None:
+            twin = Twin(model_name, settings)
+            if not changed:
+                _last.clear()
+                _last[model] = twin
+        _known[key] = function(twin)
     return _known[key]
 
 
