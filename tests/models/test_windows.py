@@ -169,6 +169,15 @@ def test_the_state_dict_is_timms_and_a_copy_is_its_own():
     assert backbone._windows.grid == GRID
 
 
+def test_compiled_it_gives_the_same():
+    backbone = make('vit_small_patch16_dinov3', window_size=3, global_blocks=1)
+    compiled = torch.compile(backbone, backend='eager')
+    for grid in (GRID, (4, 9)):
+        images = images_for(16, grid)
+        for found, expected in zip(compiled(images), backbone(images), strict=True):
+            torch.testing.assert_close(found, expected)
+
+
 def test_pooled_features_take_windows_too():
     backbone = make('vit_base_patch16_224', output='pooled', window_size=2, global_blocks=1)
     plain = make('vit_base_patch16_224', output='pooled')

@@ -30,13 +30,13 @@ class Windows:
         size: of a window, in tokens.
         patch: pixels of a token's side.
         grid: (height, width) of the present map, in tokens.
-        kept: which tokens of the whole map the present window has, to cut biases by.
+        kept: asks which tokens of the whole map the present window has, to cut biases by.
     """
 
     size: int
     patch: int
     grid: tuple[int, int] = (0, 0)
-    kept: torch.Tensor | None = None
+    kept: Callable[[], torch.Tensor] | None = None
 
     def tell(self, images: torch.Tensor) -> torch.Tensor:
         """Take the grid from images (N, C, H, W) on their way to the model."""
@@ -151,7 +151,7 @@ def _attend(forward: Callable, windows: Windows, tokens: torch.Tensor, *args, **
             if not isinstance(value, torch.Tensor) or value.dim() < 2:
                 return value
             if value.shape[-2:] == (tokens.shape[1],) * 2:  # of each pair of tokens: biases
-                return _submatrix(value, windows.kept)
+                return _submatrix(value, windows.kept())
             if value.shape[-2] == height * width:  # of each cell: rotations
                 value = tile.cut(value.unflatten(-2, (height, width))).movedim(-3, 0)
                 if value.dim() == 3:
@@ -163,7 +163,7 @@ def _attend(forward: Callable, windows: Windows, tokens: torch.Tensor, *args, **
         number = parts.shape[1]
         if prefix:
             parts = torch.cat([first[:, None].expand(-1, number, -1, -1), parts], dim=2)
-        windows.kept = tile.first_window(width, prefix, tokens.device)
+        windows.kept = partial(tile.first_window, width, prefix, tokens.device)
         try:
             others = [fit(value) for value in args]
             named = {key: fit(value) for key, value in kwargs.items()}
@@ -234,7 +234,7 @@ def _tiles(height: int, width: int, size: int) -> list[list[_Tile]]:
 
 def _cut_bias(get: Callable, windows: Windows) -> torch.Tensor:
     bias = get()
-    return bias if windows.kept is None else _submatrix(bias, windows.kept)
+    return bias if windows.kept is None else _submatrix(bias, windows.kept())
 
 
 def _submatrix(matrix: torch.Tensor, kept: torch.Tensor) -> torch.Tensor:
