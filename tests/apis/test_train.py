@@ -8,6 +8,7 @@ import torch
 from families import FAMILIES
 from support import BACKBONES, CONFIGS
 
+from vitmm.apis.launch import build_runner, prepare
 from vitmm.apis.report import last_scores, summarize
 from vitmm.apis.test import test as evaluate
 from vitmm.apis.train import train
@@ -184,3 +185,17 @@ def test_your_own_data_in_every_format(task, data, more, tiny_options, tiny_shap
     assert last_scores(runner_log(runner))
     classes = runner.train_dataloader.dataset.metainfo['classes']
     assert list(classes)[-1] in ('ring', 'triangle')  # of the data: in its order, or sorted
+
+
+def test_two_runs_that_begin_in_the_same_second_share_nothing(tiny_options, tmp_path, monkeypatch):
+    monkeypatch.setattr('time.strftime', lambda *_: '20260101_000000')
+    runners = []
+    for name in ('a', 'b'):
+        config = prepare(STARTERS['cls'], options=tiny_options, work_dir=tmp_path / name)
+        runners.append(build_runner(config))
+    a, b = runners
+    assert a.visualizer is not b.visualizer
+    assert a.message_hub is not b.message_hub
+    for runner in runners:
+        for backend in runner.visualizer._vis_backends.values():
+            assert str(backend._save_dir).startswith(str(runner.work_dir))

@@ -1,6 +1,7 @@
 """What train and test share: from a command line to a Runner's config."""
 
 from collections.abc import Mapping, Sequence
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,8 @@ from vitmm.config import load_config, resolve
 from vitmm.config.formatting import format_once
 from vitmm.datasets.check import check_annotations
 from vitmm.errors import ConfigError
+
+_runs = count()
 
 
 def prepare(
@@ -61,6 +64,9 @@ def build_runner(config: Config) -> Runner:
         # MMEngine would pass GPU numbers to DDP, which refuses them for a model on the CPU.
         unused = config.get('find_unused_parameters', False)
         config.setdefault('model_wrapper_cfg', cpu_wrapper_cfg(find_unused_parameters=unused))
+    # MMEngine knows runs by their second: two of one process would share logs and histories.
+    if number := next(_runs):
+        config.setdefault('experiment_name', f'{Path(config.filename or "run").stem}_{number}')
     use_in_mmengine()
     format_once()
     if 'runner_type' in config:
