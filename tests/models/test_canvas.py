@@ -79,10 +79,19 @@ def test_maps_of_tiles_that_do_not_divide_are_brought_to_the_pitch():
         ('vit_tiny_patch16_224', 'cells'),
         ('maxvit_rmlp_pico_rw_256', 'natives'),
         (TILED, 'tiles'),
+        ('mvitv2_tiny', 'tiles'),  # whose tables of positions end at the native size
+        ('samvit_base_patch16_224', 'cells'),  # whose tables are resized
     ],
 )
 def test_policies(name, policy):
     assert TimmBackbone(name).canvas.policy == policy
+
+
+def test_places_outside_a_table_are_not_looked_up():
+    backbone = TimmBackbone('mvitv2_tiny').eval()
+    with torch.no_grad():  # on the meta device, where there are no values, all sizes seem to do
+        maps = backbone(torch.randn(1, 3, 230, 320))
+    assert [tuple(m.shape[-2:]) for m in maps] == [(58, 80), (29, 40), (15, 20), (8, 10)]
 
 
 def test_patches_that_do_not_divide_the_native_size():

@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import nn
 from torch.nn import functional as F
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from vitmm.errors import BackboneError
 from vitmm.models.backbones import timm_factory
@@ -223,15 +224,37 @@ def _measure_maps(twin: Twin) -> Measured:
             found = twin.maps(size)
         except Exception:  # see above
             return False
-        return all(
-            min(0, at_home) <= side <= max(0, at_home)
-            for shape, stride, home in zip(found, strides, lost, strict=True)
-            for side, at_home in zip(_lost(shape, size, stride), home, strict=True)
+        return _table_lookups(twin, size) <= at_home and all(
+            min(0, home) <= side <= max(0, home)
+            for shape, stride, homes in zip(found, strides, lost, strict=True)
+            for side, home in zip(_lost(shape, size, stride), homes, strict=True)
         )
+
+    at_home = _table_lookups(twin, native)
 
     channels = tuple(c for c, _, _ in shapes)
     canvas = _find_canvas(native, math.lcm(*strides), fits)
     return Measured(channels, tuple(strides), canvas, twin.output)
+
+
+def _table_lookups(twin: Twin, size: Size) -> set[tuple]:
+    """The shapes in which a model looks up its tables (of relative positions) at an image size.
+
+    Whether a place is outside its table cannot be seen without values: where other places are
+    looked up than at the native size, as MViTv2 does, they may be.
+    """
+    shapes: set[tuple] = set()
+
+    class Watch(TorchDispatchMode):
+        def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+            if function is torch.ops.aten.index.Tensor and isinstance(args[0], nn.Parameter):
+                places = tuple(getattr(i, 'shape', None) for i in args[1])
+                shapes.add((args[0].shape, places))
+            return function(*args, **(kwargs or {}))
+
+    with Watch():
+        twin.maps(size)
+    return shapes
 
 
 def _lost(shape: Sequence[int], size: Size, stride: int) -> Size:
