@@ -14,6 +14,7 @@ def parse_args() -> argparse.Namespace:
         '--show-interval', type=int, metavar='N', help='draw one image of every N-th batch'
     )
     parser.add_argument('--tta', action='store_true', help='test-time augmentation')
+    parser.add_argument('--amp', action='store_true', help='mixed precision (bfloat16)')
     parser.add_argument(
         '--data', help='another data set: a name in configs/_base_/datasets/<task>/, or a file'
     )
@@ -39,6 +40,7 @@ def main() -> None:
             show_dir=args.show_dir,
             show_interval=args.show_interval,
             tta=args.tta,
+            amp=args.amp,
             data=args.data,
             launcher=args.launcher,
             options=parse_options(args.cfg_options),

@@ -15,7 +15,11 @@ def parse_args() -> argparse.Namespace:
         metavar='PATH',
         help='go on from the last whole checkpoint of the work dir, or from PATH',
     )
-    parser.add_argument('--amp', action='store_true', help='mixed precision (bfloat16, GPU)')
+    parser.add_argument('--amp', action='store_true', help='mixed precision (bfloat16)')
+    parser.add_argument('--compile', action='store_true', help="compile the backbone's blocks")
+    parser.add_argument(
+        '--channels-last', action='store_true', help='convolutions with channels last'
+    )
     parser.add_argument(
         '--data', help='another data set: a name in configs/_base_/datasets/<task>/, or a file'
     )
@@ -46,6 +50,8 @@ def main() -> None:
             work_dir=args.work_dir,
             resume=args.resume,
             amp=args.amp,
+            compile=args.compile,
+            channels_last=args.channels_last,
             data=args.data,
             launcher=args.launcher,
             options=parse_options(args.cfg_options),

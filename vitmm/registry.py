@@ -6,9 +6,11 @@ and never shadows a class of mmdet, mmseg or mmpretrain.
 
 from mmengine.registry import FUNCTIONS as MMENGINE_FUNCTIONS
 from mmengine.registry import HOOKS as MMENGINE_HOOKS
+from mmengine.registry import LOOPS as MMENGINE_LOOPS
 from mmengine.registry import METRICS as MMENGINE_METRICS
 from mmengine.registry import MODELS as MMENGINE_MODELS
 from mmengine.registry import OPTIM_WRAPPER_CONSTRUCTORS as MMENGINE_CONSTRUCTORS
+from mmengine.registry import OPTIM_WRAPPERS as MMENGINE_OPTIM_WRAPPERS
 from mmengine.registry import TRANSFORMS as MMENGINE_TRANSFORMS
 from mmengine.registry import VISUALIZERS as MMENGINE_VISUALIZERS
 from mmengine.registry import Registry
@@ -20,8 +22,10 @@ def _child(parent: Registry, *locations: str) -> Registry:
 
 MODELS = _child(MMENGINE_MODELS, 'vitmm.models')
 HOOKS = _child(MMENGINE_HOOKS, 'vitmm.engine')
+LOOPS = _child(MMENGINE_LOOPS, 'vitmm.engine')
 TRANSFORMS = _child(MMENGINE_TRANSFORMS, 'vitmm.datasets')
 METRICS = _child(MMENGINE_METRICS, 'vitmm.evaluation')
 FUNCTIONS = _child(MMENGINE_FUNCTIONS, 'vitmm.datasets', 'vitmm.engine')
+OPTIM_WRAPPERS = _child(MMENGINE_OPTIM_WRAPPERS, 'vitmm.engine')
 OPTIM_WRAPPER_CONSTRUCTORS = _child(MMENGINE_CONSTRUCTORS, 'vitmm.engine')
 VISUALIZERS = _child(MMENGINE_VISUALIZERS, 'vitmm.engine.visualizer')

@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 from mmengine.config import Config
+from mmengine.model import BaseDataPreprocessor
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 
@@ -15,7 +16,6 @@ from vitmm.compat.distributed import cpu_wrapper_cfg, init_dist
 from vitmm.config import load_config, resolve
 from vitmm.config.formatting import format_once
 from vitmm.datasets.check import check_annotations
-from vitmm.errors import ConfigError
 
 _runs = count()
 
@@ -69,21 +69,8 @@ def build_runner(config: Config) -> Runner:
         config.setdefault('experiment_name', f'{Path(config.filename or "run").stem}_{number}')
     use_in_mmengine()
     format_once()
-    if 'runner_type' in config:
-        return RUNNERS.build(config)
-    return Runner.from_cfg(config)
-
-
-def use_amp(config: Config) -> None:
-    """Switch the optimiser wrapper to automatic mixed precision, in bfloat16.
-
-    Raises:
-        ConfigError: no GPU, or a wrapper that is neither OptimWrapper nor AmpOptimWrapper.
-    """
-    kind = config.optim_wrapper.get('type', 'OptimWrapper')
-    if kind not in ('OptimWrapper', 'AmpOptimWrapper'):
-        raise ConfigError(f'--amp works with optim_wrapper.type OptimWrapper, not {kind}.')
-    if not torch.cuda.is_available():
-        raise ConfigError('--amp needs a GPU, and torch sees none: leave it out on the CPU.')
-    config.optim_wrapper.type = 'AmpOptimWrapper'
-    config.optim_wrapper.setdefault('dtype', 'bfloat16')
+    runner = RUNNERS.build(config) if 'runner_type' in config else Runner.from_cfg(config)
+    for module in runner.model.modules():
+        if isinstance(module, BaseDataPreprocessor):
+            module._non_blocking = True  # mmseg's has no argument for it
+    return runner

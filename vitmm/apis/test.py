@@ -8,6 +8,7 @@ from mmengine.config import Config
 
 from vitmm.apis.checkpoints import check_belongs
 from vitmm.apis.launch import build_runner, prepare
+from vitmm.apis.switches import test_with_amp
 from vitmm.errors import ConfigError
 
 # How each codebase's visualization hook is told to draw test images into a folder. mmseg's
@@ -28,6 +29,7 @@ def test(
     show_dir: str | Path | None = None,
     show_interval: int | None = None,
     tta: bool = False,
+    amp: bool = False,
     data: str | None = None,
     launcher: str = 'none',
     options: Mapping[str, Any] | None = None,
@@ -42,6 +44,7 @@ def test(
         show_dir: a folder for drawn predictions.
         show_interval: draw one image of every n-th batch; all images by default.
         tta: test-time augmentation, as the config's ``tta_model`` and ``tta_pipeline`` say.
+        amp: automatic mixed precision (bfloat16).
         data: name or path of another data set for the recipe.
         launcher: ``'none'``, ``'pytorch'``, ``'slurm'`` or ``'mpi'``.
         options: ``{'dotted.key': value}`` over the config.
@@ -65,6 +68,8 @@ def test(
         _draw_into(cfg, Path(show_dir).resolve(), show_interval)
     if tta:
         _augment(cfg)
+    if amp:
+        test_with_amp(cfg)
     if out is not None:
         _dump_into(cfg, Path(out))
     runner = build_runner(cfg)

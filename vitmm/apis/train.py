@@ -7,7 +7,8 @@ from typing import Any
 from mmengine.runner import Runner
 
 from vitmm.apis.checkpoints import check_belongs, find_last
-from vitmm.apis.launch import build_runner, prepare, use_amp
+from vitmm.apis.launch import build_runner, prepare
+from vitmm.apis.switches import use_amp, use_channels_last, use_compile
 from vitmm.compat.checkpoint import load_checkpoint_file
 from vitmm.models.parameters import count_parameters
 
@@ -18,6 +19,8 @@ def train(
     work_dir: str | Path | None = None,
     resume: bool | str | Path = False,
     amp: bool = False,
+    compile: bool = False,
+    channels_last: bool = False,
     data: str | None = None,
     launcher: str = 'none',
     options: Mapping[str, Any] | None = None,
@@ -30,6 +33,8 @@ def train(
         resume: True goes on from the last whole checkpoint in the work dir (or starts, where there
             is none); a path goes on from that checkpoint.
         amp: automatic mixed precision (bfloat16).
+        compile: compile the backbone's blocks (torch.compile).
+        channels_last: convolutions with channels last.
         data: name or path of another data set for the recipe.
         launcher: ``'none'``, ``'pytorch'``, ``'slurm'`` or ``'mpi'``.
         options: ``{'dotted.key': value}`` over the config.
@@ -48,8 +53,13 @@ def train(
         launcher=launcher,
         loaders=('train_dataloader', 'val_dataloader'),
     )
-    if amp:
-        use_amp(cfg)
+    for wanted, switch in (
+        (amp, use_amp),
+        (compile, use_compile),
+        (channels_last, use_channels_last),
+    ):
+        if wanted:
+            switch(cfg)
     resume_from = find_last(cfg.work_dir) if resume is True else resume or None
     if resume_from:
         cfg.resume, cfg.load_from = True, str(resume_from)

@@ -1,23 +1,35 @@
-"""What the Runner calls beside the model: hooks and seeds."""
+"""What the Runner calls beside the model: loops, hooks, the optimiser's wrapper, seeds."""
 
 from vitmm.engine.hooks import (
     AtomicCheckpointHook,
+    ChannelsLastHook,
+    CompileHook,
     DrawSome,
     EpochSeedHook,
+    FullPrecisionHook,
     MergeLoRAHook,
+    RuntimeInfoHook,
     ThawHook,
 )
-from vitmm.engine.optim import LayerDecayConstructor
+from vitmm.engine.loops import TestLoop, ValLoop
+from vitmm.engine.optim import LayerDecayConstructor, OptimWrapper
 from vitmm.engine.seeding import seed_worker
 from vitmm.engine.viewing import PictureBackend
 
 __all__ = [
     'AtomicCheckpointHook',
+    'ChannelsLastHook',
+    'CompileHook',
     'DrawSome',
     'EpochSeedHook',
+    'FullPrecisionHook',
     'LayerDecayConstructor',
     'MergeLoRAHook',
+    'OptimWrapper',
     'PictureBackend',
+    'RuntimeInfoHook',
+    'TestLoop',
     'ThawHook',
+    'ValLoop',
     'seed_worker',
 ]

@@ -13,6 +13,7 @@ load_from = None
 resume = False
 
 default_hooks = dict(
+    runtime_info=dict(type='vitmm.RuntimeInfoHook'),
     timer=dict(type='IterTimerHook'),
     logger=dict(type='LoggerHook', interval=20),
     param_scheduler=dict(type='ParamSchedulerHook'),

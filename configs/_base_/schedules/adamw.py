@@ -1,12 +1,12 @@
 """AdamW, a short linear warm-up, then a cosine to the end: change the length in one place."""
 
 train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=12, val_interval=1)
-val_cfg = dict(type='ValLoop')
-test_cfg = dict(type='TestLoop')
+val_cfg = dict(type='vitmm.ValLoop')
+test_cfg = dict(type='vitmm.TestLoop')
 
 optim_wrapper = dict(
-    type='OptimWrapper',
-    optimizer=dict(type='AdamW', lr=1e-3, weight_decay=0.05, betas=(0.9, 0.999)),
+    type='vitmm.OptimWrapper',
+    optimizer=dict(type='AdamW', lr=1e-3, weight_decay=0.05, betas=(0.9, 0.999), fused=True),
     clip_grad=dict(max_norm=1.0),
 )
 

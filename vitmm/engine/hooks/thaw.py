@@ -3,10 +3,9 @@
 from typing import Literal
 
 from mmengine.hooks import Hook
-from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
-from torch import nn
 
+from vitmm.engine.wrapping import bare, wrap_anew
 from vitmm.errors import ConfigError
 from vitmm.models.parameters import count_parameters
 from vitmm.registry import HOOKS
@@ -47,7 +46,7 @@ class ThawHook(Hook):
 
     def before_train(self, runner: Runner) -> None:
         """Refuse now what would fail later."""
-        backbone = getattr(_bare(runner.model), 'backbone', None)
+        backbone = getattr(bare(runner.model), 'backbone', None)
         if not hasattr(backbone, 'freeze'):
             raise ConfigError("ThawHook needs model.backbone.type='vitmm.TimmBackbone'.")
         held = {id(p) for group in runner.optim_wrapper.param_groups for p in group['params']}
@@ -73,15 +72,7 @@ class ThawHook(Hook):
         if self.done:
             return
         self.done = True
-        model = _bare(runner.model)
+        model = bare(runner.model)
         model.backbone.freeze(self.frozen_groups, self.frozen_norms)
-        if is_model_wrapper(runner.model):
-            # A distributed wrapper reduces the gradients that were wanted when it was made.
-            runner.model = None
-            runner.model = runner.wrap_model(runner.cfg.get('model_wrapper_cfg'), model)
-            runner.model.train()
+        wrap_anew(runner)  # the old one reduces the gradients that were wanted when it was made
         runner.logger.info(f'thawed: {count_parameters(model)}')
-
-
-def _bare(model: nn.Module) -> nn.Module:
-    return model.module if is_model_wrapper(model) else model

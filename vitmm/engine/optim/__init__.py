@@ -1,5 +1,6 @@
-"""Optimiser-wrapper constructors, one a file."""
+"""The optimiser's wrapper and constructors, one a file."""
 
 from vitmm.engine.optim.layer_decay import LayerDecayConstructor
+from vitmm.engine.optim.optim_wrapper import OptimWrapper
 
-__all__ = ['LayerDecayConstructor']
+__all__ = ['LayerDecayConstructor', 'OptimWrapper']

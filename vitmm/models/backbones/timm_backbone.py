@@ -21,6 +21,7 @@ from vitmm.models.backbones.measure import (
     takes_norm,
     unused_parameters,
 )
+from vitmm.models.backbones.regions import steady_regions
 from vitmm.models.backbones.taps import choose_taps
 from vitmm.models.backbones.windows import put_windows
 from vitmm.models.feature_maps import FeatureMaps
@@ -231,6 +232,21 @@ class TimmBackbone(BaseModule):
         if groups == 'all':
             self._frozen = list(self.modules())[1:]
         self.train(self.training)
+
+    def compile_blocks(self, **settings: Any) -> int:
+        """Compile the parts of the model that are the same at every image size, in place.
+
+        Args:
+            settings: of :func:`torch.compile`: ``backend``, ``mode``, ...
+
+        Returns:
+            How many parts: see :func:`.regions.steady_regions`.
+        """
+        names = steady_regions(self.model_name, **self.settings)
+        parts = [module for name, module in self.model.named_modules() if name in names]
+        for part in parts:
+            part.compile(dynamic=True, **settings)
+        return len(parts)
 
     def train(self, mode: bool = True) -> 'TimmBackbone':
         """Set training mode; frozen parts stay in eval mode."""

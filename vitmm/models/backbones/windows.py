@@ -135,6 +135,7 @@ def _recall_grid(windows: Windows, block: nn.Module, args: tuple) -> None:
         windows.grid = tokens.__dict__.setdefault(_GRID, windows.grid)
 
 
+@torch.compiler.disable  # windows are cut otherwise at each size: a graph for each would be made
 def _attend(forward: Callable, windows: Windows, tokens: torch.Tensor, *args, **kwargs) -> Any:
     """Attention within windows. ``tokens``: (N, prefix + height * width, C)."""
     height, width = windows.grid

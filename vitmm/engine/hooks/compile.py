@@ -1,0 +1,57 @@
+"""torch.compile where it can serve images of all sizes."""
+
+import shutil
+
+import torch
+import torch._dynamo
+from mmengine.hooks import Hook
+from mmengine.runner import Runner
+
+from vitmm.engine.wrapping import bare
+from vitmm.errors import ConfigError
+from vitmm.registry import HOOKS
+
+_COMPILERS = ('g++', 'clang++')
+_GRAPHS = 64
+
+
+@HOOKS.register_module()
+class CompileHook(Hook):
+    """Compile the backbone's repeated blocks; sizes may change from batch to batch.
+
+    Blocks of one kind share their graphs, so that compiling takes seconds, and there are no more
+    graphs after the first few sizes. What runs other operators at other sizes stays as it is: see
+    :func:`vitmm.models.backbones.regions.steady_regions`. Checkpoints keep their keys.
+
+    Args:
+        backend: of :func:`torch.compile`.
+        mode: likewise; ``'max-autotune-no-cudagraphs'``, say.
+
+    Raises:
+        ConfigError: before the run, if the backbone is none of ours, or if the CPU's compiler is
+            missing.
+    """
+
+    def __init__(self, backend: str = 'inductor', mode: str | None = None) -> None:
+        self.backend = backend
+        self.mode = mode
+
+    def before_run(self, runner: Runner) -> None:
+        """Compile in place; the graphs are made in the first iterations."""
+        model = bare(runner.model)
+        backbone = getattr(model, 'backbone', None)
+        if not hasattr(backbone, 'compile_blocks'):
+            raise ConfigError("--compile needs model.backbone.type='vitmm.TimmBackbone'.")
+        on_cpu = next(model.parameters()).device.type == 'cpu'
+        if self.backend == 'inductor' and on_cpu and not any(map(shutil.which, _COMPILERS)):
+            raise ConfigError(
+                f'--compile on a CPU needs a C++ compiler, and there is none of '
+                f'{", ".join(_COMPILERS)}: install one, or leave --compile out.'
+            )
+        # Blocks of all widths, in training and in validation, are one function to torch.
+        limit = torch._dynamo.config.recompile_limit
+        torch._dynamo.config.recompile_limit = max(limit, _GRAPHS)
+        count = backbone.compile_blocks(backend=self.backend, mode=self.mode)
+        runner.logger.info(
+            f'compiled: {count} parts of {backbone.model_name}; the first iterations take longer.'
+        )

@@ -1,0 +1,30 @@
+"""Validation and testing without autograd's bookkeeping, in the precision of training."""
+
+import torch
+from mmengine.runner import TestLoop as MMEngineTestLoop
+from mmengine.runner import ValLoop as MMEngineValLoop
+from mmengine.runner import autocast
+
+from vitmm.registry import LOOPS
+
+
+class _Inference:
+    """MMEngine's loop in inference mode; ``fp16=True`` is autocast, to bfloat16."""
+
+    def run(self) -> dict[str, float]:
+        """Run the loop and return the metrics by name."""
+        with torch.inference_mode(), autocast(enabled=self.fp16, dtype=torch.bfloat16):
+            # The loop's own autocast takes over the type of the one around it.
+            return super().run()
+
+
+@LOOPS.register_module()
+class ValLoop(_Inference, MMEngineValLoop):
+    """MMEngine's ValLoop under :func:`torch.inference_mode`."""
+
+
+@LOOPS.register_module()
+class TestLoop(_Inference, MMEngineTestLoop):
+    """MMEngine's TestLoop under :func:`torch.inference_mode`."""
+
+    __test__ = False  # pytest takes it for tests
