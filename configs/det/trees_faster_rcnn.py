@@ -20,7 +20,7 @@ model = dict(
     ),
 )
 train_pipeline = [
-    dict(type='vitmm.LoadImage', channels='${backbone.in_chans}', max_value='${max_value}'),
+    '${load_image}',
     dict(type='mmdet.LoadAnnotations', with_bbox=True),
     dict(type='mmdet.Resize', scale='${image_scale}', keep_ratio=True),
     # Seen from above, nothing is upright.
