@@ -25,6 +25,7 @@ train_pipeline = [
     dict(type='mmdet.Resize', scale='${image_scale}', keep_ratio=True),
     # Seen from above, nothing is upright.
     dict(type='mmdet.RandomFlip', prob=0.75, direction=['horizontal', 'vertical', 'diagonal']),
+    dict(type='vitmm.Planes'),
     dict(type='mmdet.PackDetInputs'),
 ]
 train_cfg = dict(max_epochs=15, val_interval=5)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import struct
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -12,7 +13,8 @@ from PIL import Image
 from vitmm.datasets.errors import DataError
 
 SCALES = (8, 4, 2)  # libjpeg's: the reduced side is ceil(side / scale)
-_ORIENTATION = 0x0112
+_EXIF = 0xE1
+_FRAMES = (0xC0, 0xC1, 0xC2)  # baseline, extended, progressive
 
 
 class Header(NamedTuple):
@@ -32,17 +34,28 @@ def read_header(content: bytes) -> Header | None:
     """The header of a JPEG of three 8-bit channels; None for anything else, and what is broken."""
     if not content.startswith(b'\xff\xd8\xff'):
         return None
+    at, turned = 2, 1
+    while content[at : at + 1] == b'\xff' and len(content) >= at + 10:
+        marker, length = content[at + 1], int.from_bytes(content[at + 2 : at + 4], 'big')
+        if marker == _EXIF and content[at + 4 : at + 8] == b'Exif':
+            turned = _orientation(content)
+        elif marker in _FRAMES:
+            bits, height, width, channels = struct.unpack_from('>BHHB', content, at + 4)
+            if (bits, channels) != (8, 3) or not height or not width:
+                return None
+            if turned in (5, 6, 7, 8):
+                width, height = height, width
+            return Header(height, width, turned in (2, 3, 6, 7), turned in (3, 4, 7, 8))
+        at += 2 + length
+    return None
+
+
+def _orientation(content: bytes) -> int:
     try:
         with Image.open(io.BytesIO(content), formats=('JPEG',)) as image:
-            turned = image.getexif().get(_ORIENTATION, 1)
-            if image.mode != 'RGB':
-                return None
-            width, height = image.size
-    except Exception:  # decoding it will say what is wrong
-        return None
-    if turned in (5, 6, 7, 8):
-        width, height = height, width
-    return Header(height, width, turned in (2, 3, 6, 7), turned in (3, 4, 7, 8))
+            return image.getexif().get(0x0112, 1)
+    except Exception:  # OpenCV passes over broken EXIF as well
+        return 1
 
 
 class JpegImage:

@@ -27,10 +27,11 @@ train_pipeline = [
         type='mmpretrain.RandomResizedCrop',
         scale='${image_size}',
         crop_ratio_range='${crop_ratio_range}',
-        backend='pillow',
+        backend='torch',
         interpolation='bicubic',
     ),
     dict(type='mmpretrain.RandomFlip', prob=0.5, direction='horizontal'),
+    dict(type='vitmm.Planes'),
     dict(type='mmpretrain.PackInputs'),
 ]
 test_pipeline = [
@@ -39,10 +40,11 @@ test_pipeline = [
         type='mmpretrain.ResizeEdge',
         scale='${resize_edge}',
         edge='short',
-        backend='pillow',
+        backend='torch',
         interpolation='bicubic',
     ),
     dict(type='mmpretrain.CenterCrop', crop_size='${image_size}'),
+    dict(type='vitmm.Planes'),
     dict(type='mmpretrain.PackInputs'),
 ]
 tta_pipeline = [
@@ -55,7 +57,7 @@ tta_pipeline = [
                     type='mmpretrain.ResizeEdge',
                     scale='${resize_edge}',
                     edge='short',
-                    backend='pillow',
+                    backend='torch',
                     interpolation='bicubic',
                 )
             ],

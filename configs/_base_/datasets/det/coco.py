@@ -25,12 +25,14 @@ train_pipeline = [
     dict(type='mmdet.LoadAnnotations', with_bbox=True),
     dict(type='mmdet.Resize', scale='${image_scale}', keep_ratio=True),
     dict(type='mmdet.RandomFlip', prob=0.5),
+    dict(type='vitmm.Planes'),
     dict(type='mmdet.PackDetInputs'),
 ]
 test_pipeline = [
     '${load_image}',
     dict(type='mmdet.Resize', scale='${image_scale}', keep_ratio=True),
     dict(type='mmdet.LoadAnnotations', with_bbox=True),
+    dict(type='vitmm.Planes'),
     dict(
         type='mmdet.PackDetInputs',
         meta_keys=_meta_keys,

@@ -42,6 +42,7 @@ train_pipeline = [
     dict(type='mmseg.RandomCrop', crop_size='${crop_size}', cat_max_ratio=0.75),
     dict(type='mmseg.RandomFlip', prob=0.5),
     dict(type='vitmm.ForRGB', transform=dict(type='mmseg.PhotoMetricDistortion')),
+    dict(type='vitmm.Planes'),
     dict(type='mmseg.PackSegInputs'),
 ]
 test_pipeline = [
@@ -51,6 +52,7 @@ test_pipeline = [
         type='vitmm.CheckedLoad',
         transform=dict(type='mmseg.LoadAnnotations', reduce_zero_label='${reduce_zero_label}'),
     ),
+    dict(type='vitmm.Planes'),
     dict(type='mmseg.PackSegInputs'),
 ]
 tta_pipeline = [
