@@ -148,6 +148,30 @@ def test_all_else_is_loaded_as_it_was(mode, suffix, tmp_path):
     assert np.array_equal(load(path, True), load(path, False))
 
 
+@pytest.mark.parametrize('orientation', [3, 6])
+def test_exif_that_cannot_be_read(orientation, tmp_path):
+    path = write(tmp_path / 'a.jpg', photograph(64, 48), orientation)
+    content = path.read_bytes()
+    start = content.index(b'Exif\0\0') + 6
+    path.write_bytes(content[:start] + b'XX' + content[start + 2 :])  # neither II nor MM
+    assert isinstance(load(path, True), np.ndarray)
+    assert np.array_equal(load(path, True), load(path, False))
+
+
+@pytest.mark.parametrize('progressive', [False, True])
+@pytest.mark.parametrize('subsampling', [0, 1, 2])
+def test_headers(progressive, subsampling, tmp_path):
+    """Beside Pillow's reading of the same file, with a comment and a profile before the frame."""
+    image = Image.fromarray(photograph(70, 50))
+    more = {'comment': b'\xff\xc0' * 30, 'icc_profile': bytes(range(256)) * 300}
+    image.save(tmp_path / 'a.jpg', progressive=progressive, subsampling=subsampling, **more)
+    header = read_header((tmp_path / 'a.jpg').read_bytes())
+    assert (header.width, header.height) == Image.open(tmp_path / 'a.jpg').size
+    whole = (tmp_path / 'a.jpg').read_bytes()
+    for length in range(0, 700):
+        assert read_header(whole[:length]) in (None, header)
+
+
 def test_other_channels_and_values_are_loaded_whole(tmp_path):
     Image.fromarray(photograph(64, 48)).save(tmp_path / 'a.jpg')
     Image.fromarray(photograph(64, 48)).convert('L').save(tmp_path / 'grey.jpg')

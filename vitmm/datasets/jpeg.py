@@ -38,7 +38,9 @@ def read_header(content: bytes) -> Header | None:
     while content[at : at + 1] == b'\xff' and len(content) >= at + 10:
         marker, length = content[at + 1], int.from_bytes(content[at + 2 : at + 4], 'big')
         if marker == _EXIF and content[at + 4 : at + 8] == b'Exif':
-            turned = _orientation(content)
+            turned = _orientation(content, at + 10)
+            if turned is None:
+                return None
         elif marker in _FRAMES:
             bits, height, width, channels = struct.unpack_from('>BHHB', content, at + 4)
             if (bits, channels) != (8, 3) or not height or not width:
@@ -50,12 +52,14 @@ def read_header(content: bytes) -> Header | None:
     return None
 
 
-def _orientation(content: bytes) -> int:
+def _orientation(content: bytes, at: int) -> int | None:
+    if content[at : at + 2] not in (b'II', b'MM'):  # the byte order: Pillow and OpenCV disagree
+        return None
     try:
         with Image.open(io.BytesIO(content), formats=('JPEG',)) as image:
             return image.getexif().get(0x0112, 1)
-    except Exception:  # OpenCV passes over broken EXIF as well
-        return 1
+    except Exception:  # what OpenCV makes of it is seen when it is decoded
+        return None
 
 
 class JpegImage:
