@@ -20,11 +20,12 @@ model = dict(
     ),
 )
 train_pipeline = [
-    dict(type='vitmm.LoadImage', channels='${backbone.in_chans}', max_value='${max_value}'),
+    '${load_image}',
     dict(type='mmdet.LoadAnnotations', with_bbox=True),
     dict(type='mmdet.Resize', scale='${image_scale}', keep_ratio=True),
     # Seen from above, nothing is upright.
     dict(type='mmdet.RandomFlip', prob=0.75, direction=['horizontal', 'vertical', 'diagonal']),
+    dict(type='vitmm.Planes'),
     dict(type='mmdet.PackDetInputs'),
 ]
 train_cfg = dict(max_epochs=15, val_interval=5)

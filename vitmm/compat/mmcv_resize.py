@@ -4,13 +4,22 @@ Its backend 'pillow' takes 8-bit colour only (and multiplies a fourth channel in
 alpha), 'cv2' with 'area' four channels at most, and in no way more than 128. Such images are
 resized band by band, or four bands at a time: a filter treats each by itself anyhow.
 
+A third backend, 'torch', is Pillow's algorithm with vector instructions: about five times as fast,
+and within 2 of 255. It takes any number of channels, and 'bilinear' and 'bicubic'.
+
+An image that is not decoded yet (:class:`vitmm.datasets.jpeg.JpegImage`) is asked for as many
+pixels as the new size needs.
+
 Can go when mmcv does so.
 """
 
 from collections.abc import Callable
 from functools import wraps
 
+import cv2
 import numpy as np
+
+_SMOOTH = ('bilinear', 'bicubic', 'lanczos')
 
 
 def install() -> None:
@@ -37,7 +46,11 @@ def _any_bands(stock: Callable) -> Callable:
     ) -> tuple[np.ndarray, float, float] | np.ndarray:
         backend = backend or geometric.imread_backend
         bands = img.shape[2] if img.ndim == 3 else 1
-        if backend == 'pillow' and not (img.dtype == np.uint8 and (img.ndim == 2 or bands == 3)):
+        if not isinstance(img, np.ndarray) and hasattr(img, 'enough_for'):
+            resized = _from_enough(imresize, img, size, interpolation, backend)
+        elif backend == 'torch':
+            resized = _with_torch(img, size, interpolation)
+        elif backend == 'pillow' and not (img.dtype == np.uint8 and (img.ndim == 2 or bands == 3)):
             resized = _with_pillow(img, size, interpolation)
         elif backend == 'cv2' and bands > 4:
             parts = [
@@ -52,6 +65,46 @@ def _any_bands(stock: Callable) -> Callable:
         return resized, size[0] / img.shape[1], size[1] / img.shape[0]
 
     return imresize
+
+
+def _with_torch(img: np.ndarray, size: tuple[int, int], interpolation: str) -> np.ndarray:
+    import torch
+
+    if any(stride < 0 for stride in img.strides):
+        img = np.ascontiguousarray(img)
+    image = torch.from_numpy(img if img.ndim == 3 else img[..., None]).permute(2, 0, 1)[None]
+    resized = torch.nn.functional.interpolate(
+        image.contiguous(memory_format=torch.channels_last),  # a crop lies otherwise
+        (size[1], size[0]),
+        mode=interpolation,
+        antialias=True,
+    )
+    resized = resized[0].permute(1, 2, 0).numpy()  # a view of planes
+    return resized if img.ndim == 3 else resized[..., 0]
+
+
+def _from_enough(
+    resize: Callable, img: object, size: tuple[int, int], interpolation: str, backend: str
+) -> np.ndarray:
+    from mmcv.image.geometric import cv2_interp_codes, pillow_interp_codes
+    from PIL import Image
+
+    if interpolation not in _SMOOTH:  # they mean the very pixels of the file
+        return resize(np.asarray(img), size, interpolation=interpolation, backend=backend)
+    pixels, box = img.enough_for(*size)
+    if box == (0, 0, pixels.shape[1], pixels.shape[0]):
+        return resize(pixels, size, interpolation=interpolation, backend=backend)
+    if backend != 'cv2':
+        code = pillow_interp_codes[interpolation]
+        return np.array(Image.fromarray(pixels).resize(size, code, box=box))
+    # cv2.resize knows no box; this takes the same samples.
+    (x, y), (w, h) = box[:2], (box[2] - box[0], box[3] - box[1])
+    step = w / size[0], h / size[1]
+    matrix = [[step[0], 0, x + step[0] / 2 - 0.5], [0, step[1], y + step[1] / 2 - 0.5]]
+    code = cv2_interp_codes[interpolation] | cv2.WARP_INVERSE_MAP
+    return cv2.warpAffine(
+        pixels, np.array(matrix), size, flags=code, borderMode=cv2.BORDER_REPLICATE
+    )
 
 
 def _with_pillow(img: np.ndarray, size: tuple[int, int], interpolation: str) -> np.ndarray:

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from mmengine.config import Config
 
-from vitmm.config import holes
+from vitmm.config import holes, machine
 from vitmm.datasets.classes import read_classes
 from vitmm.errors import ConfigError
 from vitmm.registry import FUNCTIONS, MODELS
@@ -21,9 +21,10 @@ def resolve(config: Config) -> Config:
 
     Two things fill the holes of a recipe: ``${backbone.…}`` (``channels``, ``strides``, ``mean``,
     ``std``, ``in_chans``) is told by the backbone that the config names, ``${data.…}``
-    (``classes``, ``num_classes``) by the data. Any other hole names a key at the top of the config,
-    ``${data_root}`` or ``${train_cfg.max_epochs}``, so that one change on the command line is
-    enough. An embedded data set that ``prepare_data`` names is written first.
+    (``classes``, ``num_classes``) by the data. ``${machine.…}`` (``workers``, ``gpu``) is what data
+    loaders are set by. Any other hole names a key at the top of the config, ``${data_root}`` or
+    ``${train_cfg.max_epochs}``, so that one change on the command line is enough. An embedded data
+    set that ``prepare_data`` names is written first.
 
     Raises:
         ConfigError: a hole that nothing fills, or that refers to itself.
@@ -55,10 +56,12 @@ class _Names:
                 value = self._describe_backbone()
             elif name == 'data':
                 value = self._describe_data()
+            elif name == 'machine':
+                value = machine.describe()
             elif name in self.config:
                 value = holes.fill(self.config[name], self, name)
             else:
-                raise KeyError([*self.config, 'backbone', 'data'])
+                raise KeyError([*self.config, 'backbone', 'data', 'machine'])
         finally:
             self.open.pop()
         self.known[name] = value

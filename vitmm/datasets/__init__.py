@@ -4,6 +4,7 @@ from vitmm.datasets.check import check_annotations
 from vitmm.datasets.classes import read_classes
 from vitmm.datasets.errors import DataError
 from vitmm.datasets.loading import CheckedLoad, ForRGB, LoadImage
+from vitmm.datasets.planes import Planes
 from vitmm.datasets.shapes import write_shapes
 from vitmm.datasets.trees import write_trees
 
@@ -12,6 +13,7 @@ __all__ = [
     'DataError',
     'ForRGB',
     'LoadImage',
+    'Planes',
     'check_annotations',
     'read_classes',
     'write_shapes',

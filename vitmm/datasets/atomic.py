@@ -41,7 +41,7 @@ def write_once(
         return root
     target = root.resolve()  # a link to a folder on another disk: write over there
     target.parent.mkdir(parents=True, exist_ok=True)
-    with _locked(target.parent / f'.{target.name}.lock'):
+    with locked(target.parent / f'.{target.name}.lock'):
         if _is_written(root, manifest_name, manifest):
             return root
         # Names carry the machine, so that on a disk shared by several, where locks may be
@@ -98,7 +98,7 @@ def _is_written(root: Path, manifest_name: str, manifest: dict) -> bool:
 
 
 @contextmanager
-def _locked(path: Path) -> Iterator[None]:
+def locked(path: Path) -> Iterator[None]:
     """Hold an exclusive lock on ``path``; the system lets go of it when the process ends."""
     with path.open('w') as file:
         # Some network disks have no locks: the rename then decides who was first.

@@ -19,9 +19,16 @@ _FLAGS = {
     1: cv2.IMREAD_ANYCOLOR | cv2.IMREAD_ANYDEPTH,
     3: cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH,
 }
+_REDUCED = {
+    2: cv2.IMREAD_REDUCED_COLOR_2,
+    4: cv2.IMREAD_REDUCED_COLOR_4,
+    8: cv2.IMREAD_REDUCED_COLOR_8,
+}
 
 
-def decode(content: bytes, channels: int, max_value: float | None = None) -> np.ndarray:
+def decode(
+    content: bytes, channels: int, max_value: float | None = None, scale: int = 1
+) -> np.ndarray:
     """Decode an image file, its values brought to 0 to 255.
 
     OpenCV decodes everything but TIFF, and of TIFF the 8-bit grey and colour images: of others it
@@ -33,6 +40,7 @@ def decode(content: bytes, channels: int, max_value: float | None = None) -> np.
         channels: the bands that it must have, 1 or more.
         max_value: the value that becomes 255: 4095 for a 12-bit sensor, say. None is the largest of
             the file's integers (255, 65535, ...), and 1 of floats.
+        scale: 2, 4 or 8 decode a colour JPEG at so much less, which takes less time.
 
     Returns:
         (H, W, channels): uint8 as it is in the file, everything else float32. Three channels are
@@ -46,7 +54,8 @@ def decode(content: bytes, channels: int, max_value: float | None = None) -> np.
     """
     image = read_tiff(content, channels) if content.startswith(TIFF) else None
     if image is None:
-        image = _read_other(content, channels)
+        flags = _FLAGS.get(channels, cv2.IMREAD_UNCHANGED)
+        image = _read_other(content, _REDUCED.get(scale, flags))
     elif channels == 3 and image.shape[2] == 1:
         image = image.repeat(3, axis=2)
     elif channels == 3:
@@ -110,8 +119,7 @@ def _is_plain(series: TiffPageSeries) -> bool:
     return series.dtype in ('uint8', 'bool') and (grey or colour)
 
 
-def _read_other(content: bytes, channels: int) -> np.ndarray:
-    flags = _FLAGS.get(channels, cv2.IMREAD_UNCHANGED)
+def _read_other(content: bytes, flags: int) -> np.ndarray:
     image = cv2.imdecode(np.frombuffer(content, np.uint8), flags)
     if image is None:
         raise ValueError('OpenCV cannot decode it')

@@ -1,11 +1,14 @@
 """Reading files with an error that names the file."""
 
+import numpy as np
 from mmcv.transforms import BaseTransform
 from mmengine import fileio
 
 from vitmm.compat import mmcv_resize
 from vitmm.datasets.bands import decode
 from vitmm.datasets.errors import DataError
+from vitmm.datasets.image_cache import ImageCache
+from vitmm.datasets.jpeg import JpegImage, read_header
 from vitmm.registry import TRANSFORMS
 
 mmcv_resize.install()  # what is loaded here is resized later
@@ -22,6 +25,12 @@ class LoadImage(BaseTransform):
         channels: of the images, 1 or more; ``'${backbone.in_chans}'`` in a config.
         max_value: the value that becomes 255, the brightest that ``mean`` and ``std`` presume.
             None is the largest of the file's integers, and 1 for floats.
+        reduce: leave colour JPEGs undecoded until they are resized, and then decode them at 1/2,
+            1/4 or 1/8 where that is still no enlargement (:class:`vitmm.datasets.jpeg.JpegImage`).
+            Sizes, boxes and masks stay those of the whole image. Transforms of OpenMMLab that come
+            before the resizing take such an image, others may refuse it.
+        cache: a folder for decoded images (:class:`vitmm.datasets.image_cache.ImageCache`).
+        cache_limit: GiB that it may take.
         backend_args: MMEngine's, for files elsewhere than on this machine.
 
     Raises:
@@ -29,28 +38,58 @@ class LoadImage(BaseTransform):
     """
 
     def __init__(
-        self, channels: int = 3, max_value: float | None = None, backend_args: dict | None = None
+        self,
+        channels: int = 3,
+        max_value: float | None = None,
+        reduce: bool = False,
+        cache: str | None = None,
+        cache_limit: float = 16,
+        backend_args: dict | None = None,
     ) -> None:
         self.channels = channels
         self.max_value = max_value
+        self.reduce = reduce and channels == 3 and max_value in (None, 255)
+        self.cache = ImageCache(cache, cache_limit) if cache else None
         self.backend_args = backend_args
 
     def transform(self, results: dict) -> dict:
         """Load ``results['img_path']`` into ``'img'``, (H, W, channels), uint8 or float32."""
         path = results['img_path']
-        try:
-            content = fileio.get(path, backend_args=self.backend_args)
-            image = decode(content, self.channels, self.max_value)
-        except DataError as error:
-            raise DataError(f'{path} {error}') from error
-        except Exception as error:  # every decoder fails in its own way
-            raise _unreadable(path, error) from error
+        content = self._content(path) if self.reduce else None
+        header = read_header(content) if content else None
+        if header:
+            image = JpegImage(path, header, lambda scale: self._read(path, scale, content))
+        else:
+            image = self._read(path, 1, content)
         results['img'] = image
         results['img_shape'] = results['ori_shape'] = image.shape[:2]
         return results
 
+    def _read(self, path: str, scale: int, content: bytes | None) -> np.ndarray:
+        def read() -> np.ndarray:
+            whole = content if content is not None else self._content(path)
+            try:
+                return decode(whole, self.channels, self.max_value, scale)
+            except DataError as error:
+                raise DataError(f'{path} {error}') from error
+            except Exception as error:  # every decoder fails in its own way
+                raise _unreadable(path, error) from error
+
+        if self.cache is None:
+            return read()
+        return self.cache.get(path, (self.channels, self.max_value, scale), read)
+
+    def _content(self, path: str) -> bytes:
+        try:
+            return fileio.get(path, backend_args=self.backend_args)
+        except Exception as error:  # every store fails in its own way
+            raise _unreadable(path, error) from error
+
     def __repr__(self) -> str:
-        return f'LoadImage(channels={self.channels}, max_value={self.max_value})'
+        return (
+            f'LoadImage(channels={self.channels}, max_value={self.max_value}, '
+            f'reduce={self.reduce}, cache={self.cache and str(self.cache.folder)!r})'
+        )
 
 
 @TRANSFORMS.register_module()

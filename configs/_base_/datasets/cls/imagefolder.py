@@ -8,34 +8,47 @@ resize_edge = 256
 crop_ratio_range = (0.08, 1.0)
 topk = (1,)
 max_value = None  # that stands for full brightness: of the images' integers, or 1 of floats
+reduce = True  # decode JPEGs at 1/2, 1/4 or 1/8 where that is still no enlargement
+image_cache = None  # a folder for decoded images: pays where they fit into memory
+cache_limit = 16  # GiB
 _extensions = ('.jpg', '.jpeg', '.png', '.ppm', '.bmp', '.pgm', '.tif', '.tiff')
 
+load_image = dict(
+    type='vitmm.LoadImage',
+    channels='${backbone.in_chans}',
+    max_value='${max_value}',
+    reduce='${reduce}',
+    cache='${image_cache}',
+    cache_limit='${cache_limit}',
+)
 train_pipeline = [
-    dict(type='vitmm.LoadImage', channels='${backbone.in_chans}', max_value='${max_value}'),
+    '${load_image}',
     dict(
         type='mmpretrain.RandomResizedCrop',
         scale='${image_size}',
         crop_ratio_range='${crop_ratio_range}',
-        backend='pillow',
+        backend='torch',
         interpolation='bicubic',
     ),
     dict(type='mmpretrain.RandomFlip', prob=0.5, direction='horizontal'),
+    dict(type='vitmm.Planes'),
     dict(type='mmpretrain.PackInputs'),
 ]
 test_pipeline = [
-    dict(type='vitmm.LoadImage', channels='${backbone.in_chans}', max_value='${max_value}'),
+    '${load_image}',
     dict(
         type='mmpretrain.ResizeEdge',
         scale='${resize_edge}',
         edge='short',
-        backend='pillow',
+        backend='torch',
         interpolation='bicubic',
     ),
     dict(type='mmpretrain.CenterCrop', crop_size='${image_size}'),
+    dict(type='vitmm.Planes'),
     dict(type='mmpretrain.PackInputs'),
 ]
 tta_pipeline = [
-    dict(type='vitmm.LoadImage', channels='${backbone.in_chans}', max_value='${max_value}'),
+    '${load_image}',
     dict(
         type='TestTimeAug',
         transforms=[
@@ -44,7 +57,7 @@ tta_pipeline = [
                     type='mmpretrain.ResizeEdge',
                     scale='${resize_edge}',
                     edge='short',
-                    backend='pillow',
+                    backend='torch',
                     interpolation='bicubic',
                 )
             ],
@@ -60,7 +73,8 @@ tta_pipeline = [
 
 train_dataloader = dict(
     batch_size=32,
-    num_workers=2,
+    num_workers='${machine.workers}',
+    pin_memory='${machine.gpu}',
     worker_init_fn=dict(type='vitmm.seed_worker'),
     sampler=dict(type='DefaultSampler', shuffle=True),
     dataset=dict(
@@ -74,7 +88,8 @@ train_dataloader = dict(
 )
 val_dataloader = dict(
     batch_size=32,
-    num_workers=2,
+    num_workers='${machine.workers}',
+    pin_memory='${machine.gpu}',
     sampler=dict(type='DefaultSampler', shuffle=False),
     dataset=dict(
         type='mmpretrain.CustomDataset',

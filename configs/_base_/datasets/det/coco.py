@@ -7,26 +7,39 @@ val_ann = 'annotations/instances_val2017.json'
 val_images = 'val2017/'
 image_scale = (1333, 800)
 max_value = None  # that stands for full brightness: of the images' integers, or 1 of floats
+reduce = True  # decode JPEGs at 1/2, 1/4 or 1/8 where that is still no enlargement
+image_cache = None  # a folder for decoded images: pays where they fit into memory
+cache_limit = 16  # GiB
 _meta_keys = ('img_id', 'img_path', 'ori_shape', 'img_shape', 'scale_factor')
 
+load_image = dict(
+    type='vitmm.LoadImage',
+    channels='${backbone.in_chans}',
+    max_value='${max_value}',
+    reduce='${reduce}',
+    cache='${image_cache}',
+    cache_limit='${cache_limit}',
+)
 train_pipeline = [
-    dict(type='vitmm.LoadImage', channels='${backbone.in_chans}', max_value='${max_value}'),
+    '${load_image}',
     dict(type='mmdet.LoadAnnotations', with_bbox=True),
     dict(type='mmdet.Resize', scale='${image_scale}', keep_ratio=True),
     dict(type='mmdet.RandomFlip', prob=0.5),
+    dict(type='vitmm.Planes'),
     dict(type='mmdet.PackDetInputs'),
 ]
 test_pipeline = [
-    dict(type='vitmm.LoadImage', channels='${backbone.in_chans}', max_value='${max_value}'),
+    '${load_image}',
     dict(type='mmdet.Resize', scale='${image_scale}', keep_ratio=True),
     dict(type='mmdet.LoadAnnotations', with_bbox=True),
+    dict(type='vitmm.Planes'),
     dict(
         type='mmdet.PackDetInputs',
         meta_keys=_meta_keys,
     ),
 ]
 tta_pipeline = [
-    dict(type='vitmm.LoadImage', channels='${backbone.in_chans}', max_value='${max_value}'),
+    '${load_image}',
     dict(
         type='TestTimeAug',
         transforms=[
@@ -45,7 +58,8 @@ tta_pipeline = [
 
 train_dataloader = dict(
     batch_size=2,
-    num_workers=2,
+    num_workers='${machine.workers}',
+    pin_memory='${machine.gpu}',
     worker_init_fn=dict(type='vitmm.seed_worker'),
     sampler=dict(type='DefaultSampler', shuffle=True),
     batch_sampler=dict(type='mmdet.AspectRatioBatchSampler'),
@@ -61,7 +75,8 @@ train_dataloader = dict(
 )
 val_dataloader = dict(
     batch_size=2,
-    num_workers=2,
+    num_workers='${machine.workers}',
+    pin_memory='${machine.gpu}',
     drop_last=False,
     sampler=dict(type='DefaultSampler', shuffle=False),
     dataset=dict(

@@ -12,12 +12,23 @@ val_masks = 'annotations/validation'
 train_list = val_list = ''  # files that list the images, without suffix; all by default
 image_suffix = '.jpg'
 max_value = None  # that stands for full brightness: of the images' integers, or 1 of floats
+reduce = True  # decode JPEGs at 1/2, 1/4 or 1/8 where that is still no enlargement
+image_cache = None  # a folder for decoded images: pays where they fit into memory
+cache_limit = 16  # GiB
 reduce_zero_label = False
 image_scale = (2048, 512)
 crop_size = (512, 512)
 
+load_image = dict(
+    type='vitmm.LoadImage',
+    channels='${backbone.in_chans}',
+    max_value='${max_value}',
+    reduce='${reduce}',
+    cache='${image_cache}',
+    cache_limit='${cache_limit}',
+)
 train_pipeline = [
-    dict(type='vitmm.LoadImage', channels='${backbone.in_chans}', max_value='${max_value}'),
+    '${load_image}',
     dict(
         type='vitmm.CheckedLoad',
         transform=dict(type='mmseg.LoadAnnotations', reduce_zero_label='${reduce_zero_label}'),
@@ -31,19 +42,21 @@ train_pipeline = [
     dict(type='mmseg.RandomCrop', crop_size='${crop_size}', cat_max_ratio=0.75),
     dict(type='mmseg.RandomFlip', prob=0.5),
     dict(type='vitmm.ForRGB', transform=dict(type='mmseg.PhotoMetricDistortion')),
+    dict(type='vitmm.Planes'),
     dict(type='mmseg.PackSegInputs'),
 ]
 test_pipeline = [
-    dict(type='vitmm.LoadImage', channels='${backbone.in_chans}', max_value='${max_value}'),
+    '${load_image}',
     dict(type='mmseg.Resize', scale='${image_scale}', keep_ratio=True),
     dict(
         type='vitmm.CheckedLoad',
         transform=dict(type='mmseg.LoadAnnotations', reduce_zero_label='${reduce_zero_label}'),
     ),
+    dict(type='vitmm.Planes'),
     dict(type='mmseg.PackSegInputs'),
 ]
 tta_pipeline = [
-    dict(type='vitmm.LoadImage', channels='${backbone.in_chans}', max_value='${max_value}'),
+    '${load_image}',
     dict(
         type='TestTimeAug',
         transforms=[
@@ -67,7 +80,8 @@ tta_pipeline = [
 
 train_dataloader = dict(
     batch_size=4,
-    num_workers=2,
+    num_workers='${machine.workers}',
+    pin_memory='${machine.gpu}',
     worker_init_fn=dict(type='vitmm.seed_worker'),
     sampler=dict(type='DefaultSampler', shuffle=True),
     dataset=dict(
@@ -84,7 +98,8 @@ train_dataloader = dict(
 )
 val_dataloader = dict(
     batch_size=1,
-    num_workers=2,
+    num_workers='${machine.workers}',
+    pin_memory='${machine.gpu}',
     sampler=dict(type='DefaultSampler', shuffle=False),
     dataset=dict(
         type='mmseg.BaseSegDataset',
