@@ -43,7 +43,7 @@ def main() -> None:
     parser.add_argument('--batch', type=int, default=4 if gpu else 2)
     parser.add_argument('--rois', type=int, default=512 if gpu else 64, help='trained, an image')
     parser.add_argument('--rounds', type=int, default=5, help='at least so many pairs a row')
-    parser.add_argument('--seconds', type=float, default=10, help='and for at least so long')
+    parser.add_argument('--seconds', type=float, default=5, help='and for at least so long')
     parser.add_argument('--precision', choices=('fp32', 'bf16'), default='fp32')
     parser.add_argument('--threads', type=int, default=1, help='on a CPU')
     parser.add_argument('--json', type=Path, help='write the figures there as well')
