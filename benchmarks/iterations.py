@@ -7,8 +7,9 @@ Data, forward, backward, optimiser and hooks, on the embedded data set. vitmm ru
 tools/train.py does; its peer is the same recipe in stock OpenMMLab parts (stock.py), torchvision's
 detector or timm's classifier in their own loops (loops.py). Each run is a process of its own; sides
 take turns. A ratio is vitmm's time by the peer's, median of pairs with quartiles: below 1, vitmm is
-faster; that of CPU time is the main processes' own, which others on the machine disturb less. "data" is the share of the iteration that waits for the loader; the first iteration's end is
-counted from the command; the peak on a CPU is the whole main process.
+faster; CPU time is the main process's own, which others on the machine disturb less. "data" is the
+share of the iteration that waits for the loader; the first iteration's end is counted from the
+command; the peak on a CPU is the whole main process.
 """
 
 import argparse
@@ -23,7 +24,7 @@ import time
 from fnmatch import fnmatch
 from pathlib import Path
 
-from sides import isolated, print_head, print_row, shown, spread, write_json
+from sides import print_head, print_row, shown, spread, write_json
 
 ROOT = Path(__file__).resolve().parent.parent
 CONFIGS = ROOT / 'configs'
@@ -139,9 +140,7 @@ def compare(name: str, args: argparse.Namespace, device: str, folder: Path) -> d
         write_shapes(data, **counts)
     plain = folder / 'stock.py'
     if peer == 'OpenMMLab':
-        told = isolated(write_stock, recipe_file, options, STOCK[recipe], plain)
-        if 'error' in told:
-            return told
+        write_stock(recipe_file, options, STOCK[recipe], plain)
     job = dict(
         recipe=str(recipe_file),
         config=str(plain),

@@ -40,12 +40,11 @@ def to_stock(recipe: Config, backbone: dict) -> Config:
     return Config(stock)
 
 
-def write_stock(recipe: str | Path, options: dict, backbone: dict, path: str | Path) -> dict:
+def write_stock(recipe: str | Path, options: dict, backbone: dict, path: str | Path) -> None:
     """Write the plain config of a recipe with these options (what ``--cfg-options`` takes)."""
     from vitmm.config import load_config, resolve
 
     to_stock(resolve(load_config(recipe, options=options)), backbone).dump(path)
-    return {}
 
 
 def _exchange(value: Any) -> Any:
