@@ -24,7 +24,7 @@ import time
 from fnmatch import fnmatch
 from pathlib import Path
 
-from sides import print_head, print_row, shown, spread, write_json
+from sides import print_head, print_row, reason, shown, spread, write_json
 
 ROOT = Path(__file__).resolve().parent.parent
 CONFIGS = ROOT / 'configs'
@@ -140,7 +140,10 @@ def compare(name: str, args: argparse.Namespace, device: str, folder: Path) -> d
         write_shapes(data, **counts)
     plain = folder / 'stock.py'
     if peer == 'OpenMMLab':
-        write_stock(recipe_file, options, STOCK[recipe], plain)
+        try:
+            write_stock(recipe_file, options, STOCK[recipe], plain)
+        except Exception as error:  # a row of its own, as those that fail when they run
+            return {'error': f'the stock config: {reason(error)}'}
     job = dict(
         recipe=str(recipe_file),
         config=str(plain),
