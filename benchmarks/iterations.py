@@ -1,0 +1,245 @@
+"""Whole training iterations beside what people would use instead, as ratios.
+
+python benchmarks/iterations.py [ROWS ...] [--iterations 15] [--rounds 3] [--json FILE]
+python benchmarks/iterations.py 'det/*' --switches amp compile --ours train_dataloader.batch_size=8
+
+Data, forward, backward, optimiser and hooks, on the embedded data set. vitmm runs a recipe as
+tools/train.py does; its peer is the same recipe in stock OpenMMLab parts (stock.py), torchvision's
+detector or timm's classifier in their own loops (loops.py). Each run is a process of its own; sides
+take turns. A ratio is vitmm's time by the peer's, median of pairs with quartiles: below 1, vitmm is
+faster; CPU time is the main process's own, which others on the machine disturb less. "data" is the
+share of the iteration that waits for the loader; the first iteration's end is counted from the
+command; the peak on a CPU is the whole main process.
+"""
+
+import argparse
+import contextlib
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from fnmatch import fnmatch
+from pathlib import Path
+
+from sides import print_head, print_row, reason, shown, spread, write_json
+
+ROOT = Path(__file__).resolve().parent.parent
+CONFIGS = ROOT / 'configs'
+SMALL_SWIN = dict(embed_dims=48, depths=(2, 2, 2, 2), num_heads=(2, 4, 8, 16), drop_path_rate=0.1)
+ATTO = dict(type='mmpretrain.ConvNeXt', arch='atto')
+# The recipe of a row, and the stock backbone in its place or what the peer's loop is told.
+STOCK = {
+    'det/convnext_retinanet': dict(**ATTO, out_indices=(1, 2, 3), gap_before_final_norm=False),
+    'det/swin_faster_rcnn': dict(type='mmdet.SwinTransformer', out_indices=(1, 2, 3), **SMALL_SWIN),
+    'seg/convnext_fcn': dict(**ATTO, out_indices=(0, 1, 2, 3), gap_before_final_norm=False),
+    'seg/swin_upernet': dict(type='mmseg.SwinTransformer', **SMALL_SWIN),
+    'cls/convnext_linear': ATTO,
+    'cls/vit_linear': dict(
+        type='mmpretrain.VisionTransformer',
+        arch=dict(embed_dims=192, num_layers=6, num_heads=3, feedforward_channels=768),
+    ),
+}
+TIMM = {
+    'cls/convnext_linear': dict(model='convnext_atto', model_kwargs={}, scale=(0.7, 1)),
+    'cls/vit_linear': dict(
+        model='vit_tiny_patch16_224',
+        model_kwargs=dict(depth=6, dynamic_img_size=True),
+        scale=(0.7, 1),
+    ),
+}
+HEADS = ('retinanet', 'faster_rcnn')  # of torchvision's, on --resnet
+ROWS = (
+    *(f'{recipe} / OpenMMLab' for recipe in STOCK),
+    *(f'{recipe} / timm' for recipe in TIMM),
+    *(f'det/resnet_{head} / torchvision' for head in HEADS),
+)
+COLUMNS = (
+    'recipe / peer',
+    'ratio',
+    'of CPU time',
+    'vitmm, ms',
+    'peer, ms',
+    'data vitmm',
+    'peer',
+    'first iteration vitmm, s',
+    'peer, s',
+    'peak vitmm, MiB',
+    'peer, MiB',
+    'parameters vitmm, M',
+    'peer, M',
+    'note',
+)
+
+
+def main() -> None:
+    import torch
+
+    gpu = torch.cuda.is_available()
+    parser = argparse.ArgumentParser(description='Time training iterations against peers.')
+    parser.add_argument('rows', nargs='*', default=['*'], help='names of rows, or globs')
+    parser.add_argument('--iterations', type=int, default=50 if gpu else 15, help='that count')
+    parser.add_argument('--warmup', type=int, default=30 if gpu else 5, help='before them')
+    parser.add_argument('--rounds', type=int, default=3, help='pairs of runs')
+    parser.add_argument('--batch', type=int, help="default: the recipe's; 2 for ResNets on a CPU")
+    parser.add_argument('--size', type=int, help="longer side of the images; default: the recipe's")
+    parser.add_argument('--workers', type=int, default=2, help='of the loader, on both sides')
+    parser.add_argument('--resnet', default='resnet50' if gpu else 'resnet18')
+    parser.add_argument('--precision', choices=('fp32', 'bf16'), default='fp32')
+    parser.add_argument('--threads', type=int, default=1, help='on a CPU')
+    parser.add_argument('--ours', nargs='+', metavar='KEY=VALUE', help='--cfg-options of our side')
+    parser.add_argument(
+        '--switches', nargs='+', default=(), metavar='NAME[=VALUE]', help='of our train() besides'
+    )
+    parser.add_argument('--json', type=Path, help='write the figures there as well')
+    args = parser.parse_args()
+    names = [row for row in ROWS if any(fnmatch(row, glob) for glob in args.rows)]
+    if not names:
+        sys.exit(f'no row is called {" or ".join(args.rows)}; there are:\n' + '\n'.join(ROWS))
+    device = 'cuda' if gpu else 'cpu'
+    print(
+        f'{device}, {args.precision}, {args.threads} threads, {args.workers} workers, '
+        f'{args.iterations} iterations after {args.warmup}, {args.rounds} pairs of runs\n'
+    )
+    print_head(COLUMNS)
+    rows = []
+    with tempfile.TemporaryDirectory() as folder:
+        for name in names:
+            rows.append({'row': name} | compare(name, args, device, Path(folder)))
+            print_row(cells(rows[-1]))
+    settings = {key: value for key, value in vars(args).items() if key not in ('json', 'rows')}
+    write_json(args.json, settings | {'device': device}, rows)
+    if any(row.get('error', '').startswith('vitmm') for row in rows):
+        sys.exit(1)  # a peer may fail on this stack; our side may not
+
+
+def compare(name: str, args: argparse.Namespace, device: str, folder: Path) -> dict:
+    """Run both sides in turn."""
+    from stock import write_stock
+
+    from vitmm.datasets import write_shapes
+
+    recipe, peer = name.split(' / ')
+    recipe_file, batch, size = settle(recipe, args, folder)
+    runs = args.warmup + args.iterations
+    counts = dict(num_train=1, num_val=1, num_cls_train=6, num_cls_val=6)
+    # Some images more than are used: the last batch of an orientation may stay unfilled.
+    counts['num_cls_train' if recipe.startswith('cls') else 'num_train'] = batch * (runs + 2)
+    data = folder / '_'.join(['shapes', *map(str, counts.values())])
+    options = {
+        'data_root': str(data),
+        'prepare_data': dict(type='vitmm.write_shapes', root=str(data), **counts),
+        'train_dataloader.batch_size': batch,
+        'train_dataloader.num_workers': args.workers,
+        **({'image_size': size} if recipe.startswith('cls') else {'image_scale': (size, size)}),
+        **({'crop_size': (size, size)} if recipe.startswith('seg') else {}),
+    }
+    with contextlib.redirect_stdout(sys.stderr):  # it says that it draws
+        write_shapes(data, **counts)
+    plain = folder / 'stock.py'
+    if peer == 'OpenMMLab':
+        try:
+            write_stock(recipe_file, options, STOCK[recipe], plain)
+        except Exception as error:  # a row of its own, as those that fail when they run
+            return {'error': f'the stock config: {reason(error)}'}
+    job = dict(
+        recipe=str(recipe_file),
+        config=str(plain),
+        data_root=str(data),
+        options=options,
+        batch=batch,
+        image_size=size,
+        workers=args.workers,
+        precision=args.precision,
+        device=device,
+        warmup=args.warmup,
+        iterations=args.iterations,
+    )
+    ours = {**job, 'side': 'vitmm', 'own': list(args.ours or ()), 'switches': switches(args)}
+    theirs = {**job, 'side': 'stock' if peer == 'OpenMMLab' else peer}
+    if peer == 'timm':
+        theirs |= TIMM[recipe]
+    elif peer == 'torchvision':
+        theirs |= dict(model=args.resnet, head=recipe.split('_', 1)[1])
+    pairs = []
+    for number in range(args.rounds):
+        sides = {'vitmm': ours, 'peer': theirs}
+        order = sorted(sides, reverse=number % 2 == 0)  # who goes first alternates
+        pair = {}
+        for who in order:
+            pair[who] = run(sides[who], folder / f'run_{len(list(folder.iterdir()))}', args)
+            if 'error' in pair[who]:
+                return {'error': f'{who} fails: {pair[who]["error"]}'}
+        pairs.append(pair)
+    medians = {
+        who: {key: statistics.median(p[who][key] for p in pairs) for key in pairs[0][who]}
+        for who in ('vitmm', 'peer')
+    }
+    ratio, cpu = (
+        spread([p['vitmm'][key] / p['peer'][key] for p in pairs]) for key in ('seconds', 'cpu')
+    )
+    told = {'ratio': ratio, 'cpu': cpu, 'batch': batch, 'size': size, 'pairs': pairs}
+    return told | medians
+
+
+def settle(recipe: str, args: argparse.Namespace, folder: Path) -> tuple[Path, int, int]:
+    """The recipe's file, and the batch and image size of a row."""
+    batch = {'det': 4, 'seg': 4, 'cls': 32}[recipe[:3]]
+    size = {'det': 224, 'seg': 160, 'cls': 96}[recipe[:3]]
+    file = CONFIGS / f'{recipe}.py'
+    if 'resnet' in recipe:
+        head = recipe.split('_', 1)[1]
+        parts = (f'models/{head}', 'datasets/det/shapes', 'schedules/adamw', 'runtime/det')
+        file = folder / f'resnet_{head}.py'
+        file.write_text(
+            f'_base_ = {[str(CONFIGS / "_base_" / f"{part}.py") for part in parts]}\n'
+            f'model = dict(backbone=dict(model_name={args.resnet!r}))\n'
+        )
+        batch = 4 if args.resnet == 'resnet50' else 2
+    return file, args.batch or batch, args.size or size
+
+
+def switches(args: argparse.Namespace) -> dict:
+    """``compile=max`` is compile='max', and ``compile`` compile=True."""
+    pairs = (switch.partition('=') for switch in args.switches)
+    return {name: value if equals else True for name, equals, value in pairs}
+
+
+def run(job: dict, work_dir: Path, args: argparse.Namespace) -> dict:
+    """One side's run, from its start as a command."""
+    work_dir.mkdir()
+    report, log = work_dir / 'report.json', work_dir / 'log'
+    job = {**job, 'work_dir': str(work_dir), 'report': str(report), 'started': time.time()}
+    command = [sys.executable, str(ROOT / 'benchmarks' / 'one_run.py'), repr(job)]
+    environment = {**os.environ, 'OMP_NUM_THREADS': str(args.threads)}
+    with log.open('w') as out:
+        done = subprocess.run(command, stdout=out, stderr=out, env=environment, cwd=ROOT)
+    if done.returncode or not report.exists():
+        lines = log.read_text().strip().splitlines() or ['nothing was printed']
+        return {'error': lines[-1][:160].replace('|', '/')}
+    return json.loads(report.read_text())
+
+
+def cells(row: dict) -> list[str]:
+    """A row of the table."""
+    if 'error' in row:
+        return [row['row'], *['' for _ in COLUMNS[2:]], row['error']]
+    sides = row['vitmm'], row['peer']
+    millions = [f'{side["parameters"] / 1e6:.3f}' for side in sides]
+    return [
+        row['row'],
+        shown(row['ratio']),
+        shown(row['cpu']),
+        *(f'{1e3 * side["seconds"]:.0f}' for side in sides),
+        *(f'{side["data"]:.1%}' for side in sides),
+        *(f'{side["first"]:.1f}' for side in sides),
+        *(f'{side["mib"]:.0f}' for side in sides),
+        *millions,
+        f'batch {row["batch"]} of {row["size"]}',
+    ]
+
+
+if __name__ == '__main__':
+    main()

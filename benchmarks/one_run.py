@@ -1,0 +1,150 @@
+"""One side's training for some iterations, in a process of its own.
+
+python benchmarks/one_run.py "{'side': 'vitmm', ...}"     # iterations.py starts it
+"""
+
+import ast
+import itertools
+import json
+import sys
+import time
+from pathlib import Path
+
+
+class EnoughError(Exception):
+    """The iterations wanted are done."""
+
+
+class Clock:
+    """Times iterations: the wait for data up to ``begins``, everything up to ``ends``.
+
+    On a GPU only the ends of the warm-up and of the whole wait for it, so that work may queue up as
+    it does in a real run.
+
+    Args:
+        warmup: iterations before those that count.
+        iterations: those that count.
+        device: ``'cuda'`` or ``'cpu'``.
+    """
+
+    def __init__(self, warmup: int, iterations: int, device: str) -> None:
+        self.warmup = warmup
+        self.total = warmup + iterations
+        self.gpu = device == 'cuda'
+        self.model = None
+        self.begun: list[float] = []
+        self.ended: list[float] = []
+
+    def begins(self) -> None:
+        """The batch is there."""
+        self.begun.append(time.perf_counter())
+
+    def ends(self) -> None:
+        """The iteration is over.
+
+        Raises:
+            EnoughError: it was the last.
+        """
+        done = len(self.ended) + 1
+        if self.gpu and done in (1, self.warmup, self.total):
+            import torch
+
+            torch.cuda.synchronize()
+        self.ended.append(time.perf_counter())
+        if done == 1:
+            self.first = time.time()
+        if done == self.warmup:
+            self.own = time.process_time()
+        if done == self.total:
+            raise EnoughError
+
+    def report(self, started: float) -> dict:
+        """Seconds of an iteration (real, and the main process's own of all processors), the share
+        of waiting for data, seconds to the first one's end, memory.
+        """
+        import resource
+        import statistics
+
+        import torch
+
+        ends, begins = self.ended[self.warmup - 1 :], self.begun[self.warmup :]
+        whole = ends[-1] - ends[0]
+        each = [b - a for a, b in itertools.pairwise(ends)]
+        waited = sum(begin - end for begin, end in zip(begins, ends, strict=False))
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+        return {
+            'cpu': (time.process_time() - self.own) / len(each),
+            'seconds': whole / len(each) if self.gpu else statistics.median(each),
+            'data': waited / whole,
+            'first': self.first - started,
+            'mib': torch.cuda.max_memory_allocated() / 2**20 if self.gpu else peak,
+            'parameters': sum(p.numel() for p in self.model.parameters() if p.requires_grad),
+        }
+
+
+def hang_in(clock: Clock) -> str:
+    """Register a hook that runs last in every iteration; returns its type."""
+    from mmengine.hooks import Hook
+    from mmengine.registry import HOOKS
+
+    @HOOKS.register_module()
+    class ClockHook(Hook):
+        priority = 'LOWEST'
+
+        def before_train(self, runner) -> None:
+            clock.model = runner.model
+
+        def before_train_iter(self, *args, **kwargs) -> None:
+            clock.begins()
+
+        def after_train_iter(self, *args, **kwargs) -> None:
+            clock.ends()
+
+    return 'mmengine.ClockHook'
+
+
+def vitmm(job: dict, clock: Clock) -> None:
+    """Our recipe, as tools/train.py runs it."""
+    from vitmm.apis.cli import parse_options
+    from vitmm.apis.train import train
+
+    clock_type = hang_in(clock)
+    options = job['options'] | parse_options(job['own'])
+    options |= {'default_hooks.clock.type': clock_type}
+    switches = {'amp': job['precision'] == 'bf16'} | job['switches']
+    train(job['recipe'], work_dir=job['work_dir'], options=options, **switches)
+
+
+def stock(job: dict, clock: Clock) -> None:
+    """A plain config, as OpenMMLab's own tools/train.py runs it."""
+    import vitmm  # noqa: F401  (their operators, where mmcv was not compiled)
+    from mmengine.config import Config  # isort: skip
+    from mmengine.runner import Runner
+
+    config = Config.fromfile(job['config'])
+    config.work_dir = job['work_dir']
+    config.default_hooks.clock = dict(type=hang_in(clock))
+    if job['precision'] == 'bf16':
+        config.optim_wrapper.update(type='AmpOptimWrapper', dtype='bfloat16')
+    Runner.from_cfg(config).train()
+
+
+def main() -> None:
+    job = ast.literal_eval(sys.argv[1])  # JSON has no tuples, and configs need them
+    if job['side'] in ('vitmm', 'stock'):
+        side = {'vitmm': vitmm, 'stock': stock}[job['side']]
+    else:
+        import loops
+
+        side = getattr(loops, job['side'])
+    clock = Clock(job['warmup'], job['iterations'], job['device'])
+    try:
+        side(job, clock)
+    except EnoughError:
+        Path(job['report']).write_text(json.dumps(clock.report(job['started'])))
+    else:
+        sys.exit(f'an epoch has only {len(clock.ended)} iterations')
+
+
+if __name__ == '__main__':
+    main()

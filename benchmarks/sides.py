@@ -1,0 +1,107 @@
+"""What comparisons of two sides share: a process for each measurement, tables, JSON."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.metadata
+import json
+import os
+import platform
+import statistics
+import warnings
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+# Imported once, by the process that every measurement is forked from; vitmm comes first, so that
+# the others find the operators they need.
+PRELOAD = ('vitmm', 'torchvision', 'mmdet.models', 'mmseg.models', 'mmpretrain.models')
+PACKAGES = ('torch', 'torchvision', 'timm', 'mmengine', 'mmdet', 'mmsegmentation', 'mmpretrain')
+
+
+def isolated(function: Callable[..., dict], *args: Any) -> dict:
+    """Call a module's function in a process of its own, with the heavy imports already done.
+
+    Returns:
+        What it returned, or ``{'error': why it could not}``.
+    """
+    context = get_context('forkserver')
+    context.set_forkserver_preload(list(PRELOAD))
+    with ProcessPoolExecutor(1, context) as pool:
+        try:
+            return pool.submit(_guarded, function, args).result()
+        except BrokenProcessPool:
+            return {'error': 'the process was killed, for its memory most likely'}
+
+
+def _guarded(function: Callable[..., dict], args: tuple) -> dict:
+    with Path(os.devnull).open('w') as nowhere, contextlib.redirect_stdout(nowhere):
+        warnings.simplefilter('ignore')  # the peers' own; the table goes to the same terminal
+        try:
+            return function(*args)
+        except Exception as error:  # each peer fails in its own way; its row tells of it
+            return {'error': reason(error)}
+
+
+def reason(error: Exception) -> str:
+    """Why, in one line that fits a table."""
+    lines = str(error).strip().splitlines() or ['']
+    return f'{type(error).__name__}: {lines[0][:160]}'.replace('|', '/')
+
+
+def spread(values: Sequence[float]) -> dict[str, float]:
+    """Median and quartiles (numbers of the sample, as the other benchmarks give them)."""
+    ordered = sorted(values)
+    quarter = len(ordered) // 4
+    return {
+        'median': statistics.median(ordered),
+        'low': ordered[quarter],
+        'high': ordered[-1 - quarter],
+    }
+
+
+def shown(ratio: dict[str, float]) -> str:
+    """A ratio with its quartiles, as a cell."""
+    return f'{ratio["median"]:.3f} ({ratio["low"]:.3f} to {ratio["high"]:.3f})'
+
+
+def print_head(columns: Sequence[str], text_columns: int = 1) -> None:
+    """The head of a Markdown table: so many columns of text, then figures; a note at the end."""
+    print('| ' + ' | '.join(columns) + ' |')
+    marks = ['---'] * text_columns + ['---:'] * (len(columns) - text_columns - 1) + ['---']
+    print('| ' + ' | '.join(marks) + ' |', flush=True)
+
+
+def print_row(cells: Sequence[str]) -> None:
+    """One line of the table."""
+    print('| ' + ' | '.join(cells) + ' |', flush=True)
+
+
+def describe_machine(device: str) -> dict[str, Any]:
+    """The machine and the versions that a table of figures belongs to."""
+    import torch
+
+    name = platform.processor() or platform.machine()
+    with contextlib.suppress(OSError, StopIteration):
+        lines = Path('/proc/cpuinfo').read_text().splitlines()
+        name = next(line for line in lines if line.startswith('model name')).split(': ')[1]
+    gpu = torch.cuda.get_device_name() if device == 'cuda' else None
+    versions = {package: importlib.metadata.version(package) for package in PACKAGES}
+    return {
+        'processor': name,
+        'cores': len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else 0,
+        'gpu': gpu,
+        'python': platform.python_version(),
+        **versions,
+    }
+
+
+def write_json(path: Path | None, settings: dict, rows: list[dict]) -> None:
+    """Write the table's figures, with all they depend on."""
+    if path:
+        machine = describe_machine(settings['device'])
+        content = {'machine': machine, 'settings': settings, 'rows': rows}
+        path.write_text(json.dumps(content, indent=1) + '\n')

@@ -1,0 +1,73 @@
+"""A recipe of ours in stock OpenMMLab parts: a plain config, as their own users would write it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from mmengine.config import Config
+
+STOCK = {  # ours -> theirs; None goes without anything in its place
+    'vitmm.LoadImage': dict(type='LoadImageFromFile'),
+    'vitmm.DetDataPreprocessor': 'mmdet.DetDataPreprocessor',
+    'vitmm.AtomicCheckpointHook': 'CheckpointHook',
+    'vitmm.CocoMetric': 'mmdet.CocoMetric',
+    'vitmm.ClsVisualizer': 'mmpretrain.UniversalVisualizer',
+    'vitmm.FeaturePyramid': None,
+    'vitmm.EpochSeedHook': None,
+    'vitmm.seed_worker': None,
+    'TensorboardVisBackend': None,  # in none of their configs
+}
+WRAPPERS = ('vitmm.CheckedLoad', 'vitmm.ForRGB')
+OURS = ('custom_imports', 'prepare_data', 'tta_pipeline', 'tta_model', 'vis_backends', 'filename')
+
+
+def to_stock(recipe: Config, backbone: dict) -> Config:
+    """Exchange every part of ours in a resolved recipe for the stock one.
+
+    Args:
+        recipe: what ``vitmm.config.resolve`` returned.
+        backbone: the stock backbone's config.
+
+    Raises:
+        ValueError: a part of ours has no stock part in its place.
+    """
+    plain = {key: value for key, value in recipe.to_dict().items() if key not in OURS}
+    plain['model']['backbone'] = backbone
+    stock = _exchange(plain)
+    if 'vitmm' in str(stock):
+        raise ValueError(f'a part of vitmm is left in {stock}')
+    return Config(stock)
+
+
+def write_stock(recipe: str | Path, options: dict, backbone: dict, path: str | Path) -> None:
+    """Write the plain config of a recipe with these options (what ``--cfg-options`` takes)."""
+    from vitmm.config import load_config, resolve
+
+    to_stock(resolve(load_config(recipe, options=options)), backbone).dump(path)
+
+
+def _exchange(value: Any) -> Any:
+    """The value with stock parts; None for a part that has none."""
+    if isinstance(value, dict):
+        kind = value.get('type')
+        if kind in WRAPPERS:
+            return _exchange(value['transform'])
+        other = STOCK.get(kind, kind) if isinstance(kind, str) else kind
+        if kind is not None and other is None:
+            return None
+        if isinstance(other, dict):
+            return dict(other)
+        kept = {}
+        for key, inner in value.items():
+            if isinstance(inner, dict) and inner.get('backend') == 'vitmm_picture':
+                continue
+            new = _exchange(inner)
+            if new is not None or inner is None:
+                kept[key] = new
+        return kept | ({'type': other} if kind is not None else {})
+    if isinstance(value, list | tuple):
+        found = [(_exchange(item), item) for item in value]
+        kept = [new for new, old in found if new is not None or old is None]
+        return kept if isinstance(value, list) else tuple(kept)
+    return value

@@ -1,0 +1,135 @@
+"""The comparisons with other libraries run, on models and images as small as they get."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+import torch
+from mmengine.config import Config
+from support import CONFIGS, ROOT
+
+BENCHMARKS = ROOT / 'benchmarks'
+sys.path.insert(0, str(BENCHMARKS))
+
+import iterations  # noqa: E402  (beside one another, as the commands find them)
+import loops  # noqa: E402
+import models  # noqa: E402
+import one_run  # noqa: E402
+import pairs  # noqa: E402
+import sides  # noqa: E402
+import stock  # noqa: E402
+
+TINY = pairs.Setting(size=64, batch=2, rois=8, objects=2)
+
+
+def command(name, rows, tmp_path, *options):
+    """Run a benchmark; its table's rows by name, and its JSON."""
+    file = tmp_path / 'figures.json'
+    done = subprocess.run(
+        [sys.executable, BENCHMARKS / name, *rows, '--json', file, *options],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    lines = [line for line in done.stdout.splitlines() if line.startswith('|')]
+    table = [[cell.strip() for cell in line.strip('|').split(' | ')] for line in lines]
+    assert all(len(cells) == len(table[0]) for cells in table)
+    return {cells[0]: cells for cells in table[2:]}, json.loads(file.read_text())
+
+
+def test_models(tmp_path):
+    rows = ['vit_small/maps/mmpretrain.TIMMBackbone', 'resnet50/retinanet/mmdet.ResNet']
+    small = ('--size', '64', '--rounds', '1', '--seconds', '0', '--rois', '8')
+    table, told = command('models.py', rows, tmp_path, *small)
+    assert list(table) == rows
+    assert told['settings']['size'] == 64
+    assert told['machine']['torch'] == torch.__version__.partition('+')[0]
+    for row in told['rows']:
+        assert row['vitmm']['parameters'] == row['peer']['parameters']
+        assert row['vitmm']['forward_seconds'] < row['vitmm']['seconds']
+        ratio = row['vitmm']['seconds'] / row['peer']['seconds']
+        assert row['both']['median'] == pytest.approx(ratio)
+        assert row['vitmm']['mib'] > 0
+
+
+def test_iterations(tmp_path):
+    rows = ['cls/vit_linear / OpenMMLab']  # the heads take longer
+    short = ('--iterations', '1', '--warmup', '1', '--rounds', '1', '--workers', '0')
+    small = ('--batch', '2', '--size', '64', '--ours', 'train_cfg.max_epochs=3')
+    table, told = command('iterations.py', rows, tmp_path, *short, *small)
+    assert list(table) == rows
+    for row in told['rows']:
+        assert row['vitmm']['parameters'] == row['peer']['parameters']
+        assert row['ratio']['median'] == row['vitmm']['seconds'] / row['peer']['seconds']
+        assert 0 < row['vitmm']['data'] < 1
+        assert row['vitmm']['first'] > row['vitmm']['seconds']
+
+
+@pytest.mark.parametrize(
+    'loop, told',
+    [
+        *((loops.torchvision, dict(head=head, model='resnet18')) for head in iterations.HEADS),
+        *((loops.timm, settings) for settings in iterations.TIMM.values()),
+    ],
+)
+def test_plain_loops_run(loop, told, tiny_shapes):
+    job = dict(device='cpu', precision='fp32', batch=2, workers=0, image_size=64, **told)
+    clock = one_run.Clock(1, 1, 'cpu')
+    with pytest.raises(one_run.EnoughError):
+        loop({**job, 'data_root': str(tiny_shapes)}, clock)
+    assert len(clock.begun) == len(clock.ended) == 2
+    assert clock.report(clock.first)['parameters'] > 1e6
+
+
+def test_what_fails_is_told(monkeypatch):
+    monkeypatch.setitem(pairs.PEERS, 'mmpretrain.VisionTransformer', dict(arch='no such'))
+    name = 'vit_small/maps/mmpretrain.VisionTransformer'
+    told = models.take_turns(name, TINY, 1, 0)
+    assert told['error'].startswith('peer fails: ')
+    assert models.cells({'row': name, 'note': ''} | told)[-1] == told['error']
+
+
+def test_other_maps_are_no_comparison(monkeypatch):
+    settings = dict(pairs.PEERS['mmpretrain.ConvNeXt'], arch='atto')
+    monkeypatch.setitem(pairs.PEERS, 'mmpretrain.ConvNeXt', settings)
+    told = models.take_turns('convnext_tiny/maps/mmpretrain.ConvNeXt', TINY, 1, 0)
+    assert told['error'].startswith('not the same maps')
+
+
+def test_clock(monkeypatch):
+    times = iter([0.0, 1.0, 1.5, 4.0, 4.5, 6.0])  # begins, ends, begins, ...
+    monkeypatch.setattr(one_run.time, 'perf_counter', lambda: next(times))
+    clock = one_run.Clock(1, 2, 'cpu')
+    clock.model = torch.nn.Linear(2, 1)
+    with pytest.raises(one_run.EnoughError):
+        for _ in range(9):
+            clock.begins()
+            clock.ends()
+    told = clock.report(clock.first - 7)
+    assert told['seconds'] == 2.5  # of 3 and 2
+    assert told['data'] == pytest.approx(1 / 5)
+    assert told['first'] == pytest.approx(7)
+    assert told['parameters'] == 3
+
+
+def test_spread():
+    assert sides.spread([5, 1, 4, 2, 3]) == {'median': 3, 'low': 2, 'high': 4}
+
+
+@pytest.mark.parametrize('recipe', iterations.STOCK)
+def test_stock_recipes_differ_in_our_parts_only(recipe, tiny_options):
+    from vitmm.config import load_config, resolve
+
+    ours = resolve(load_config(CONFIGS / f'{recipe}.py', options=tiny_options))
+    plain = stock.to_stock(ours, iterations.STOCK[recipe])
+    assert 'vitmm' not in str(plain.to_dict())
+    assert plain.optim_wrapper == ours.optim_wrapper
+    assert plain.param_scheduler == ours.param_scheduler
+    steps = [[s.type for s in c.train_dataloader.dataset.pipeline] for c in (ours, plain)]
+    assert len(steps[0]) == len(steps[1])
+    head = 'head' if recipe.startswith('cls') else 'decode_head'
+    assert plain.model.get(head) == ours.model.get(head)
+    assert isinstance(plain, Config)
