@@ -4,6 +4,7 @@ Every config names our modules as ``type='vitmm.X'``, which works under any defa
 and never shadows a class of mmdet, mmseg or mmpretrain.
 """
 
+from mmengine.registry import DATA_SAMPLERS as MMENGINE_DATA_SAMPLERS
 from mmengine.registry import FUNCTIONS as MMENGINE_FUNCTIONS
 from mmengine.registry import HOOKS as MMENGINE_HOOKS
 from mmengine.registry import LOOPS as MMENGINE_LOOPS
@@ -24,6 +25,7 @@ MODELS = _child(MMENGINE_MODELS, 'vitmm.models')
 HOOKS = _child(MMENGINE_HOOKS, 'vitmm.engine')
 LOOPS = _child(MMENGINE_LOOPS, 'vitmm.engine')
 TRANSFORMS = _child(MMENGINE_TRANSFORMS, 'vitmm.datasets')
+DATA_SAMPLERS = _child(MMENGINE_DATA_SAMPLERS, 'vitmm.datasets')
 METRICS = _child(MMENGINE_METRICS, 'vitmm.evaluation')
 FUNCTIONS = _child(MMENGINE_FUNCTIONS, 'vitmm.datasets', 'vitmm.engine')
 OPTIM_WRAPPERS = _child(MMENGINE_OPTIM_WRAPPERS, 'vitmm.engine')

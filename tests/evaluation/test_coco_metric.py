@@ -8,7 +8,7 @@ import torch
 from pycocotools import mask as rle
 
 from vitmm.errors import ConfigError
-from vitmm.evaluation import CocoMetric
+from vitmm.evaluation.coco_metric import CocoMetric
 
 SIZE = (120, 160)
 

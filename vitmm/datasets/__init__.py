@@ -5,6 +5,7 @@ from vitmm.datasets.classes import read_classes
 from vitmm.datasets.errors import DataError
 from vitmm.datasets.loading import CheckedLoad, ForRGB, LoadImage
 from vitmm.datasets.planes import Planes
+from vitmm.datasets.same_size import SameSizeBatchSampler
 from vitmm.datasets.shapes import write_shapes
 from vitmm.datasets.trees import write_trees
 
@@ -14,6 +15,7 @@ __all__ = [
     'ForRGB',
     'LoadImage',
     'Planes',
+    'SameSizeBatchSampler',
     'check_annotations',
     'read_classes',
     'write_shapes',

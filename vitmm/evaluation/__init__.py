@@ -1,5 +1,23 @@
-"""Metrics that OpenMMLab lacks."""
+"""Metrics that OpenMMLab lacks; each loads its codebase when a config asks for it."""
 
-from vitmm.evaluation.coco_metric import CocoMetric
+from typing import Any
 
-__all__ = ['CocoMetric']
+from vitmm.registry import METRICS
+
+__all__ = ['accuracy', 'coco_metric']
+
+
+@METRICS.register_module(name='Accuracy')
+def accuracy(*args: Any, **kwargs: Any) -> Any:
+    """Build :class:`vitmm.evaluation.accuracy.Accuracy`."""
+    from vitmm.evaluation.accuracy import Accuracy
+
+    return Accuracy(*args, **kwargs)
+
+
+@METRICS.register_module(name='CocoMetric')
+def coco_metric(*args: Any, **kwargs: Any) -> Any:
+    """Build :class:`vitmm.evaluation.coco_metric.CocoMetric`."""
+    from vitmm.evaluation.coco_metric import CocoMetric
+
+    return CocoMetric(*args, **kwargs)

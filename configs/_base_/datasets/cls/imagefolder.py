@@ -103,5 +103,5 @@ val_dataloader = dict(
 )
 test_dataloader = '${val_dataloader}'
 
-val_evaluator = dict(type='mmpretrain.Accuracy', topk='${topk}')
+val_evaluator = dict(type='vitmm.Accuracy', topk='${topk}')
 test_evaluator = '${val_evaluator}'

@@ -97,10 +97,11 @@ train_dataloader = dict(
     ),
 )
 val_dataloader = dict(
-    batch_size=1,
+    batch_size=4,
     num_workers='${machine.workers}',
     pin_memory='${machine.gpu}',
     sampler=dict(type='DefaultSampler', shuffle=False),
+    batch_sampler=dict(type='vitmm.SameSizeBatchSampler'),
     dataset=dict(
         type='mmseg.BaseSegDataset',
         data_root='${data_root}',

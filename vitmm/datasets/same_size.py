@@ -1,0 +1,70 @@
+"""Batches of images of one size, so that none of them is padded."""
+
+import io
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+
+from mmengine import fileio
+from PIL import Image
+from torch.utils.data import BatchSampler, Sampler
+
+from vitmm.datasets.jpeg import read_header
+from vitmm.registry import DATA_SAMPLERS
+
+
+@DATA_SAMPLERS.register_module()
+class SameSizeBatchSampler(BatchSampler):
+    """Batch the images of a sampler that have the same height and width.
+
+    In testing, segmenters of mmseg take batches of one size; padding, which changes what pooling
+    and borders see, would change the figures. In such batches they are those of single images.
+    Images come in another order than without.
+
+    Args:
+        sampler: MMEngine's, whose ``dataset`` tells the files.
+        batch_size: at most so many images, 1 or more.
+        drop_last: leave out what fills no batch.
+    """
+
+    def __init__(self, sampler: Sampler, batch_size: int, drop_last: bool = False) -> None:
+        super().__init__(sampler, batch_size, drop_last)
+        self.sizes: dict[int, tuple] = {}
+
+    def __iter__(self) -> Iterator[list[int]]:
+        return iter(self._batches())
+
+    def __len__(self) -> int:
+        return len(self._batches())
+
+    def _batches(self) -> list[list[int]]:
+        waiting: dict[tuple, list[int]] = defaultdict(list)
+        batches = []
+        for index in self.sampler:
+            batch = waiting[self._size(index)]
+            batch.append(index)
+            if len(batch) == self.batch_size:
+                batches.append(batch.copy())
+                batch.clear()
+        rest = [] if self.drop_last else [batch for batch in waiting.values() if batch]
+        return batches + rest
+
+    def _size(self, index: int) -> tuple:
+        if index not in self.sizes:
+            path = self.sampler.dataset.get_data_info(index)['img_path']
+            self.sizes[index] = _size_of(path) or (index,)
+        return self.sizes[index]
+
+
+def _size_of(path: str) -> Sequence[int]:
+    """(height, width) of an image file; nothing where its header does not tell."""
+    try:
+        content = fileio.get(path)
+        header = read_header(content)
+        if header:
+            return header.height, header.width
+        if content.startswith(b'\xff\xd8'):  # turned by EXIF in a way that is not told
+            return ()
+        with Image.open(io.BytesIO(content)) as image:
+            return image.height, image.width
+    except Exception:  # what is broken is told of when it is loaded
+        return ()
