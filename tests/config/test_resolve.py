@@ -63,6 +63,20 @@ def test_classes_follow_the_data(tmp_path, tiny_shapes, tiny_options):
     assert config.val_evaluator.ann_file == f'{root}/train.json'
 
 
+def test_masks_are_loaded_for_the_heads_that_want_them(tmp_path, tiny_options):
+    for head, wanted in (('faster_rcnn', False), ('mask_rcnn', True), ('mask2former', True)):
+        bases = [f'models/{head}', 'datasets/det/shapes', 'schedules/adamw', 'runtime/det']
+        recipe = tmp_path / f'{head}.py'
+        recipe.write_text(f'_base_ = {[str(CONFIGS / "_base_" / b) + ".py" for b in bases]}')
+        options = {**tiny_options, 'model.backbone.model_name': 'resnet18'}
+        config = resolve(load_config(recipe, options=options))
+        for pipeline in (config.train_pipeline, config.test_pipeline, config.jitter_pipeline):
+            (step,) = (step for step in pipeline if step.type == 'mmdet.LoadAnnotations')
+            assert step.with_mask is wanted
+    weights = config.model.panoptic_head.loss_cls.class_weight
+    assert weights == [1.0] * config.model.panoptic_head.num_things_classes + [0.1]
+
+
 def test_a_backbone_of_ones_own_that_computes_while_it_is_built(tiny_options, monkeypatch):
     class Own(torch.nn.Module):
         mean, std, strides = (0, 0, 0), (1, 1, 1), (8, 16, 32)

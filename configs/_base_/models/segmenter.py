@@ -1,0 +1,24 @@
+"""Segmenter, https://arxiv.org/abs/2105.05633: a token a class, among those of the last map."""
+
+_base_ = './fcn.py'
+
+head_channels = 768
+num_heads = 12
+
+model = dict(
+    backbone=dict(out_strides=(16,)),
+    neck=dict(out_strides=(16,)),
+    decode_head=dict(
+        _delete_=True,
+        type='mmseg.SegmenterMaskTransformerHead',
+        in_channels='${backbone.channels[-1]}',
+        in_index=-1,
+        channels='${head_channels}',
+        embed_dims='${head_channels}',
+        num_layers=2,
+        num_heads='${num_heads}',
+        dropout_ratio=0.0,
+        num_classes='${data.num_classes}',
+        align_corners=False,
+    ),
+)
