@@ -20,8 +20,12 @@ def test_every_recipe_resolves_and_builds(recipe, tiny_options):
     config = resolve(load_config(recipe, options=tiny_options))
     assert '${' not in config.pretty_text
     init_default_scope(config.default_scope)
-    with torch.device('meta'):
-        assert MODELS.build(config.model) is not None
+    try:
+        with torch.device('meta'):
+            model = MODELS.build(config.model)
+    except RuntimeError:  # mmseg's Segmenter computes while it is built
+        model = MODELS.build(config.model)
+    assert model.backbone is not None
 
 
 def test_no_two_recipes_resolve_to_the_same(tiny_options):

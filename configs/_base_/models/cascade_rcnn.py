@@ -5,10 +5,10 @@ _base_ = './faster_rcnn.py'
 # The spread of the boxes that each stage expects, and the overlap that it calls a hit.
 _spreads = [(0.1, 0.1, 0.2, 0.2), (0.05, 0.05, 0.1, 0.1), (0.033, 0.033, 0.067, 0.067)]
 _overlaps = (0.5, 0.6, 0.7)
-roi_samples = 512  # of an image
 
 model = dict(
     type='mmdet.CascadeRCNN',
+    rpn_head=dict(loss_bbox=dict(type='mmdet.SmoothL1Loss', beta=1 / 9)),
     roi_head=dict(
         type='mmdet.CascadeRoIHead',
         num_stages=3,
@@ -33,6 +33,7 @@ model = dict(
         ],
     ),
     train_cfg=dict(
+        rpn_proposal=dict(max_per_img=2000),
         rcnn=[
             dict(
                 assigner=dict(

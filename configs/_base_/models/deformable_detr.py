@@ -3,7 +3,7 @@
 It learns from lr 2e-4, weight_decay 1e-4 and clip_grad max_norm 0.1, a backbone with a tenth of lr.
 """
 
-embed_dims = 256
+embed_dims = 256  # in two stages mmdet's takes no other
 position_dims = 128  # half of them
 ffn_channels = 1024
 num_heads = 8

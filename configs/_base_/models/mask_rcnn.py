@@ -6,6 +6,6 @@ model = dict(
     type='mmdet.MaskRCNN',
     data_preprocessor=dict(pad_mask=True),
     roi_head=dict(mask_roi_extractor='${mask_roi_extractor}', mask_head='${mask_head}'),
-    train_cfg=dict(rcnn=dict(mask_size=28)),
+    train_cfg=dict(rcnn=dict(assigner=dict(match_low_quality=True), mask_size=28)),
     test_cfg=dict(rcnn=dict(mask_thr_binary=0.5)),
 )

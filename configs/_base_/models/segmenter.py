@@ -4,10 +4,11 @@ _base_ = './fcn.py'
 
 head_channels = 768
 num_heads = 12
+out_strides = (16,)  # of the one map
 
 model = dict(
-    backbone=dict(out_strides=(16,)),
-    neck=dict(out_strides=(16,)),
+    backbone=dict(out_strides='${out_strides}'),
+    neck=dict(out_strides='${out_strides}'),
     decode_head=dict(
         _delete_=True,
         type='mmseg.SegmenterMaskTransformerHead',
