@@ -35,6 +35,8 @@ def test_no_two_recipes_resolve_to_the_same(tiny_options):
         text = json.dumps(plain, sort_keys=True, default=str)
         assert text not in seen, f'{recipe} is {seen.get(text)}'
         seen[text] = recipe
+    # A run's folder is called after the file.
+    assert len({recipe.stem for recipe in RECIPES}) == len(RECIPES)
 
 
 @pytest.mark.parametrize('name', ['resnet18', 'convnext_atto', 'vit_small_patch14_dinov2'])

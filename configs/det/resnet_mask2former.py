@@ -1,4 +1,4 @@
-"""Mask2Former for instances, on ConvNeXt."""
+"""Mask2Former for instances, on a ResNet."""
 
 _base_ = [
     '../_base_/models/mask2former.py',
@@ -16,7 +16,12 @@ pixel_layers = 2
 query_layers = 3
 num_queries = 40
 num_points = 2048
-model = dict(backbone=dict(model_name='convnext_atto', out_norm='layer'))
+model = dict(
+    backbone=dict(
+        model_name='resnet18',
+        model_kwargs=dict(channels=(32, 64, 128, 256)),  # half of its width
+    )
+)
 train_cfg = dict(max_epochs=8)
 # The paper's settings, but for the rate: the backbone learns from nothing here.
 optim_wrapper = dict(optimizer=dict(lr=5e-4), clip_grad=dict(max_norm=0.1))
