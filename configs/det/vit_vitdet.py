@@ -19,7 +19,13 @@ mask_head = dict(num_convs=2)
 model = dict(
     data_preprocessor=dict(
         # Every image of the same size, as the paper has them.
-        batch_augments=[dict(type='mmdet.BatchFixedSizePad', size='${crop_size}', pad_mask=True)]
+        batch_augments=[
+            dict(
+                type='mmdet.BatchFixedSizePad',
+                size=('${crop_size[1]}', '${crop_size[0]}'),
+                pad_mask=True,
+            )
+        ]
     ),
     backbone=dict(
         model_name='vit_tiny_patch16_224',

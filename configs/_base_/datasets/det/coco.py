@@ -6,7 +6,7 @@ train_images = 'train2017/'
 val_ann = 'annotations/instances_val2017.json'
 val_images = 'val2017/'
 image_scale = (1333, 800)
-crop_size = (1024, 1024)  # of large-scale jitter
+crop_size = (1024, 1024)  # (w, h) of large-scale jitter
 max_value = None  # that stands for full brightness: of the images' integers, or 1 of floats
 # The heads that want masks say so by padding them.
 _load_annotations = dict(
