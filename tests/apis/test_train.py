@@ -12,7 +12,7 @@ from vitmm.apis.launch import build_runner, prepare
 from vitmm.apis.report import last_scores, summarize
 from vitmm.apis.test import test as evaluate
 from vitmm.apis.train import train
-from vitmm.errors import VitmmError
+from vitmm.errors import ConfigError, VitmmError
 
 STARTERS = {
     'det': CONFIGS / 'det' / 'vit_retinanet.py',
@@ -87,6 +87,12 @@ def test_test_time_augmentation_runs(task, tiny_options, tmp_path):
     last = (tmp_path / 'last_checkpoint').read_text()
     scores = evaluate(tmp_path / STARTERS[task].name, last, work_dir=tmp_path / 'tta', tta=True)
     assert scores
+
+
+def test_test_time_augmentation_of_masks_is_refused(tiny_options, tmp_path):
+    recipe = CONFIGS / 'det' / 'convnext_mask_rcnn.py'
+    with pytest.raises(ConfigError, match='not the masks'):
+        evaluate(recipe, 'any.pth', work_dir=tmp_path, tta=True, options=tiny_options)
 
 
 def test_two_epochs_resumed_to_four_are_four_epochs(tiny_options, tmp_path):
