@@ -93,7 +93,7 @@ def _augment(cfg: Config) -> None:
         raise ConfigError('tta: the config has no tta_model and tta_pipeline.')
     if cfg.model.get('data_preprocessor', {}).get('pad_mask'):
         raise ConfigError(
-            'tta: mmdet joins the boxes of augmented images, not the masks that this model predicts; '
+            'tta: mmdet joins the boxes of augmented images, not the masks that this model gives; '
             'leave --tta out.'
         )
     dataset = cfg.test_dataloader.dataset
