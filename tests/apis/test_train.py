@@ -12,6 +12,7 @@ from vitmm.apis.launch import build_runner, prepare
 from vitmm.apis.report import last_scores, summarize
 from vitmm.apis.test import test as evaluate
 from vitmm.apis.train import train
+from vitmm.errors import ConfigError, VitmmError
 
 STARTERS = {
     'det': CONFIGS / 'det' / 'vit_retinanet.py',
@@ -86,6 +87,12 @@ def test_test_time_augmentation_runs(task, tiny_options, tmp_path):
     last = (tmp_path / 'last_checkpoint').read_text()
     scores = evaluate(tmp_path / STARTERS[task].name, last, work_dir=tmp_path / 'tta', tta=True)
     assert scores
+
+
+def test_test_time_augmentation_of_masks_is_refused(tiny_options, tmp_path):
+    recipe = CONFIGS / 'det' / 'convnext_mask_rcnn.py'
+    with pytest.raises(ConfigError, match='not the masks'):
+        evaluate(recipe, 'any.pth', work_dir=tmp_path, tta=True, options=tiny_options)
 
 
 def test_two_epochs_resumed_to_four_are_four_epochs(tiny_options, tmp_path):
@@ -185,6 +192,26 @@ def test_your_own_data_in_every_format(task, data, more, tiny_options, tiny_shap
     assert last_scores(runner_log(runner))
     classes = runner.train_dataloader.dataset.metainfo['classes']
     assert list(classes)[-1] in ('ring', 'triangle')  # of the data: in its order, or sorted
+
+
+def test_masks_of_your_own(tiny_options, tiny_shapes, tmp_path):
+    options = {k: v for k, v in tiny_options.items() if k != 'prepare_data'}
+    options |= {
+        **UNSAVED,
+        'train_ann': 'coco/instances_train.json',
+        'val_ann': 'coco/instances_val.json',
+        'train_images': 'JPEGImages/',
+        'val_images': 'JPEGImages/',
+        'image_scale': (96, 96),
+        'train_dataloader.dataset.filter_cfg.min_size': 1,
+    }
+    recipe = CONFIGS / 'det' / 'convnext_mask_rcnn.py'
+    runner = train(recipe, work_dir=tmp_path, data='coco', options=options)
+    assert {'coco/bbox_mAP', 'coco/segm_mAP'} <= set(last_scores(runner_log(runner)))
+    with pytest.raises(VitmmError, match="VOC's XML files have boxes only"):
+        lists = {f'{split}_list': f'ImageSets/Main/{split}.txt' for split in ('train', 'val')}
+        lists |= {'train_prefix': '', 'val_prefix': '', 'data_root': str(tiny_shapes)}
+        train(recipe, work_dir=tmp_path, data='voc', options=lists)
 
 
 def test_two_runs_that_begin_in_the_same_second_share_nothing(tiny_options, tmp_path, monkeypatch):

@@ -132,3 +132,20 @@ def test_what_cannot_be_looked_at_passes():
     check_annotations(coco('s3://bucket/data'))
     check_annotations(coco('data', backend_args={'backend': 'petrel'}))
     check_annotations({'type': 'mmpretrain.CIFAR10', 'data_root': 'data/cifar'})
+
+
+def wanting_masks(cfg):
+    return {**cfg, 'pipeline': [{'type': 'mmdet.LoadAnnotations', 'with_mask': True}]}
+
+
+def test_masks_where_the_model_wants_them(copy):
+    check_annotations(wanting_masks(coco(copy)))
+    path = copy / 'coco/instances_train.json'
+    annotations = json.loads(path.read_text())['annotations']
+    del annotations[1]['segmentation']
+    edit(path, annotations=annotations)
+    check_annotations(coco(copy))
+    with pytest.raises(DataError, match=rf'1 of its {len(annotations)} annotations have no segm'):
+        check_annotations(wanting_masks(coco(copy)))
+    with pytest.raises(DataError, match='boxes only'):
+        check_annotations(wanting_masks(voc(copy)))

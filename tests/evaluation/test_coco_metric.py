@@ -123,6 +123,17 @@ def test_no_detections(tmp_path):
     assert evaluate(path, results, 2) == evaluate(path, results, 2, backend='pycocotools')
 
 
+def test_masks_are_measured_where_the_model_predicts_them(tmp_path):
+    path, results = make(tmp_path, 4, 2, 4, 8)
+    both = evaluate(path, results, 2)
+    assert both == evaluate(path, results, 2, metric=['bbox', 'segm'])
+    for one in results:
+        del one['pred_instances']['masks']
+    boxes = evaluate(path, results, 2)
+    assert boxes == {key: value for key, value in both.items() if 'segm' not in key}
+    assert 0 < len(boxes) < len(both)
+
+
 def test_unknown_backend():
     with pytest.raises(ConfigError, match='fast'):
         CocoMetric(backend='fast')

@@ -5,7 +5,7 @@ import torch
 from torch.nn import functional as F
 
 from vitmm.errors import ConfigError
-from vitmm.models import FeaturePyramid, SimpleFPN
+from vitmm.models import FeaturePyramid, MapNorm, SimpleFPN, UNetDecoder
 from vitmm.models.feature_maps import FeatureMaps
 
 SIZES = [(224, 224), (224, 352), (250, 333), (64, 31)]
@@ -90,3 +90,43 @@ def test_maps_without_a_size_are_taken_as_whole_cells():
 def test_lengths_must_agree():
     with pytest.raises(ConfigError, match='out_strides'):
         FeaturePyramid((4, 4), (16, 16))
+
+
+def test_unet_decodes_to_the_finest_map():
+    channels, size = (8, 12, 16, 20), (250, 333)
+    neck = UNetDecoder(channels, channels=4)
+    (out,) = neck(maps_of(size, channels, (4, 8, 16, 32)))
+    assert out.shape == (2, 4, math.ceil(250 / 4), math.ceil(333 / 4))
+    widths = [level[0].conv.weight.shape[:2] for level in neck.levels]
+    assert widths == [(4, 8 + 8), (8, 16 + 12), (16, 20 + 16)]
+    out.square().mean().backward()
+    assert all(p.grad is not None for p in neck.parameters())
+
+
+def test_unet_without_its_coarse_maps_is_a_function_of_the_finest():
+    # Weights of zero for what comes from below: the finest map alone decides.
+    neck = UNetDecoder((3, 5), channels=4).eval()
+    with torch.no_grad():
+        neck.levels[0][0].conv.weight[:, :5] = 0
+    fine = torch.randn(2, 3, 9, 7)
+    outs = [neck((fine, torch.randn(2, 5, 5, 4)))[0] for _ in range(2)]
+    assert torch.equal(*outs)
+    x = fine
+    for block, weight in zip(
+        neck.levels[0], (neck.levels[0][0].conv.weight[:, 5:], None), strict=True
+    ):
+        x = F.conv2d(x, block.conv.weight if weight is None else weight, padding=1)
+        x = F.relu(x / (1 + block.bn.eps) ** 0.5)
+    torch.testing.assert_close(outs[0], x)
+
+
+def test_map_norm_standardises_every_channel_over_the_batch():
+    maps = maps_of((64, 96), (8, 12), (8, 16))
+    neck = MapNorm((8, 12))
+    for out, m in zip(neck([5 + 3 * m for m in maps]), maps, strict=True):
+        flat = out.transpose(0, 1).flatten(1)
+        torch.testing.assert_close(flat.mean(1), torch.zeros(len(flat)), atol=1e-4, rtol=0)
+        torch.testing.assert_close(
+            flat.var(1, unbiased=False), torch.ones(len(flat)), atol=1e-3, rtol=0
+        )
+        assert out.shape == m.shape

@@ -2,6 +2,7 @@
 
 import argparse
 import ast
+import os
 import sys
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -63,7 +64,12 @@ def _python(text: str) -> Any:
 
 
 def run(function: Callable[[], Any]) -> Any:
-    """Call ``function``; what the user can mend ends the process with one line and status 1."""
+    """Call ``function``; what the user can mend ends the process with one line and status 1.
+
+    As with ``python -m``, modules in the current directory can be imported: a config's
+    ``custom_imports`` names them.
+    """
+    sys.path.insert(0, os.getcwd())
     try:
         return function()
     except Exception as error:

@@ -96,6 +96,11 @@ def _draw_into(cfg: Config, folder: Path, interval: int | None) -> None:
 def _augment(cfg: Config) -> None:
     if not (cfg.get('tta_model') and cfg.get('tta_pipeline')):
         raise ConfigError('tta: the config has no tta_model and tta_pipeline.')
+    if cfg.model.get('data_preprocessor', {}).get('pad_mask'):
+        raise ConfigError(
+            'tta: mmdet joins the boxes of augmented images, not the masks that this model gives; '
+            'leave --tta out.'
+        )
     dataset = cfg.test_dataloader.dataset
     while 'dataset' in dataset:
         dataset = dataset.dataset

@@ -13,6 +13,7 @@ from vitmm.errors import ConfigError
 from vitmm.registry import FUNCTIONS, MODELS
 
 _DATALOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
+_NO_OBJECT = 0.1  # Carion et al., DETR, https://arxiv.org/abs/2005.12872, section 4
 _ASKS_FOR_MORE = re.compile(r'\$\{backbone\b(?!\.in_chans\})')
 
 
@@ -21,7 +22,8 @@ def resolve(config: Config) -> Config:
 
     Two things fill the holes of a recipe: ``${backbone.…}`` (``channels``, ``strides``, ``mean``,
     ``std``, ``in_chans``) is told by the backbone that the config names, ``${data.…}``
-    (``classes``, ``num_classes``) by the data. ``${machine.…}`` (``workers``, ``gpu``) is what data
+    (``classes``, ``num_classes``; ``set_weights``, which weigh each class and, last, no object, in
+    losses over sets of queries) by the data. ``${machine.…}`` (``workers``, ``gpu``) is what data
     loaders are set by. Any other hole names a key at the top of the config, ``${data_root}`` or
     ``${train_cfg.max_epochs}``, so that one change on the command line is enough. An embedded data
     set that ``prepare_data`` names is written first.
@@ -97,7 +99,11 @@ class _Names:
             raise ConfigError('a hole asks for ${data.…}, but the config has no data loader')
         dataset = holes.fill(_without_data_holes(dataset), self, f'{loader}.dataset')
         classes = read_classes(dataset, self.config.get('default_scope'))
-        return {'classes': list(classes), 'num_classes': len(classes)}
+        return {
+            'classes': list(classes),
+            'num_classes': len(classes),
+            'set_weights': [1.0] * len(classes) + [_NO_OBJECT],
+        }
 
 
 def _build_without_memory(settings: dict[str, Any]) -> Any:
@@ -122,9 +128,16 @@ def _prepare_data(config: Mapping[str, Any], look_up: _Names) -> None:
 
 
 def _without_data_holes(value: Any) -> Any:
-    """Drop what the data itself will fill (``metainfo``), to read the data without it."""
+    """Drop what the data itself will fill (``metainfo``), and what may ask for it in its turn.
+
+    The pipeline loads what the model wants, and the model has as many classes as the data.
+    """
     if isinstance(value, Mapping):
-        return {k: _without_data_holes(v) for k, v in value.items() if not _is_data_hole(v)}
+        return {
+            k: _without_data_holes(v)
+            for k, v in value.items()
+            if k != 'pipeline' and not _is_data_hole(v)
+        }
     if isinstance(value, list | tuple):
         return [_without_data_holes(item) for item in value if not _is_data_hole(item)]
     return value

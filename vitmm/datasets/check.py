@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from vitmm.datasets.classes import check_given, given_classes
 from vitmm.datasets.errors import DataError
@@ -56,6 +56,12 @@ def _check_coco(source: Source, scope: str | None) -> None:
     content = read_coco(source.ann_file)
     if not content.num_annotations:
         raise DataError(f'{source.ann_file} has no boxes: its annotations are empty')
+    if _wants_masks(source) and content.num_masks < content.num_annotations:
+        raise DataError(
+            f'{source.ann_file}: {content.num_annotations - content.num_masks} of its '
+            f'{content.num_annotations} annotations have no segmentation, and this model learns '
+            'from masks; take a model of boxes (Faster R-CNN for Mask R-CNN)'
+        )
     given = given_classes(source.options)
     if given:
         check_given(given, content.classes, source)
@@ -67,6 +73,11 @@ def _check_coco(source: Source, scope: str | None) -> None:
 
 
 def _check_voc(source: Source, scope: str | None) -> None:
+    if _wants_masks(source):
+        raise DataError(
+            f"{source.type}: VOC's XML files have boxes only, and this model learns from masks; "
+            'take a model of boxes (Faster R-CNN for Mask R-CNN), or data in COCO format'
+        )
     ids = read_lines(source.ann_file)
     files = [voc_files(source, id) for id in ids]
     _check_exist('annotation file', (xml for _, xml in files), source)
@@ -130,6 +141,11 @@ def _check_exist(what: str, paths: Iterable[str], source: Source) -> None:
     if absent:
         listed = source.ann_file or source.root
         raise missing(f'{len(absent)} of the {len(paths)} {what}s of {listed}', absent[0])
+
+
+def _wants_masks(source: Source) -> bool:
+    steps = source.options.get('pipeline') or ()
+    return any(isinstance(step, Mapping) and step.get('with_mask') for step in steps)
 
 
 def _has_file(folder: str, suffixes: tuple[str, ...]) -> bool:

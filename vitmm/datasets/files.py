@@ -43,6 +43,7 @@ class CocoFile:
     classes: tuple[str, ...]  # in the order of the file, which is that of mmdet's labels
     file_names: tuple[str, ...]
     num_annotations: int
+    num_masks: int
 
 
 def read_coco(path: str | os.PathLike) -> CocoFile:
@@ -89,7 +90,8 @@ def _read_coco(path: str, mtime: int, size: int) -> CocoFile:
             f'{path}: boxes have the category_id {min(used - known)}, but the categories are '
             f'numbered {min(known)} to {max(known)}'
         )
-    return CocoFile(classes, file_names, len(annotations))
+    masks = sum(bool(annotation.get('segmentation')) for annotation in annotations)
+    return CocoFile(classes, file_names, len(annotations), masks)
 
 
 def read_voc_names(path: str) -> list[str]:

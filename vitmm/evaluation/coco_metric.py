@@ -1,5 +1,6 @@
 """mmdet's COCO metrics, matched and accumulated in C++."""
 
+from collections.abc import Sequence
 from functools import partial
 from typing import Any, Literal
 from unittest.mock import patch
@@ -17,6 +18,9 @@ class CocoMetric(coco_metric.CocoMetric):
     interface and its definitions, https://cocodataset.org/#detection-eval.
 
     Args:
+        ann_file: mmdet's, the annotations of the data set.
+        metric: mmdet's, one or a list of ``'bbox'``, ``'segm'``, ``'proposal'``; None is boxes,
+            and masks too where the model predicts them.
         backend: ``'faster'``, or ``'pycocotools'`` for the original.
         args, kwargs: mmdet's.
 
@@ -25,17 +29,26 @@ class CocoMetric(coco_metric.CocoMetric):
     """
 
     def __init__(
-        self, *args: Any, backend: Literal['faster', 'pycocotools'] = 'faster', **kwargs: Any
+        self,
+        ann_file: str | None = None,
+        metric: str | Sequence[str] | None = None,
+        *args: Any,
+        backend: Literal['faster', 'pycocotools'] = 'faster',
+        **kwargs: Any,
     ) -> None:
-        super().__init__(*args, **kwargs)
+        super().__init__(ann_file, metric or 'bbox', *args, **kwargs)
         if backend not in ('faster', 'pycocotools'):
             raise ConfigError(
                 f"vitmm.CocoMetric: backend is 'faster' or 'pycocotools', not {backend!r}."
             )
         self.backend = backend
+        self.follow_predictions = metric is None
 
     def compute_metrics(self, results: list) -> dict[str, float]:
         """Compute the metrics of all results; see mmdet."""
+        if self.follow_predictions:
+            masks = all('masks' in prediction for _, prediction in results)
+            self.metrics = ['bbox', 'segm'] if masks else ['bbox']
         if self.backend == 'pycocotools':
             return super().compute_metrics(results)
         # mmdet's method names the class itself; all that goes before and after is as it is.

@@ -2,6 +2,13 @@
 
 from vitmm.models.backbones import TimmBackbone
 from vitmm.models.data_preprocessors import det_data_preprocessor
-from vitmm.models.necks import FeaturePyramid, SimpleFPN
+from vitmm.models.necks import FeaturePyramid, MapNorm, SimpleFPN, UNetDecoder
 
-__all__ = ['FeaturePyramid', 'SimpleFPN', 'TimmBackbone', 'det_data_preprocessor']
+__all__ = [
+    'FeaturePyramid',
+    'MapNorm',
+    'SimpleFPN',
+    'TimmBackbone',
+    'UNetDecoder',
+    'det_data_preprocessor',
+]

@@ -4,6 +4,10 @@ fpn_channels = 256
 norm_cfg = None  # of the neck
 fc_channels = 1024
 out_strides = (4, 8, 16, 32)  # of the maps that FPN gets
+anchor_scales = [8]  # sides, in strides
+anchor_strides = [4, 8, 16, 32, 64]  # of the maps that FPN gives
+proposals = 1000  # of an image, after NMS
+roi_samples = 512  # of these, and of the true boxes, to learn from
 
 model = dict(
     type='mmdet.FasterRCNN',
@@ -12,6 +16,7 @@ model = dict(
         mean='${backbone.mean}',
         std='${backbone.std}',
         bgr_to_rgb=True,
+        pad_mask=False,
         pad_size_divisor=32,
     ),
     backbone=dict(type='vitmm.TimmBackbone', out_strides='${out_strides}'),
@@ -36,9 +41,9 @@ model = dict(
         feat_channels='${fpn_channels}',
         anchor_generator=dict(
             type='mmdet.AnchorGenerator',
-            scales=[8],
+            scales='${anchor_scales}',
             ratios=[0.5, 1.0, 2.0],
-            strides=[4, 8, 16, 32, 64],
+            strides='${anchor_strides}',
         ),
         bbox_coder=dict(
             type='mmdet.DeltaXYWHBBoxCoder',
@@ -95,7 +100,7 @@ model = dict(
         ),
         rpn_proposal=dict(
             nms_pre=2000,
-            max_per_img=1000,
+            max_per_img='${proposals}',
             nms=dict(type='nms', iou_threshold=0.7),
             min_bbox_size=0,
         ),
@@ -110,7 +115,7 @@ model = dict(
             ),
             sampler=dict(
                 type='mmdet.RandomSampler',
-                num=512,
+                num='${roi_samples}',
                 pos_fraction=0.25,
                 neg_pos_ub=-1,
                 add_gt_as_proposals=True,
@@ -122,7 +127,7 @@ model = dict(
     test_cfg=dict(
         rpn=dict(
             nms_pre=1000,
-            max_per_img=1000,
+            max_per_img='${proposals}',
             nms=dict(type='nms', iou_threshold=0.7),
             min_bbox_size=0,
         ),

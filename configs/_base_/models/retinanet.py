@@ -11,6 +11,7 @@ model = dict(
         mean='${backbone.mean}',
         std='${backbone.std}',
         bgr_to_rgb=True,
+        pad_mask=False,
         pad_size_divisor=32,
     ),
     backbone=dict(type='vitmm.TimmBackbone', out_strides='${out_strides}'),

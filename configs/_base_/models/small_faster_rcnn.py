@@ -9,12 +9,9 @@ fpn_channels = 96
 fc_channels = 256
 out_strides = (8, 16, 32)
 norm_cfg = dict(_delete_=True, type='GN', num_groups=16)
+anchor_scales = [3]
+anchor_strides = [8, 16, 32, 64, 128]
+proposals = 300
+roi_samples = 128
 
-model = dict(
-    rpn_head=dict(anchor_generator=dict(scales=[3], strides=[8, 16, 32, 64, 128])),
-    train_cfg=dict(
-        rpn_proposal=dict(nms_pre=1000, max_per_img=300),
-        rcnn=dict(sampler=dict(num=128)),
-    ),
-    test_cfg=dict(rpn=dict(max_per_img=300)),
-)
+model = dict(train_cfg=dict(rpn_proposal=dict(nms_pre=1000)))

@@ -6,10 +6,17 @@ train_images = 'train2017/'
 val_ann = 'annotations/instances_val2017.json'
 val_images = 'val2017/'
 image_scale = (1333, 800)
+crop_size = (1024, 1024)  # (w, h) of large-scale jitter
 max_value = None  # that stands for full brightness: of the images' integers, or 1 of floats
 reduce = True  # decode JPEGs at 1/2, 1/4 or 1/8 where that is still no enlargement
 image_cache = None  # a folder for decoded images: pays where they fit into memory
 cache_limit = 16  # GiB
+# The heads that want masks say so by padding them.
+_load_annotations = dict(
+    type='mmdet.LoadAnnotations',
+    with_bbox=True,
+    with_mask='${model.data_preprocessor.pad_mask}',
+)
 _meta_keys = ('img_id', 'img_path', 'ori_shape', 'img_shape', 'scale_factor')
 
 load_image = dict(
@@ -22,8 +29,31 @@ load_image = dict(
 )
 train_pipeline = [
     '${load_image}',
-    dict(type='mmdet.LoadAnnotations', with_bbox=True),
+    _load_annotations,
     dict(type='mmdet.Resize', scale='${image_scale}', keep_ratio=True),
+    dict(type='mmdet.RandomFlip', prob=0.5),
+    dict(type='vitmm.Planes'),
+    dict(type='mmdet.PackDetInputs'),
+]
+# Large-scale jitter, https://arxiv.org/abs/2012.07177, in a recipe:
+# train_dataloader = dict(dataset=dict(pipeline='${jitter_pipeline}'))
+jitter_pipeline = [
+    '${load_image}',
+    _load_annotations,
+    dict(
+        type='RandomResize',
+        resize_type='mmdet.Resize',
+        scale='${crop_size}',
+        ratio_range=(0.1, 2.0),
+        keep_ratio=True,
+    ),
+    dict(
+        type='mmdet.RandomCrop',
+        crop_size='${crop_size}',
+        recompute_bbox='${model.data_preprocessor.pad_mask}',
+        allow_negative_crop=True,
+    ),
+    dict(type='mmdet.FilterAnnotations', min_gt_bbox_wh=(1, 1)),
     dict(type='mmdet.RandomFlip', prob=0.5),
     dict(type='vitmm.Planes'),
     dict(type='mmdet.PackDetInputs'),
@@ -31,7 +61,7 @@ train_pipeline = [
 test_pipeline = [
     '${load_image}',
     dict(type='mmdet.Resize', scale='${image_scale}', keep_ratio=True),
-    dict(type='mmdet.LoadAnnotations', with_bbox=True),
+    _load_annotations,
     dict(type='vitmm.Planes'),
     dict(
         type='mmdet.PackDetInputs',
@@ -45,7 +75,7 @@ tta_pipeline = [
         transforms=[
             [dict(type='mmdet.Resize', scale='${image_scale}', keep_ratio=True)],
             [dict(type='mmdet.RandomFlip', prob=1.0), dict(type='mmdet.RandomFlip', prob=0.0)],
-            [dict(type='mmdet.LoadAnnotations', with_bbox=True)],
+            [_load_annotations],
             [
                 dict(
                     type='mmdet.PackDetInputs',
@@ -91,5 +121,5 @@ val_dataloader = dict(
 )
 test_dataloader = '${val_dataloader}'
 
-val_evaluator = dict(type='vitmm.CocoMetric', ann_file='${data_root}/${val_ann}', metric='bbox')
+val_evaluator = dict(type='vitmm.CocoMetric', ann_file='${data_root}/${val_ann}')
 test_evaluator = '${val_evaluator}'

@@ -8,7 +8,7 @@ train_ann = 'coco/instances_train.json'
 train_images = 'JPEGImages/'
 val_ann = 'coco/instances_val.json'
 val_images = 'JPEGImages/'
-image_scale = (224, 224)
+image_scale = crop_size = (224, 224)
 
 train_dataloader = dict(batch_size=4, dataset=dict(filter_cfg=dict(min_size=1)))
 val_dataloader = dict(batch_size=8)

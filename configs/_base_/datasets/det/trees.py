@@ -7,6 +7,6 @@ train_ann = 'annotations/instances_train.json'
 train_images = 'images/train/'
 val_ann = 'annotations/instances_val.json'
 val_images = 'images/val/'
-image_scale = (512, 512)
+image_scale = crop_size = (512, 512)
 
 train_dataloader = dict(batch_size=4, dataset=dict(filter_cfg=dict(min_size=1)))

@@ -1,0 +1,12 @@
+"""PSPNet on ConvNeXt."""
+
+_base_ = [
+    '../_base_/models/pspnet.py',
+    '../_base_/datasets/seg/shapes.py',
+    '../_base_/schedules/adamw.py',
+    '../_base_/runtime/seg.py',
+]
+
+head_channels = 96
+model = dict(backbone=dict(model_name='convnext_atto', out_norm='layer'))
+train_cfg = dict(max_epochs=8)

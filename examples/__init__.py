@@ -1,0 +1,1 @@
+"""What a user writes beside the configs; each file says which config uses it."""

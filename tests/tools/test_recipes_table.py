@@ -1,0 +1,43 @@
+"""The table of the recipes, from runs that are done already."""
+
+import importlib.util
+import json
+from pathlib import Path
+
+import pytest
+from support import CONFIGS, ROOT, run_tool
+
+
+@pytest.fixture(scope='module')
+def table():
+    spec = importlib.util.spec_from_file_location('recipes_table', ROOT / 'tools/recipes_table.py')
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_floors_are_those_of_recipes(table):
+    for recipe, (metric, _) in table.OTHERS.items():
+        assert (CONFIGS / f'{recipe}.py').is_file()
+        assert metric.startswith(table.METRICS[recipe[:3]][0].rpartition('/')[0])
+
+
+def test_rows_and_floors(tmp_path, table):
+    scores = {
+        'det/vit_retinanet': {'coco/bbox_mAP': 0.51},
+        'seg/vit_fcn': {'mIoU': 1.5},
+        'det/convnext_mask_rcnn': {'coco/bbox_mAP': 0.5, 'coco/segm_mAP': 0.25},
+    }
+    for recipe, result in scores.items():
+        folder = tmp_path / Path(recipe).name
+        folder.mkdir()
+        (folder / 'result.json').write_text(json.dumps(result))
+    recipes = [f'configs/{recipe}.py' for recipe in scores]
+    done = run_tool('recipes_table.py', *recipes, '--work-dir', tmp_path)
+    assert '| `configs/det/vit_retinanet.py` | bbox_mAP | 0.51 | 0.45 |' in done.stdout
+    mask_floor = table.OTHERS['det/convnext_mask_rcnn'][1]
+    shown = 'not chosen' if mask_floor is None else f'{mask_floor:g}'
+    assert f'convnext_mask_rcnn.py` | segm_mAP | 0.25 | {shown} |' in done.stdout
+    assert done.returncode == 1 and 'below their floor: vit_fcn' in done.stderr
+    good = run_tool('recipes_table.py', recipes[0], '--work-dir', tmp_path)
+    assert good.returncode == 0
