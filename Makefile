@@ -49,13 +49,18 @@ recipes: env  ## train every starter recipe and print the README's table (about 
 atlas: env  ## measure every timm backbone and write docs/backbones.md (under 30 minutes)
 	$(PY) tools/backbone_atlas.py
 
-benchmark: env  ## the figures of docs/performance.md, on this machine (an hour)
+benchmark: env  ## the figures of docs/performance.md and docs/scale.md, on this machine (two hours)
+	$(PY) benchmarks/models.py
+	$(PY) benchmarks/iterations.py
+	$(PY) benchmarks/loader.py
+	$(PY) benchmarks/halts.py
 	$(PY) benchmarks/start.py
 	$(PY) benchmarks/overhead.py --families
 	$(PY) benchmarks/checkpointing.py
 	$(PY) benchmarks/windows.py
 	$(PY) benchmarks/evaluation.py
 	$(PY) benchmarks/coverage.py
+	$(PY) benchmarks/scale.py
 
 lint: env  ## ruff, as CI runs it
 	$(PY) -m ruff check .

@@ -12,6 +12,7 @@ from mmengine.registry import METRICS as MMENGINE_METRICS
 from mmengine.registry import MODELS as MMENGINE_MODELS
 from mmengine.registry import OPTIM_WRAPPER_CONSTRUCTORS as MMENGINE_CONSTRUCTORS
 from mmengine.registry import OPTIM_WRAPPERS as MMENGINE_OPTIM_WRAPPERS
+from mmengine.registry import TASK_UTILS as MMENGINE_TASK_UTILS
 from mmengine.registry import TRANSFORMS as MMENGINE_TRANSFORMS
 from mmengine.registry import VISUALIZERS as MMENGINE_VISUALIZERS
 from mmengine.registry import Registry
@@ -22,6 +23,7 @@ def _child(parent: Registry, *locations: str) -> Registry:
 
 
 MODELS = _child(MMENGINE_MODELS, 'vitmm.models')
+TASK_UTILS = _child(MMENGINE_TASK_UTILS, 'vitmm.models.assigners')
 HOOKS = _child(MMENGINE_HOOKS, 'vitmm.engine')
 LOOPS = _child(MMENGINE_LOOPS, 'vitmm.engine')
 TRANSFORMS = _child(MMENGINE_TRANSFORMS, 'vitmm.datasets')

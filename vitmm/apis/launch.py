@@ -11,6 +11,7 @@ from mmengine.model import BaseDataPreprocessor
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 
+from vitmm.compat import collect_env
 from vitmm.compat.checkpoint import use_in_mmengine
 from vitmm.compat.distributed import cpu_wrapper_cfg, init_dist
 from vitmm.config import load_config, resolve
@@ -69,6 +70,7 @@ def build_runner(config: Config) -> Runner:
         config.setdefault('experiment_name', f'{Path(config.filename or "run").stem}_{number}')
     use_in_mmengine()
     format_once()
+    collect_env.install()
     runner = RUNNERS.build(config) if 'runner_type' in config else Runner.from_cfg(config)
     for module in runner.model.modules():
         if isinstance(module, BaseDataPreprocessor):

@@ -37,7 +37,7 @@ model = dict(
         rcnn=[
             dict(
                 assigner=dict(
-                    type='mmdet.MaxIoUAssigner',
+                    type='vitmm.MaxIoUAssigner',
                     pos_iou_thr=overlap,
                     neg_iou_thr=overlap,
                     min_pos_iou=overlap,

@@ -57,7 +57,7 @@ model = dict(
     ),
     train_cfg=dict(
         assigner=dict(
-            type='mmdet.MaxIoUAssigner',
+            type='vitmm.MaxIoUAssigner',
             pos_iou_thr=0.5,
             neg_iou_thr=0.4,
             min_pos_iou=0,

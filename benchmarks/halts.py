@@ -1,0 +1,102 @@
+"""Where an iteration would halt a GPU: values that the CPU reads from tensors, by whose code.
+
+python benchmarks/halts.py [CONFIGS ...]
+
+Each of them makes the CPU wait until the GPU has got so far. They are counted on a CPU: what
+``.item()``, ``bool()``, ``nonzero()`` and masks as indices ask for is the same. Moving a batch
+to the GPU is none, with pinned memory.
+"""
+
+import argparse
+import contextlib
+import io
+import sys
+import tempfile
+from collections import Counter
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+DEFAULT = ('det/vit_retinanet.py', 'det/vit_faster_rcnn.py', 'seg/vit_upernet.py')
+OWNERS = ('vitmm', 'timm', 'mmdet', 'mmseg', 'mmpretrain', 'mmengine', 'mmcv', 'torch')
+WARM_UP, COUNTED = 2, 5
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description='Count the reads of tensors in an iteration.')
+    parser.add_argument('configs', nargs='*', default=[ROOT / 'configs' / c for c in DEFAULT])
+    args = parser.parse_args()
+    print(f'reads of tensors in an iteration, means of {COUNTED}\n')
+    print('| recipe | of vitmm and MMEngine | of the rest | most of them in |')
+    print('| --- | ---: | ---: | --- |')
+    for config in map(Path, args.configs):
+        reads = count(config)
+        own = sum(n for (owner, _), n in reads.items() if owner in ('vitmm', 'mmengine'))
+        rest = sum(reads.values()) - own
+        most = ', '.join(f'{place} ({n / COUNTED:g})' for (_, place), n in reads.most_common(4))
+        print(
+            f'| {config.parent.name}/{config.name} | {own / COUNTED:g} | {rest / COUNTED:g} '
+            f'| {most} |',
+            flush=True,
+        )
+
+
+def count(config: Path) -> Counter:
+    """Reads by (whose code, place) over COUNTED iterations of a recipe."""
+    import torch
+    from mmengine.hooks import Hook
+    from torch.utils._python_dispatch import TorchDispatchMode
+
+    from vitmm.apis.launch import build_runner, prepare
+
+    ops = torch.ops.aten
+    reads: Counter = Counter()
+
+    class Watch(TorchDispatchMode):
+        def __torch_dispatch__(self, function, types, arguments=(), keywords=None):
+            masks = (ops.index.Tensor, ops.index_put.default, ops.index_put_.default)
+            by_mask = function in masks and any(
+                i is not None and i.dtype in (torch.bool, torch.uint8) for i in arguments[1]
+            )
+            if by_mask or function in (ops._local_scalar_dense.default, ops.nonzero.default):
+                reads[whose()] += 1
+            return function(*arguments, **(keywords or {}))
+
+    class Count(Hook):
+        priority = 'LOWEST'
+
+        def before_train_iter(self, runner, batch_idx, data_batch=None):
+            if runner.iter >= WARM_UP:
+                self.watch = Watch()
+                self.watch.__enter__()
+
+        def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None):
+            if runner.iter >= WARM_UP:
+                self.watch.__exit__(None, None, None)
+            if runner.iter + 1 == WARM_UP + COUNTED:
+                raise StopIteration
+
+    said = io.StringIO()
+    with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(said):
+        options = {'train_dataloader.num_workers': 0}
+        runner = build_runner(prepare(config, options=options, work_dir=folder))
+        runner.register_hook(Count())
+        with contextlib.suppress(StopIteration):
+            runner.train()
+    return reads
+
+
+def whose() -> tuple[str, str]:
+    """The library whose code asked for the value, and where: the innermost frame that is none of
+    torch's or of a stand-in for a compiled operator."""
+    frame = sys._getframe(2)
+    while frame:
+        parts = Path(frame.f_code.co_filename).parts
+        owner = next((part for part in reversed(parts) if part in OWNERS), None)
+        if owner not in (None, 'torch') and 'mmcv_ops' not in parts:
+            return owner, f'{owner}: {frame.f_code.co_name}'
+        frame = frame.f_back
+    return 'torch', 'torch'
+
+
+if __name__ == '__main__':
+    main()

@@ -1,0 +1,67 @@
+"""The assignment is mmdet's, and no value is read on the way."""
+
+import pytest
+import torch
+from mmdet.registry import TASK_UTILS
+from mmengine.structures import InstanceData
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from vitmm.models.assigners import MaxIoUAssigner
+from vitmm.models.assigners import MMDetMaxIoUAssigner as Theirs
+
+SETTINGS = [
+    dict(pos_iou_thr=0.5, neg_iou_thr=0.4, min_pos_iou=0),  # RetinaNet
+    dict(pos_iou_thr=0.7, neg_iou_thr=0.3, min_pos_iou=0.3),  # RPN
+    dict(pos_iou_thr=0.5, neg_iou_thr=0.5, min_pos_iou=0.5, match_low_quality=False),  # R-CNN
+    dict(pos_iou_thr=0.5, neg_iou_thr=(0.1, 0.4), min_pos_iou=0.2),
+    dict(pos_iou_thr=0.5, neg_iou_thr=0.4, gt_max_assign_all=False),
+    dict(pos_iou_thr=0.7, neg_iou_thr=0.3, min_pos_iou=0.3, ignore_iof_thr=0.5),
+]
+
+
+def boxes(count, size):
+    corners = torch.rand(count, 2) * 80
+    return torch.cat([corners, corners + 5 + torch.rand(count, 2) * size], dim=1)
+
+
+def both(settings, count, found=None):
+    torch.manual_seed(count)
+    truth = boxes(count, 40).round()  # whole numbers: many overlaps are equal
+    priors = InstanceData(priors=torch.cat([boxes(400, 40).round(), truth[: count // 2]]))
+    truth = InstanceData(bboxes=truth, labels=torch.randint(7, (count,)))
+    ignored = InstanceData(bboxes=boxes(3, 40)) if 'ignore_iof_thr' in settings else None
+    return [kind(**settings).assign(priors, truth, ignored) for kind in (MaxIoUAssigner, Theirs)]
+
+
+@pytest.mark.parametrize('settings', SETTINGS)
+@pytest.mark.parametrize('count', [0, 1, 2, 9, 60])
+def test_the_assignment_is_mmdets(settings, count):
+    ours, theirs = both(settings, count)
+    assert ours.num_gts == theirs.num_gts
+    for key in ('gt_inds', 'max_overlaps', 'labels'):
+        found, expected = getattr(ours, key), getattr(theirs, key)
+        assert found.dtype == expected.dtype, key
+        assert torch.equal(found, expected), key
+
+
+def test_nothing_is_read():
+    class Reads(TorchDispatchMode):
+        count = 0
+
+        def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+            reads = (torch.ops.aten._local_scalar_dense.default, torch.ops.aten.nonzero.default)
+            Reads.count += function in reads
+            return function(*args, **(kwargs or {}))
+
+    overlaps, labels = torch.rand(20, 300), torch.randint(7, (20,))
+    with Reads():
+        Theirs(0.7, 0.3, 0.3).assign_wrt_overlaps(overlaps, labels)
+        assert Reads.count >= 20  # or there is nothing to save
+        Reads.count = 0
+        MaxIoUAssigner(0.7, 0.3, 0.3).assign_wrt_overlaps(overlaps, labels)
+    assert Reads.count == 0
+
+
+def test_configs_of_mmdet_find_it():
+    built = TASK_UTILS.build(dict(type='vitmm.MaxIoUAssigner', **SETTINGS[0]))
+    assert isinstance(built, MaxIoUAssigner)

@@ -1,0 +1,38 @@
+"""Which prior belongs to which object, without asking the GPU object by object."""
+
+import torch
+from mmdet.models.task_modules.assigners import AssignResult
+from mmdet.models.task_modules.assigners import MaxIoUAssigner as MMDetMaxIoUAssigner
+
+from vitmm.registry import TASK_UTILS
+
+
+@TASK_UTILS.register_module()
+class MaxIoUAssigner(MMDetMaxIoUAssigner):
+    """mmdet's ``MaxIoUAssigner``, the same assignment without a loop over the objects.
+
+    mmdet's reads a value for each object and each image, and a GPU waits each time. Takes the same
+    arguments; where ``gt_max_assign_all`` is off, mmdet's own code runs.
+    """
+
+    def assign_wrt_overlaps(self, overlaps: torch.Tensor, gt_labels: torch.Tensor) -> AssignResult:
+        """Assign by overlaps (k objects, n priors), labels (k,).
+
+        Returns:
+            mmdet's: for each prior 1 + its object, 0 for background, -1 for neither.
+        """
+        if not overlaps.numel() or not self.gt_max_assign_all:
+            return super().assign_wrt_overlaps(overlaps, gt_labels)
+        most, best = overlaps.max(dim=0)
+        negative = self.neg_iou_thr
+        low, high = negative if isinstance(negative, tuple) else (0, negative)
+        gt_inds = torch.where((most >= low) & (most < high), 0, -1)
+        gt_inds = torch.where(most >= self.pos_iou_thr, best + 1, gt_inds)
+        if self.match_low_quality:
+            highest = overlaps.amax(dim=1, keepdim=True)
+            own = (overlaps == highest) & (highest >= self.min_pos_iou)
+            # Of several objects that claim a prior, the last has it.
+            last = len(overlaps) - own.flip(0).to(torch.uint8).argmax(dim=0)
+            gt_inds = torch.where(own.any(dim=0), last, gt_inds)
+        labels = torch.where(gt_inds > 0, gt_labels[(gt_inds - 1).clamp(min=0)], -1)
+        return AssignResult(len(overlaps), gt_inds, most, labels)
