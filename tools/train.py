@@ -17,6 +17,11 @@ def parse_args() -> argparse.Namespace:
     )
     parser.add_argument('--amp', action='store_true', help='mixed precision (bfloat16, GPU)')
     parser.add_argument(
+        '--fsdp',
+        action='store_true',
+        help='spread parameters, gradients and optimiser over the processes (with --launcher)',
+    )
+    parser.add_argument(
         '--data', help='another data set: a name in configs/_base_/datasets/<task>/, or a file'
     )
     parser.add_argument(
@@ -46,6 +51,7 @@ def main() -> None:
             work_dir=args.work_dir,
             resume=args.resume,
             amp=args.amp,
+            fsdp=args.fsdp,
             data=args.data,
             launcher=args.launcher,
             options=parse_options(args.cfg_options),

@@ -7,6 +7,7 @@ from typing import Any
 from mmengine.runner import Runner
 
 from vitmm.apis.checkpoints import check_belongs, find_last
+from vitmm.apis.fsdp import use_fsdp
 from vitmm.apis.launch import build_runner, prepare, use_amp
 from vitmm.compat.checkpoint import load_checkpoint_file
 from vitmm.models.parameters import count_parameters
@@ -18,6 +19,7 @@ def train(
     work_dir: str | Path | None = None,
     resume: bool | str | Path = False,
     amp: bool = False,
+    fsdp: bool = False,
     data: str | None = None,
     launcher: str = 'none',
     options: Mapping[str, Any] | None = None,
@@ -30,6 +32,7 @@ def train(
         resume: True goes on from the last whole checkpoint in the work dir (or starts, where there
             is none); a path goes on from that checkpoint.
         amp: automatic mixed precision (bfloat16).
+        fsdp: spread parameters, gradients and optimiser over the processes.
         data: name or path of another data set for the recipe.
         launcher: ``'none'``, ``'pytorch'``, ``'slurm'`` or ``'mpi'``.
         options: ``{'dotted.key': value}`` over the config.
@@ -50,6 +53,8 @@ def train(
     )
     if amp:
         use_amp(cfg)
+    if fsdp:
+        use_fsdp(cfg)
     resume_from = find_last(cfg.work_dir) if resume is True else resume or None
     if resume_from:
         cfg.resume, cfg.load_from = True, str(resume_from)
