@@ -1,12 +1,12 @@
 """One process of the runs in test_fsdp.py: trains one job after the other, in float64.
 
-python fsdp_worker.py JOBS.pkl under torchrun. A job is what ``vitmm.apis.train.train``
-takes; what this process saw of it goes into ``<work_dir>/rank<n>.pt``.
+python fsdp_worker.py JOBS.pkl under torchrun. A job is what ``vitmm.apis.train.train`` takes; what
+this process saw of it goes into ``<work_dir>/rank<n>.pt``.
 """
 
-import os
 import pickle
 import sys
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
@@ -20,56 +20,47 @@ from vitmm.engine.sharding import gather
 
 
 @HOOKS.register_module()
-class InDouble(Hook):
-    """Train in float64, where another order of sums hides nothing; and watch."""
-
-    priority = 'HIGHEST'  # before what copies the model
+class Watch(Hook):
+    """Give the model its images in float64, and remember what training starts from."""
 
     def before_run(self, runner):
         model = getattr(runner.model, 'module', runner.model)
         model.backbone.register_forward_pre_hook(lambda _, args: (args[0].double(),))
-        self.norms = []
 
     def before_train(self, runner):
-        # After the checkpoint was loaded: what training starts from.
-        self.start = gather(runner.model.state_dict())
-
-    def after_train_iter(self, runner, *args, **kwargs):
-        history = runner.message_hub.log_scalars.get('train/grad_norm')
-        if history is not None:
-            self.norms.append(float(history.current()))
+        # After the checkpoint was loaded.
+        state = gather(runner.model.state_dict())
+        self.start = {name: value.clone() for name, value in state.items() if value is not None}
 
 
-def main(jobs: list[dict]) -> None:
+@contextmanager
+def float64():
+    """Where another order of sums hides nothing."""
     before = torch.get_default_dtype()
     torch.set_default_dtype(torch.float64)
     try:
-        run(jobs)
+        yield
     finally:
         torch.set_default_dtype(before)
 
 
-def run(jobs: list[dict]) -> None:
-    import time
+def main(jobs: list[dict]) -> None:
     for job in jobs:
-        t=time.time()
-        job['options'] = {**job['options'], 'default_hooks.double.type': 'InDouble'}
-        runner = train(**job)
-        (watch,) = (hook for hook in runner.hooks if isinstance(hook, InDouble))
+        job['options'] = {**job['options'], 'default_hooks.watch.type': 'Watch'}
+        with float64():
+            runner = train(**job)
+        (watch,) = (hook for hook in runner.hooks if isinstance(hook, Watch))
         parameters = list(getattr(runner.model, 'module', runner.model).parameters())
         state = runner.optim_wrapper.optimizer.state
         held = [v for values in state.values() for v in values.values() if v.ndim]
         seen = dict(
             start=watch.start,
-            norms=watch.norms,
+            end=gather(runner.model.state_dict()),
+            norms=list(runner.message_hub.get_scalar('train/grad_norm').data[0]),
             whole=sum(p.numel() for p in parameters),
             own=sum(local(p).numel() for p in parameters),
-            whole_state=sum(v.numel() for v in held),
             own_state=sum(local(v).numel() for v in held),
-            lrs=[group['lr'] for group in runner.optim_wrapper.param_groups],
-            end=gather(runner.model.state_dict()),
         )
-        print('TIME', job['work_dir'], time.time()-t, file=open('/tmp/mem/times','a'))
         torch.save(seen, Path(job['work_dir']) / f'rank{get_rank()}.pt')
 
 
@@ -78,8 +69,6 @@ def local(tensor):
 
 
 if __name__ == '__main__':
-    os.environ['CUDA_VISIBLE_DEVICES'] = '-1'
     torch.set_num_threads(1)
     main(pickle.loads(Path(sys.argv[1]).read_bytes()))
-    if torch.distributed.is_initialized():
-        torch.distributed.destroy_process_group()
+    torch.distributed.destroy_process_group()

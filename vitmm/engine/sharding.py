@@ -6,6 +6,7 @@ and of its optimiser state, and has whole parameters only of the part that runs.
 the object that it was, with the names that it had.
 """
 
+from functools import partial
 from typing import Any
 
 import torch
@@ -14,7 +15,7 @@ from mmengine.dist import get_world_size, is_main_process
 from mmengine.optim import OptimWrapper
 from torch import nn
 from torch.distributed.device_mesh import init_device_mesh
-from torch.distributed.tensor import DTensor, distribute_tensor
+from torch.distributed.tensor import DTensor, Shard, distribute_tensor
 from torch.utils._pytree import tree_map_only
 
 
@@ -33,6 +34,7 @@ def shard_model(model: nn.Module, device: str, unused: bool = False) -> None:
     from torch.distributed.fsdp import fully_shard
 
     mesh = init_device_mesh(device, (get_world_size(),))
+    place = partial(_place, processes=get_world_size())
     # A number has no slices: it stays whole everywhere, and its gradient is averaged here.
     numbers = {p for p in model.parameters() if p.ndim == 0}
     for number in numbers:
@@ -43,7 +45,13 @@ def shard_model(model: nn.Module, device: str, unused: bool = False) -> None:
     units = backbone.units() if hasattr(backbone, 'units') else []
     for module in [*units, model]:
         # The root too: parameters are slices whenever hooks look at them (averages, checkpoints).
-        fully_shard(module, mesh=mesh, reshard_after_forward=True, ignored_params=numbers)
+        fully_shard(
+            module,
+            mesh=mesh,
+            reshard_after_forward=True,
+            shard_placement_fn=place,
+            ignored_params=numbers,
+        )
     if unused:
         model.set_reduce_scatter_unused_params(True)
 
@@ -112,6 +120,16 @@ def gather(state: Any) -> Any:
         return tensor.cpu() if first else None
 
     return tree_map_only(DTensor, whole, state)
+
+
+def _place(parameter: nn.Parameter, processes: int) -> Shard | None:
+    """Slice another dimension than the first where that is too short, if another fits.
+
+    Position embeddings are (1, tokens, C): the first process would hold all of them.
+    """
+    if parameter.shape[0] >= processes:
+        return None
+    return next((Shard(d) for d, side in enumerate(parameter.shape) if side % processes == 0), None)
 
 
 def _like(value: Any, parameter: nn.Parameter) -> Any:
