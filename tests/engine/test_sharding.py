@@ -4,6 +4,7 @@ import pytest
 import torch
 from families import FAMILIES
 from mmengine.config import Config
+from mmengine.optim import OptimWrapper
 from support import CONFIGS, as_cfg_options, run_tool
 from torch import nn
 
@@ -11,7 +12,7 @@ from vitmm.apis.fsdp import use_fsdp
 from vitmm.apis.report import last_scores
 from vitmm.apis.test import test as evaluate
 from vitmm.apis.train import train
-from vitmm.engine.sharding import gather, shard_model
+from vitmm.engine.sharding import gather, shard_model, shard_optimizer
 from vitmm.errors import ConfigError
 from vitmm.models import TimmBackbone
 from vitmm.models.backbones.units import find_units
@@ -129,3 +130,71 @@ def test_a_sharded_backbone_is_the_same(name, group):
     assert whole.keys() == gradients.keys()
     for key, gradient in gather(whole).items():
         torch.testing.assert_close(gradient, gradients[key])
+
+
+class Numbered(nn.Module):
+    """Matrices, vectors, and a weight that is one number."""
+
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Linear(8, 4)
+        self.scale = nn.Parameter(torch.tensor(2.0))
+
+    def forward(self, x):
+        return self.layer(x) * self.scale
+
+
+@pytest.mark.parametrize('fused', [None, True])
+def test_an_optimiser_goes_on_with_slices(fused, group):
+    group(backend='gloo')
+    torch.manual_seed(0)
+    whole, sharded = Numbered(), Numbered()
+    sharded.load_state_dict(whole.state_dict())
+    # As with --amp, which does not scale losses in bfloat16: torch's scaler takes no mixture.
+    scaler = torch.amp.GradScaler('cpu', enabled=False)
+    wrappers = {}
+    for model in (whole, sharded):
+        optimizer = torch.optim.AdamW(model.parameters(), lr=0.1, fused=fused)
+        wrappers[model] = OptimWrapper(optimizer, clip_grad=dict(max_norm=0.1))
+
+    def step(model):
+        with torch.autocast('cpu', torch.bfloat16):
+            loss = model(torch.ones(2, 8)).float().square().mean()
+        scaler.scale(loss).backward()
+        wrappers[model].step()
+        wrappers[model].zero_grad()
+
+    step(whole)
+    step(sharded)
+    before = dict(sharded.named_parameters())
+    shard_model(sharded, 'cpu')
+    shard_optimizer(wrappers[sharded], before, sharded)
+    step(whole)
+    step(sharded)
+    for one, two in (
+        (whole.state_dict(), sharded.state_dict()),
+        *zip(
+            wrappers[whole].optimizer.state_dict()['state'].values(),
+            wrappers[sharded].optimizer.state_dict()['state'].values(),
+            strict=True,
+        ),
+    ):
+        torch.testing.assert_close(gather(dict(two)), dict(one))
+
+
+@pytest.mark.cuda
+@pytest.mark.skipif(torch.cuda.device_count() < 2, reason='needs two GPUs')
+@pytest.mark.parametrize('amp', [[], ['--amp']], ids=['', 'amp'])
+def test_on_two_gpus(amp, tiny_options, tmp_path):
+    words = as_cfg_options({k: v for k, v in tiny_options.items() if k != 'env_cfg.mp_cfg'})
+    for name, switch in (('ddp', []), ('fsdp', ['--fsdp'])):
+        done = run_tool(
+            'dist_train.sh', CONFIGS / 'cls/vit_linear.py', 2, *switch, *amp,
+            '--work-dir', tmp_path / name, '--cfg-options', *words,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr[-3000:]
+    ddp, fsdp = (torch.load(tmp_path / n / 'epoch_1.pth') for n in ('ddp', 'fsdp'))
+    assert list(ddp['state_dict']) == list(fsdp['state_dict'])
+    tolerance = 1e-2 if amp else 1e-4
+    for name, tensor in ddp['state_dict'].items():
+        torch.testing.assert_close(fsdp['state_dict'][name], tensor, rtol=0, atol=tolerance)

@@ -87,3 +87,6 @@ def use_amp(config: Config) -> None:
         raise ConfigError('--amp needs a GPU, and torch sees none: leave it out on the CPU.')
     config.optim_wrapper.type = 'AmpOptimWrapper'
     config.optim_wrapper.setdefault('dtype', 'bfloat16')
+    if config.optim_wrapper.dtype == 'bfloat16':
+        # It has float32's range: scaling the loss would only make every step wait for a check.
+        config.optim_wrapper.setdefault('loss_scale', dict(enabled=False))
