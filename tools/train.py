@@ -21,6 +21,11 @@ def parse_args() -> argparse.Namespace:
         '--channels-last', action='store_true', help='convolutions with channels last'
     )
     parser.add_argument(
+        '--fsdp',
+        action='store_true',
+        help='spread parameters, gradients and optimiser over the processes (with --launcher)',
+    )
+    parser.add_argument(
         '--data', help='another data set: a name in configs/_base_/datasets/<task>/, or a file'
     )
     parser.add_argument(
@@ -52,6 +57,7 @@ def main() -> None:
             amp=args.amp,
             compile=args.compile,
             channels_last=args.channels_last,
+            fsdp=args.fsdp,
             data=args.data,
             launcher=args.launcher,
             options=parse_options(args.cfg_options),

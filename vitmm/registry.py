@@ -12,6 +12,7 @@ from mmengine.registry import METRICS as MMENGINE_METRICS
 from mmengine.registry import MODELS as MMENGINE_MODELS
 from mmengine.registry import OPTIM_WRAPPER_CONSTRUCTORS as MMENGINE_CONSTRUCTORS
 from mmengine.registry import OPTIM_WRAPPERS as MMENGINE_OPTIM_WRAPPERS
+from mmengine.registry import RUNNERS as MMENGINE_RUNNERS
 from mmengine.registry import TASK_UTILS as MMENGINE_TASK_UTILS
 from mmengine.registry import TRANSFORMS as MMENGINE_TRANSFORMS
 from mmengine.registry import VISUALIZERS as MMENGINE_VISUALIZERS
@@ -32,4 +33,5 @@ METRICS = _child(MMENGINE_METRICS, 'vitmm.evaluation')
 FUNCTIONS = _child(MMENGINE_FUNCTIONS, 'vitmm.datasets', 'vitmm.engine')
 OPTIM_WRAPPERS = _child(MMENGINE_OPTIM_WRAPPERS, 'vitmm.engine')
 OPTIM_WRAPPER_CONSTRUCTORS = _child(MMENGINE_CONSTRUCTORS, 'vitmm.engine')
+RUNNERS = _child(MMENGINE_RUNNERS, 'vitmm.engine.fsdp_runner')
 VISUALIZERS = _child(MMENGINE_VISUALIZERS, 'vitmm.engine.visualizer')

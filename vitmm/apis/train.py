@@ -7,6 +7,7 @@ from typing import Any
 from mmengine.runner import Runner
 
 from vitmm.apis.checkpoints import check_belongs, find_last
+from vitmm.apis.fsdp import use_fsdp
 from vitmm.apis.launch import build_runner, prepare
 from vitmm.apis.switches import use_amp, use_channels_last, use_compile
 from vitmm.compat.checkpoint import load_checkpoint_file
@@ -21,6 +22,7 @@ def train(
     amp: bool = False,
     compile: bool = False,
     channels_last: bool = False,
+    fsdp: bool = False,
     data: str | None = None,
     launcher: str = 'none',
     options: Mapping[str, Any] | None = None,
@@ -35,6 +37,7 @@ def train(
         amp: automatic mixed precision (bfloat16).
         compile: compile the backbone's blocks (torch.compile).
         channels_last: convolutions with channels last.
+        fsdp: spread parameters, gradients and optimiser over the processes.
         data: name or path of another data set for the recipe.
         launcher: ``'none'``, ``'pytorch'``, ``'slurm'`` or ``'mpi'``.
         options: ``{'dotted.key': value}`` over the config.
@@ -60,6 +63,8 @@ def train(
     ):
         if wanted:
             switch(cfg)
+    if fsdp:
+        use_fsdp(cfg)
     resume_from = find_last(cfg.work_dir) if resume is True else resume or None
     if resume_from:
         cfg.resume, cfg.load_from = True, str(resume_from)

@@ -1,5 +1,7 @@
 """Validation and testing without autograd's bookkeeping, in the precision of training."""
 
+from typing import Any
+
 import torch
 from mmengine.runner import TestLoop as MMEngineTestLoop
 from mmengine.runner import ValLoop as MMEngineValLoop
@@ -9,13 +11,13 @@ from vitmm.registry import LOOPS
 
 
 class _Inference:
-    """MMEngine's loop in inference mode; ``fp16=True`` is autocast, to bfloat16."""
+    """MMEngine's iterations in inference mode; ``fp16=True`` is autocast, to bfloat16."""
 
-    def run(self) -> dict[str, float]:
-        """Run the loop and return the metrics by name."""
+    def run_iter(self, idx: int, data_batch: Any) -> None:
+        """Run one batch through model and metrics. Hooks of an epoch may save, and do so outside."""
         with torch.inference_mode(), autocast(enabled=self.fp16, dtype=torch.bfloat16):
             # The loop's own autocast takes over the type of the one around it.
-            return super().run()
+            super().run_iter(idx, data_batch)
 
 
 @LOOPS.register_module()

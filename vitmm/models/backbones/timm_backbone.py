@@ -23,6 +23,7 @@ from vitmm.models.backbones.measure import (
 )
 from vitmm.models.backbones.regions import steady_regions
 from vitmm.models.backbones.taps import choose_taps
+from vitmm.models.backbones.units import find_units
 from vitmm.models.backbones.windows import put_windows
 from vitmm.models.feature_maps import FeatureMaps
 from vitmm.registry import MODELS
@@ -195,6 +196,11 @@ class TimmBackbone(BaseModule):
             for name, _ in self.model.named_parameters()
             if any(fnmatch(name, pattern) for pattern in patterns)
         }
+
+    def units(self) -> list[nn.Module]:
+        """The blocks that FSDP may gather and free one by one; see :mod:`.units`."""
+        names = find_units(self.model_name, **self.settings)
+        return [module for name, module in self.model.named_modules() if name in names]
 
     def freeze(self, groups: int | Literal['all'], norms: bool = False) -> None:
         """Freeze this much, and thaw the rest.

@@ -1,0 +1,95 @@
+"""MMEngine's Runner with the model, its gradients and its optimiser spread over the processes."""
+
+from functools import partial
+from typing import Any
+
+from mmengine.device import get_device
+from mmengine.dist import barrier
+from mmengine.hooks import EMAHook
+from mmengine.model import BaseDataPreprocessor, convert_sync_batchnorm
+from mmengine.optim import OptimWrapper
+from mmengine.runner import Runner
+from torch import nn
+
+from vitmm.engine.sharding import gather, shard_model, shard_optimizer
+from vitmm.registry import RUNNERS
+
+
+@RUNNERS.register_module()
+class FSDPRunner(Runner):
+    """A Runner that trains by FSDP instead of DDP.
+
+    Everything up to the first iteration is the Runner's own, on a whole model on the CPU: weights
+    are initialised, pretrained ones and checkpoints are loaded, the optimiser is built. Only then
+    is the model sharded (:mod:`.sharding`). Checkpoints are gathered and saved whole, under the
+    names and in the form of any other run.
+    """
+
+    @classmethod
+    def from_cfg(cls, cfg: Any) -> 'FSDPRunner':
+        """Build from a config, and keep its own name out of what is stored."""
+        cfg = cfg.copy()
+        cfg.pop('runner_type', None)
+        return super().from_cfg(cfg)
+
+    def wrap_model(self, model_wrapper_cfg: dict | None, model: nn.Module) -> nn.Module:
+        """Leave the model on the CPU, and unwrapped; no ``model_wrapper_cfg`` is for it."""
+        kind = self.cfg.get('sync_bn')
+        return convert_sync_batchnorm(model, kind) if kind else model
+
+    def resume(self, filename: str, *args, map_location: str = 'cpu', **kwargs) -> None:
+        """Resume as the Runner does, but on the CPU, where the model still is."""
+        super().resume(filename, *args, map_location=map_location, **kwargs)
+
+    def load_or_resume(self) -> None:
+        """Load or resume what the config says, then shard."""
+        super().load_or_resume()
+        if self._sharded:
+            return
+        device = get_device()
+        before = dict(self.model.named_parameters())
+        unused = self.cfg.get('find_unused_parameters', False)
+        for module in self.model.modules():
+            if isinstance(module, BaseDataPreprocessor):
+                module.to(device)  # it also notes where data have to go
+        shard_model(self.model, device, unused)
+        if isinstance(self.optim_wrapper, OptimWrapper):
+            shard_optimizer(self.optim_wrapper, before, self.model)
+        for average in self._averages():
+            shard_model(average.module, device)
+            average.avg_parameters = (
+                average.module.state_dict()
+                if average.update_buffers
+                else dict(average.module.named_parameters())
+            )
+        self._sharded = True
+
+    def save_checkpoint(self, *args, **kwargs) -> None:
+        """Gather what is sharded, which takes all processes, and save it on the first."""
+        owners = [self.model, *(average.module for average in self._averages())]
+        if kwargs.get('save_optimizer', True):
+            owners.append(self.optim_wrapper.optimizer)
+        handles = []
+        for owner in owners:
+            answer = _whole_module if isinstance(owner, nn.Module) else _whole_optimizer
+            whole = partial(answer, gather(owner.state_dict()))
+            handles.append(owner.register_state_dict_post_hook(whole))
+        try:
+            super().save_checkpoint(*args, **kwargs)
+        finally:
+            for handle in handles:
+                handle.remove()
+        barrier()
+
+    def _averages(self) -> list[nn.Module]:
+        return [hook.ema_model for hook in self.hooks if isinstance(hook, EMAHook)]
+
+    _sharded = False
+
+
+def _whole_module(whole: dict, module: nn.Module, state: dict, prefix: str, *_) -> None:
+    state.update({prefix + name: value for name, value in whole.items()})
+
+
+def _whole_optimizer(whole: dict, optimizer: Any, state: dict) -> dict:
+    return whole
