@@ -13,13 +13,22 @@ STOCK = {  # ours -> theirs; None goes without anything in its place
     'vitmm.AtomicCheckpointHook': 'CheckpointHook',
     'vitmm.CocoMetric': 'mmdet.CocoMetric',
     'vitmm.ClsVisualizer': 'mmpretrain.UniversalVisualizer',
+    'vitmm.Accuracy': 'mmpretrain.Accuracy',
+    'vitmm.MaxIoUAssigner': 'mmdet.MaxIoUAssigner',
+    'vitmm.OptimWrapper': 'OptimWrapper',
+    'vitmm.ValLoop': 'ValLoop',
+    'vitmm.TestLoop': 'TestLoop',
+    'vitmm.RuntimeInfoHook': 'RuntimeInfoHook',
     'vitmm.FeaturePyramid': None,
+    'vitmm.Planes': None,
+    'vitmm.SameSizeBatchSampler': None,
     'vitmm.EpochSeedHook': None,
     'vitmm.seed_worker': None,
     'TensorboardVisBackend': None,  # in none of their configs
 }
 WRAPPERS = ('vitmm.CheckedLoad', 'vitmm.ForRGB')
 OURS = ('custom_imports', 'prepare_data', 'tta_pipeline', 'tta_model', 'vis_backends', 'filename')
+OURS += ('load_image', 'jitter_pipeline')  # parts that the pipelines hold already
 
 
 def to_stock(recipe: Config, backbone: dict) -> Config:
@@ -34,6 +43,10 @@ def to_stock(recipe: Config, backbone: dict) -> Config:
     """
     plain = {key: value for key, value in recipe.to_dict().items() if key not in OURS}
     plain['model']['backbone'] = backbone
+    plain['optim_wrapper']['optimizer'].pop('fused', None)  # in none of their configs
+    for loader in ('val_dataloader', 'test_dataloader'):
+        if 'SameSize' in str(plain[loader].get('batch_sampler')):
+            plain[loader]['batch_size'] = 1  # what mmseg's can take
     stock = _exchange(plain)
     if 'vitmm' in str(stock):
         raise ValueError(f'a part of vitmm is left in {stock}')
@@ -56,6 +69,8 @@ def _exchange(value: Any) -> Any:
         other = STOCK.get(kind, kind) if isinstance(kind, str) else kind
         if kind is not None and other is None:
             return None
+        if kind in ('mmpretrain.ResizeEdge', 'mmpretrain.RandomResizedCrop'):
+            value = {**value, 'backend': 'pillow'}  # theirs has no other that is as smooth
         if isinstance(other, dict):
             return dict(other)
         kept = {}

@@ -126,10 +126,12 @@ def test_stock_recipes_differ_in_our_parts_only(recipe, tiny_options):
     ours = resolve(load_config(CONFIGS / f'{recipe}.py', options=tiny_options))
     plain = stock.to_stock(ours, iterations.STOCK[recipe])
     assert 'vitmm' not in str(plain.to_dict())
-    assert plain.optim_wrapper == ours.optim_wrapper
+    wrapper = ours.optim_wrapper.to_dict()
+    assert wrapper['optimizer'].pop('fused')
+    assert plain.optim_wrapper.to_dict() == {**wrapper, 'type': 'OptimWrapper'}
     assert plain.param_scheduler == ours.param_scheduler
     steps = [[s.type for s in c.train_dataloader.dataset.pipeline] for c in (ours, plain)]
-    assert len(steps[0]) == len(steps[1])
+    assert len(steps[0]) == len(steps[1]) + 1  # vitmm.Planes
     head = 'head' if recipe.startswith('cls') else 'decode_head'
     assert plain.model.get(head) == ours.model.get(head)
     assert isinstance(plain, Config)

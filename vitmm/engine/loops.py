@@ -14,7 +14,7 @@ class _Inference:
     """MMEngine's iterations in inference mode; ``fp16=True`` is autocast, to bfloat16."""
 
     def run_iter(self, idx: int, data_batch: Any) -> None:
-        """Run one batch through model and metrics. Hooks of an epoch may save, and do so outside."""
+        """Run one batch through model and metrics; what hooks of an epoch do is outside."""
         with torch.inference_mode(), autocast(enabled=self.fp16, dtype=torch.bfloat16):
             # The loop's own autocast takes over the type of the one around it.
             super().run_iter(idx, data_batch)
