@@ -46,6 +46,7 @@ def test_one_line_swaps_the_backbone(task, name, tiny_options, tmp_path):
     assert scores, 'no validation'
     assert all(value == value for value in scores.values())  # no NaN
     assert runner.model.backbone.model_name == name
+    assert 'no checkpoint was saved' in summarize(runner)
 
 
 def runner_log(runner):

@@ -9,7 +9,8 @@ from mmengine.runner import Runner
 def summarize(runner: Runner) -> str:
     """Say how well a finished training did, where everything lies, and what to try next."""
     work_dir, config = Path(runner.work_dir), Path(runner.cfg.filename)
-    last = (work_dir / 'last_checkpoint').read_text().strip()
+    noted = work_dir / 'last_checkpoint'  # not where saving is switched off
+    last = noted.read_text().strip() if noted.is_file() else None
     best = next(iter(sorted(work_dir.glob('best_*.pth'), key=lambda p: -p.stat().st_mtime)), None)
     log = Path(runner._log_dir)
     lines = ['', f'Finished {config.stem}.']
@@ -17,15 +18,21 @@ def summarize(runner: Runner) -> str:
     lines += [f'  {name:<16} {value:.4f}' for name, value in scores.items()]
     dumped = work_dir / config.name
     lines += [
-        f'  last checkpoint  {_short(last)}',
+        *([f'  last checkpoint  {_short(last)}'] if last else ['  no checkpoint was saved']),
         *([f'  best checkpoint  {_short(best)}'] if best else []),
         f'  resolved config  {_short(dumped)}',
         f'  logs             {_short(log)}  (text, and JSON in vis_data/)',
         '',
         'Next:',
         f'  tensorboard --logdir {_short(work_dir)}',
-        f'  python tools/test.py {_short(dumped)} {_short(last)} --show-dir '
-        f'{_short(work_dir / "shown")}',
+        *(
+            [
+                f'  python tools/test.py {_short(dumped)} {_short(last)} --show-dir '
+                f'{_short(work_dir / "shown")}'
+            ]
+            if last
+            else []
+        ),
         f'  python tools/train.py {config} --cfg-options model.backbone.model_name=resnet18',
     ]
     return '\n'.join(lines)
