@@ -21,6 +21,7 @@ STOCK = {  # ours -> theirs; None goes without anything in its place
     'vitmm.RuntimeInfoHook': 'RuntimeInfoHook',
     'vitmm.FeaturePyramid': None,
     'vitmm.Planes': None,
+    'vitmm.stack_images': 'pseudo_collate',
     'vitmm.SameSizeBatchSampler': None,
     'vitmm.EpochSeedHook': None,
     'vitmm.seed_worker': None,

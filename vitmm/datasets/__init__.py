@@ -2,6 +2,7 @@
 
 from vitmm.datasets.check import check_annotations
 from vitmm.datasets.classes import read_classes
+from vitmm.datasets.collate import stack_images
 from vitmm.datasets.errors import DataError
 from vitmm.datasets.loading import CheckedLoad, ForRGB, LoadImage
 from vitmm.datasets.planes import Planes
@@ -18,6 +19,7 @@ __all__ = [
     'SameSizeBatchSampler',
     'check_annotations',
     'read_classes',
+    'stack_images',
     'write_shapes',
     'write_trees',
 ]

@@ -75,6 +75,7 @@ train_dataloader = dict(
     batch_size=32,
     num_workers='${machine.workers}',
     pin_memory='${machine.gpu}',
+    collate_fn=dict(type='vitmm.stack_images'),
     worker_init_fn=dict(type='vitmm.seed_worker'),
     sampler=dict(type='DefaultSampler', shuffle=True),
     dataset=dict(
@@ -90,6 +91,7 @@ val_dataloader = dict(
     batch_size=32,
     num_workers='${machine.workers}',
     pin_memory='${machine.gpu}',
+    collate_fn=dict(type='vitmm.stack_images'),
     sampler=dict(type='DefaultSampler', shuffle=False),
     dataset=dict(
         type='mmpretrain.CustomDataset',
