@@ -32,7 +32,8 @@ class MaxIoUAssigner(MMDetMaxIoUAssigner):
             highest = overlaps.amax(dim=1, keepdim=True)
             own = (overlaps == highest) & (highest >= self.min_pos_iou)
             # Of several objects that claim a prior, the last has it.
-            last = len(overlaps) - own.flip(0).to(torch.uint8).argmax(dim=0)
-            gt_inds = torch.where(own.any(dim=0), last, gt_inds)
+            number = torch.arange(1, len(own) + 1, dtype=torch.int32, device=own.device)
+            last = (own * number[:, None]).amax(dim=0).long()
+            gt_inds = torch.where(last > 0, last, gt_inds)
         labels = torch.where(gt_inds > 0, gt_labels[(gt_inds - 1).clamp(min=0)], -1)
         return AssignResult(len(overlaps), gt_inds, most, labels)
