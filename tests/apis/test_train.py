@@ -73,7 +73,7 @@ def test_testing_gives_the_last_validations_figures(task, tiny_options, tmp_path
     batches = len(runner.val_dataloader)
     assert len(shown) == -(-batches // 2)
     assert (tmp_path / 'out.pkl').stat().st_size
-    text = summarize(runner)
+    text = summarize(runner, STARTERS[task])
     assert str(tmp_path / 'train') in text
     assert 'best checkpoint' in text
     events = list((tmp_path / 'train').rglob('events.out.tfevents*'))

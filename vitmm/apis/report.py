@@ -6,16 +6,21 @@ from pathlib import Path
 from mmengine.runner import Runner
 
 
-def summarize(runner: Runner) -> str:
-    """Say how well a finished training did, where everything lies, and what to try next."""
-    work_dir, config = Path(runner.work_dir), Path(runner.cfg.filename)
+def summarize(runner: Runner, config: str | Path) -> str:
+    """Say how well a finished training did, where everything lies, and what to try next.
+
+    Args:
+        runner: that has trained.
+        config: the file of the recipe, as it was given.
+    """
+    work_dir, config = Path(runner.work_dir), Path(config)
     last = (work_dir / 'last_checkpoint').read_text().strip()
     best = next(iter(sorted(work_dir.glob('best_*.pth'), key=lambda p: -p.stat().st_mtime)), None)
     log = Path(runner._log_dir)
     lines = ['', f'Finished {config.stem}.']
     scores = last_scores(log / 'vis_data' / 'scalars.json')
     lines += [f'  {name:<16} {value:.4f}' for name, value in scores.items()]
-    dumped = work_dir / config.name
+    dumped = work_dir / Path(runner.cfg.filename).name
     lines += [
         f'  last checkpoint  {_short(last)}',
         *([f'  best checkpoint  {_short(best)}'] if best else []),
