@@ -2,7 +2,7 @@
 
 python tools/train.py configs/mim/vit_mae.py
 python tools/train.py configs/cls/vit_linear.py --cfg-options \
-    model.backbone.pretrained=work_dirs/vit_mae/epoch_60.pth
+    model.backbone.pretrained=work_dirs/vit_mae/epoch_40.pth
 """
 
 _base_ = [
@@ -21,4 +21,4 @@ model = dict(
         model_kwargs=dict(depth=6),  # half of it, as the recipes that take its checkpoint
     )
 )
-train_cfg = dict(max_epochs=60)
+train_cfg = dict(max_epochs=40)
