@@ -4,7 +4,7 @@ import pytest
 import timm
 import torch
 from mmengine.registry import MODELS, init_default_scope
-from support import CONFIGS
+from support import CONFIGS, fitting
 
 from vitmm.apis.report import summarize
 from vitmm.apis.train import train
@@ -141,8 +141,10 @@ def test_the_loss_on_one_batch_falls():
 
 
 def test_a_run_becomes_the_backbone_of_another_task(tiny_options, tmp_path):
-    options = {k: v for k, v in tiny_options.items() if not k.startswith('val_dataloader')}
-    options |= {'model.backbone.model_kwargs.depth': 2, 'image_size': 32}
+    options = fitting(tiny_options, RECIPE) | {
+        'model.backbone.model_kwargs.depth': 2,
+        'image_size': 32,
+    }
     runner = train(RECIPE, work_dir=tmp_path, options=options)
     checkpoint = tmp_path / 'epoch_1.pth'
     trained = torch.load(checkpoint, weights_only=True)['state_dict']

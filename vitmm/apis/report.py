@@ -21,8 +21,6 @@ def summarize(runner: Runner, config: str | Path) -> str:
     scores = last_scores(log / 'vis_data' / 'scalars.json')
     lines += [f'  {name:<16} {value:.4f}' for name, value in scores.items()]
     dumped = work_dir / Path(runner.cfg.filename).name
-    test = f'  python tools/test.py {_short(dumped)} {_short(last)} --show-dir '
-    test += _short(work_dir / 'shown')
     lines += [
         f'  last checkpoint  {_short(last)}',
         *([f'  best checkpoint  {_short(best)}'] if best else []),
@@ -31,9 +29,13 @@ def summarize(runner: Runner, config: str | Path) -> str:
         '',
         'Next:',
         f'  tensorboard --logdir {_short(work_dir)}',
-        *([test] if runner.cfg.get('test_dataloader') else []),
-        f'  python tools/train.py {config} --cfg-options model.backbone.model_name=resnet18',
     ]
+    if runner.cfg.get('test_dataloader'):  # pretraining has none, and takes some backbones only
+        lines += [
+            f'  python tools/test.py {_short(dumped)} {_short(last)} --show-dir '
+            f'{_short(work_dir / "shown")}',
+            f'  python tools/train.py {config} --cfg-options model.backbone.model_name=resnet18',
+        ]
     return '\n'.join(lines)
 
 

@@ -21,7 +21,7 @@ class DepthHead(BaseModule):
     Args:
         head: config of a mmseg decode head; its ``num_classes`` and losses are of no account.
         max_depth: metres.
-        loss: of depth against depth, (N, H, W) both.
+        loss: of depth against depth, (N, 1, H, W) both.
         init_cfg: MMEngine's.
     """
 
@@ -45,14 +45,9 @@ class DepthHead(BaseModule):
         return self.head(maps).sigmoid() * self.max_depth
 
     def loss(self, maps: tuple[Tensor, ...], samples: list, train_cfg: Any = None) -> dict:
-        """The loss over the measured pixels; an image without any takes no part."""
+        """The loss over the measured pixels, where the truth is above 0."""
         truth = torch.stack([sample.gt_depth_map.data for sample in samples])
         depth = self._resize(self(maps), truth.shape[-2:])
-        depth, truth = depth.flatten(1), truth.flatten(1)
-        # Where nothing was measured the loss is 0, the root of 0, whose gradient is not a number.
-        measured = (truth > 0).any(1, keepdim=True)
-        depth = torch.where(measured, depth, 1.0)
-        truth = torch.where(measured, truth, 1.001)
         return {'loss_depth': self.loss_decode(depth, truth)}
 
     def predict(self, maps: tuple[Tensor, ...], metas: list[dict], test_cfg: Any = None) -> Tensor:
