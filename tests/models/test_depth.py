@@ -154,3 +154,10 @@ def test_a_missing_depth_map_is_told_of_before_training(options, tmp_path):
     (root / 'annotations/train/room_00001.png').unlink()
     with pytest.raises(DataError, match=r'room_00001\.png'):
         train(RECIPE, work_dir=tmp_path / 'run', options=options | {'data_root': str(root)})
+
+
+def test_the_data_set_is_swapped_by_its_name():
+    config = load_config(RECIPE, data='nyu')
+    assert config.data_root == 'data/nyu' and 'prepare_data' not in config
+    assert config.model.backbone.model_name == 'vit_tiny_patch16_224'
+    assert resolve(config).val_evaluator.crop_type == 'nyu_crop'

@@ -4,6 +4,7 @@ import pytest
 import timm
 import torch
 from mmengine.registry import MODELS, init_default_scope
+from mmpretrain.structures import DataSample
 from support import CONFIGS, fitting
 
 from vitmm.apis.report import summarize
@@ -161,3 +162,16 @@ def test_a_run_becomes_the_backbone_of_another_task(tiny_options, tmp_path):
         assert len(state) > 25
         for key, value in state.items():
             assert torch.equal(value, trained[f'backbone.{key}']), key
+
+
+def test_pretraining_takes_any_folder_of_images_and_any_channels():
+    options = {'image_size': 64, 'model.backbone.in_chans': 4}
+    config = load_config(RECIPE, data='folder', options=options)
+    assert 'prepare_data' not in config
+    init_default_scope('mmpretrain')
+    model = MODELS.build(resolve(config).model)
+    pixels = torch.randint(256, (2, 4, 64, 64), dtype=torch.uint8)
+    samples = [DataSample() for _ in pixels]
+    batch = model.data_preprocessor(dict(inputs=list(pixels), data_samples=samples))
+    assert batch['inputs'].shape == (2, 4, 64, 64) and batch['inputs'].abs().max() < 3
+    assert model(**batch, mode='loss')['loss'].isfinite()

@@ -7,10 +7,10 @@ decoder_heads = 16
 model = dict(
     type='mmpretrain.MAE',
     data_preprocessor=dict(
-        type='mmpretrain.SelfSupDataPreprocessor',
+        type='mmpretrain.ClsDataPreprocessor',  # SelfSupDataPreprocessor takes RGB only
         mean='${backbone.mean}',
         std='${backbone.std}',
-        bgr_to_rgb=True,
+        to_rgb=True,
     ),
     backbone=dict(type='vitmm.MaskedTimmBackbone', mask_ratio=0.75),
     neck=dict(

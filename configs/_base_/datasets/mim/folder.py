@@ -35,7 +35,6 @@ train_dataloader = dict(
     pin_memory='${machine.gpu}',
     worker_init_fn=dict(type='vitmm.seed_worker'),
     sampler=dict(type='DefaultSampler', shuffle=True),
-    collate_fn=dict(type='default_collate'),
     dataset=dict(
         type='mmpretrain.CustomDataset',
         data_root='${data_root}',
