@@ -146,3 +146,13 @@ def test_a_bad_depth_map_is_named(tmp_path, content, words):
         cv2.imwrite(str(path), content)
     with pytest.raises(DataError, match=words):
         load(path)
+
+
+def test_who_does_not_look_is_wrong_by_a_quarter():
+    """The best map that is the same for all images: what a model has to be far better than."""
+    train, test = (
+        np.stack([draw_room(room_rng(0, split, index)).depth for index in range(60)])
+        for split in ('train', 'test')
+    )
+    blind = [np.quantile(train, share, axis=0) for share in (0.2, 0.3, 0.4, 0.5)]
+    assert min((np.abs(guess - test) / test).mean() for guess in blind) > 0.25

@@ -1,6 +1,6 @@
 """Drawing one room of the embedded depth set, by casting a ray through every pixel.
 
-A pinhole camera at the height of the eyes looks slightly down a furnished room. The floor's tiles,
+A pinhole camera 0.8 to 1.8 metres above the floor looks up or down a furnished room. The tiles,
 the walls' stripes and the room's light have true sizes, as have the balls and boxes that stand
 about, so that one image tells the depth: by perspective, texture, size, shading and occlusion.
 """
@@ -46,12 +46,12 @@ class Room:
 
 
 def draw_room(rng: np.random.Generator) -> Room:
-    """A room 3 to 6 metres wide and 4 to 9 long with 2 to 6 things in it."""
-    eyes, wide, long = rng.uniform(1.2, 1.7), rng.uniform(3, 6), rng.uniform(4, 9)
+    """A room 2.5 to 7 metres wide and 3.5 to 9.5 long with 2 to 6 things in it."""
+    eyes, wide, long = rng.uniform(0.8, 1.8), rng.uniform(2.5, 7), rng.uniform(3.5, 9.5)
     left = -wide * rng.uniform(0.3, 0.7)
     walls = np.array([(left, eyes - rng.uniform(2.4, 3), -1), (left + wide, eyes, long)])
     boxes, balls = _furnish(rng, walls)
-    focal, pitch = WIDTH * rng.uniform(0.75, 0.95), rng.uniform(0, 0.3)
+    focal, pitch = WIDTH * rng.uniform(0.75, 0.95), rng.uniform(-0.1, 0.4)
     rays = _rays(focal, pitch)
 
     # A ray advances by 1 along the camera's axis, so what it takes to hit is the depth.
