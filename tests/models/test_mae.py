@@ -81,17 +81,23 @@ def test_without_a_mask_it_is_the_plain_backbone():
     assert torch.equal(backbone(images, mask=None)[0], plain(images)[0])
 
 
-def test_position_embeddings_are_fixed_waves():
-    backbone = encoder()
+@pytest.mark.parametrize(('size', 'rows', 'columns'), [(224, 14, 14), ((64, 96), 4, 6)])
+def test_position_embeddings_are_fixed_waves(size, rows, columns):
+    backbone = MaskedTimmBackbone('vit_tiny_patch16_224', model_kwargs=dict(img_size=size, **TINY))
+    backbone.init_weights()
     table = backbone.model.pos_embed
     assert not table.requires_grad
     assert not table[:, :1].any()
-    grid = table[0, 1:].view(14, 14, 192)
+    grid = table[0, 1:].view(rows, columns, 192)
     # One half of the channels tells the row alone, the other the column alone.
     halves = grid[..., :96], grid[..., 96:]
     along = [(half[:1] == half).all().item() for half in halves]
     across = [(half[:, :1] == half).all().item() for half in halves]
     assert sorted(along) == sorted(across) == [False, True] and along != across
+    assert len(table[0].unique(dim=0)) == rows * columns + 1
+
+
+def test_rotations_need_no_position_embeddings():
     rotary = MaskedTimmBackbone('vit_small_patch16_dinov3', model_kwargs=dict(TINY))
     rotary.init_weights()  # which has no table
 

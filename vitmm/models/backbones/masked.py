@@ -67,8 +67,9 @@ class MaskedTimmBackbone(TimmBackbone):
         table = getattr(self.model, 'pos_embed', None)
         if table is None or self.pretrained:
             return
-        grid = self.model.patch_embed.grid_size
-        waves = build_2d_sincos_position_embedding(grid, table.shape[-1])
+        rows, columns = self.model.patch_embed.grid_size
+        # Whose first number is that of the faster axis; a square's is either.
+        waves = build_2d_sincos_position_embedding((columns, rows), table.shape[-1])
         with torch.no_grad():
             table.zero_()  # of prefix tokens, which have no place
             table[:, table.shape[1] - waves.shape[1] :] = waves.to(table)
