@@ -140,3 +140,12 @@ def test_the_tools_take_yaml(both, tiny_options):
     options = as_cfg_options({**tiny_options, 'train_cfg.max_epochs': 7})
     done = run_tool('print_config.py', both[0], '--cfg-options', *options)
     assert 'answer = 7' in done.stdout, done.stderr
+
+
+def test_a_mapping_over_a_hole_is_written_whole(tmp_path):
+    recipe = tmp_path / 'mine.yaml'
+    recipe.write_text(f'_base_: {DET}\ntest_dataloader: {{batch_size: 1}}\n')
+    with pytest.raises(ConfigError, match=r'test_dataloader.*_delete_'):
+        load_config(recipe)
+    recipe.write_text(f'_base_: {DET}\ntest_dataloader: {{_delete_: true, batch_size: 1}}\n')
+    assert load_config(recipe).test_dataloader == {'batch_size': 1}
