@@ -9,7 +9,7 @@ import torch
 
 ROOT = Path(__file__).resolve().parent.parent
 CONFIGS = ROOT / 'configs'
-RECIPES = sorted(p for task in ('det', 'seg', 'cls') for p in (CONFIGS / task).rglob('*.py'))
+RECIPES = sorted(p for p in CONFIGS.rglob('*.py') if '_base_' not in p.parts)
 COUNTS = dict(num_train=12, num_val=4, num_cls_train=24, num_cls_val=12)
 # One of every kind: plain, distilled, windowed, convolutional, light, and with patches of 14.
 BACKBONES = [
@@ -41,6 +41,12 @@ def run_tool(name: str, *args: object, env: dict | None = None, timeout: float =
         cwd=ROOT,
         env={**os.environ, 'PYTHON': sys.executable, **(env or {})},
     )
+
+
+def fitting(options: dict, recipe: Path) -> dict:
+    """Those of ``options`` that a recipe takes: pretraining has no validation to set."""
+    without = recipe.parent.name == 'mim'
+    return {k: v for k, v in options.items() if not (without and k.startswith('val_'))}
 
 
 def as_cfg_options(options: dict) -> list[str]:

@@ -5,6 +5,7 @@ python tools/recipes_table.py [CONFIG ...]; a recipe that is done is not trained
 
 import argparse
 import json
+import operator
 import platform
 import subprocess
 import sys
@@ -16,7 +17,9 @@ METRICS = {
     'det': ('coco/bbox_mAP', 0.45),
     'seg': ('mIoU', 65.0),
     'cls': ('accuracy/top1', 90.0),
+    'depth': ('abs_rel', None),
 }
+ERRORS = ('abs_rel',)  # the less the better: the floor is the most that a right model may have
 # Heads of masks are measured by their masks; a floor of None is one that nobody has chosen yet, by
 # training the recipe: its row says so, and it fails nothing.
 OTHERS = {
@@ -86,7 +89,8 @@ def main() -> None:
             f'| `{config.resolve().relative_to(ROOT)}` | {metric.rpartition("/")[2]} | '
             f'{result[metric]:.3g} | {"not chosen" if floor is None else f"{floor:g}"} |'
         )
-        if floor is not None and result[metric] < floor:
+        worse = operator.gt if metric in ERRORS else operator.lt
+        if floor is not None and worse(result[metric], floor):
             below.append(config.stem)
     print('| recipe | metric | measured | floor |\n| --- | --- | ---: | ---: |')
     print('\n'.join(rows))

@@ -5,7 +5,9 @@ import argparse
 
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description='Train a recipe.')
-    parser.add_argument('config', help='a config file, e.g. configs/det/vit_retinanet.py')
+    parser.add_argument(
+        'config', help='a config file (.py or .yaml), e.g. configs/det/vit_retinanet.py'
+    )
     parser.add_argument('--work-dir', help='where results go (default: work_dirs/<config name>)')
     parser.add_argument(
         '--resume',
@@ -63,7 +65,7 @@ def main() -> None:
             options=parse_options(args.cfg_options),
         )
         if is_main_process():
-            print(summarize(runner))
+            print(summarize(runner, args.config))
 
     run(job)
 

@@ -46,7 +46,7 @@ def test_one_line_swaps_the_backbone(task, name, tiny_options, tmp_path):
     assert scores, 'no validation'
     assert all(value == value for value in scores.values())  # no NaN
     assert runner.model.backbone.model_name == name
-    assert 'no checkpoint was saved' in summarize(runner)
+    assert 'no checkpoint was saved' in summarize(runner, STARTERS[task])
 
 
 def runner_log(runner):
@@ -74,7 +74,7 @@ def test_testing_gives_the_last_validations_figures(task, tiny_options, tmp_path
     batches = len(runner.val_dataloader)
     assert len(shown) == -(-batches // 2)
     assert (tmp_path / 'out.pkl').stat().st_size
-    text = summarize(runner)
+    text = summarize(runner, STARTERS[task])
     assert str(tmp_path / 'train') in text
     assert 'best checkpoint' in text
     events = list((tmp_path / 'train').rglob('events.out.tfevents*'))

@@ -4,7 +4,7 @@ import pytest
 import timm
 import torch
 from mmengine.config import Config
-from support import CONFIGS, RECIPES
+from support import CONFIGS, RECIPES, fitting
 
 from vitmm.config import load_config, resolve
 from vitmm.errors import BackboneError, ConfigError, VitmmError
@@ -17,7 +17,7 @@ DET = CONFIGS / 'det' / 'vit_retinanet.py'
 def test_every_recipe_resolves_and_builds(recipe, tiny_options):
     from mmengine.registry import MODELS, init_default_scope
 
-    config = resolve(load_config(recipe, options=tiny_options))
+    config = resolve(load_config(recipe, options=fitting(tiny_options, recipe)))
     assert '${' not in config.pretty_text
     init_default_scope(config.default_scope)
     try:
@@ -31,7 +31,7 @@ def test_every_recipe_resolves_and_builds(recipe, tiny_options):
 def test_no_two_recipes_resolve_to_the_same(tiny_options):
     seen = {}
     for recipe in RECIPES:
-        plain = resolve(load_config(recipe, options=tiny_options)).to_dict()
+        plain = resolve(load_config(recipe, options=fitting(tiny_options, recipe))).to_dict()
         text = json.dumps(plain, sort_keys=True, default=str)
         assert text not in seen, f'{recipe} is {seen.get(text)}'
         seen[text] = recipe

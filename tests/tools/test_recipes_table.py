@@ -19,7 +19,7 @@ def table():
 def test_floors_are_those_of_recipes(table):
     for recipe, (metric, _) in table.OTHERS.items():
         assert (CONFIGS / f'{recipe}.py').is_file()
-        assert metric.startswith(table.METRICS[recipe[:3]][0].rpartition('/')[0])
+        assert metric.startswith(table.METRICS[recipe.partition('/')[0]][0].rpartition('/')[0])
 
 
 def test_rows_and_floors(tmp_path, table):
@@ -41,3 +41,17 @@ def test_rows_and_floors(tmp_path, table):
     assert done.returncode == 1 and 'below their floor: vit_fcn' in done.stderr
     good = run_tool('recipes_table.py', recipes[0], '--work-dir', tmp_path)
     assert good.returncode == 0
+
+
+def test_the_floor_of_an_error_is_the_most_it_may_be(tmp_path, table, monkeypatch, capsys):
+    recipe = CONFIGS / 'depth' / 'vit_depth.py'
+    monkeypatch.setitem(table.METRICS, 'depth', ('abs_rel', 0.2))
+    monkeypatch.setattr('sys.argv', ['recipes_table.py', str(recipe), '--work-dir', str(tmp_path)])
+    result = tmp_path / 'vit_depth' / 'result.json'
+    result.parent.mkdir()
+    result.write_text('{"abs_rel": 0.1}')
+    table.main()
+    assert 'vit_depth.py` | abs_rel | 0.1 | 0.2 |' in capsys.readouterr().out
+    result.write_text('{"abs_rel": 0.3}')
+    with pytest.raises(SystemExit, match='below their floor: vit_depth'):
+        table.main()

@@ -6,9 +6,14 @@ from pathlib import Path
 from mmengine.runner import Runner
 
 
-def summarize(runner: Runner) -> str:
-    """Say how well a finished training did, where everything lies, and what to try next."""
-    work_dir, config = Path(runner.work_dir), Path(runner.cfg.filename)
+def summarize(runner: Runner, config: str | Path) -> str:
+    """Say how well a finished training did, where everything lies, and what to try next.
+
+    Args:
+        runner: that has trained.
+        config: the file of the recipe, as it was given.
+    """
+    work_dir, config = Path(runner.work_dir), Path(config)
     noted = work_dir / 'last_checkpoint'  # not where saving is switched off
     last = noted.read_text().strip() if noted.is_file() else None
     best = next(iter(sorted(work_dir.glob('best_*.pth'), key=lambda p: -p.stat().st_mtime)), None)
@@ -16,7 +21,7 @@ def summarize(runner: Runner) -> str:
     lines = ['', f'Finished {config.stem}.']
     scores = last_scores(log / 'vis_data' / 'scalars.json')
     lines += [f'  {name:<16} {value:.4f}' for name, value in scores.items()]
-    dumped = work_dir / config.name
+    dumped = work_dir / Path(runner.cfg.filename).name
     lines += [
         *([f'  last checkpoint  {_short(last)}'] if last else ['  no checkpoint was saved']),
         *([f'  best checkpoint  {_short(best)}'] if best else []),
@@ -25,16 +30,16 @@ def summarize(runner: Runner) -> str:
         '',
         'Next:',
         f'  tensorboard --logdir {_short(work_dir)}',
-        *(
-            [
-                f'  python tools/test.py {_short(dumped)} {_short(last)} --show-dir '
-                f'{_short(work_dir / "shown")}'
-            ]
-            if last
-            else []
-        ),
-        f'  python tools/train.py {config} --cfg-options model.backbone.model_name=resnet18',
     ]
+    if runner.cfg.get('test_dataloader'):  # pretraining has none, and takes some backbones only
+        if last:
+            shown = _short(work_dir / 'shown')
+            lines.append(
+                f'  python tools/test.py {_short(dumped)} {_short(last)} --show-dir {shown}'
+            )
+        lines += [
+            f'  python tools/train.py {config} --cfg-options model.backbone.model_name=resnet18',
+        ]
     return '\n'.join(lines)
 
 

@@ -11,6 +11,7 @@ from mmengine.config import Config
 from mmengine.logging import print_log
 from mmengine.utils import import_modules_from_strings
 
+from vitmm.config.yaml_file import SUFFIXES, as_python
 from vitmm.errors import ConfigError, did_you_mean
 
 
@@ -20,7 +21,7 @@ def load_config(
     """Read a config file, swap its data set and merge the options of the command line.
 
     Args:
-        path: a config file of ours or of any OpenMMLab codebase.
+        path: a config file of ours or of any OpenMMLab codebase, in Python or YAML.
         data: the name of a file beside the recipe's own data set base
             (``configs/_base_/datasets/<task>/<name>.py``), or a path of such a file.
         options: ``{'model.backbone.model_name': 'resnet18'}``, as ``--cfg-options`` gives them.
@@ -33,8 +34,9 @@ def load_config(
     if not path.is_file():
         raise ConfigError(f'there is no config file {path}.{_near_files(path)}')
     with tempfile.TemporaryDirectory(prefix='vitmm-') as scratch:
-        source = _swap_data(path, data, Path(scratch)) if data else path
         try:
+            source = path if path.suffix not in SUFFIXES else as_python(path, Path(scratch))
+            source = _swap_data(source, data, Path(scratch), path) if data else source
             loaded = Config.fromfile(source)
         except ConfigError:
             raise
@@ -74,7 +76,8 @@ def _drop_model_kwargs(config: Config, options: Mapping[str, Any]) -> None:
 
 def _near_files(path: Path) -> str:
     folder = path.parent if path.parent.is_dir() else Path('configs')
-    return did_you_mean(str(path), (str(p) for p in folder.rglob('*.py')))
+    kinds = ('.py', *SUFFIXES)
+    return did_you_mean(str(path), (str(p) for p in folder.rglob('*') if p.suffix in kinds))
 
 
 def _bases(path: Path) -> tuple[ast.Module, ast.Assign | None, list[str]]:
@@ -90,7 +93,7 @@ def _bases(path: Path) -> tuple[ast.Module, ast.Assign | None, list[str]]:
     return tree, None, []
 
 
-def _swap_data(recipe: Path, data: str, scratch: Path) -> Path:
+def _swap_data(recipe: Path, data: str, scratch: Path, name: Path) -> Path:
     """Write a copy of ``recipe`` whose data set base is another one.
 
     The recipe's own settings (a batch size, say) then apply to the new data set as they did to
@@ -99,7 +102,7 @@ def _swap_data(recipe: Path, data: str, scratch: Path) -> Path:
     swapped, found = _copy_with_data(recipe.resolve(), data, scratch)
     if not found:
         raise ConfigError(
-            f'--data {data}: {recipe} inherits from no file in a datasets/ folder, so there is '
+            f'--data {data}: {name} inherits from no file in a datasets/ folder, so there is '
             'nothing to swap. List one in its _base_.'
         )
     return swapped

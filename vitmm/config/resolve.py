@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -36,7 +37,9 @@ def resolve(config: Config) -> Config:
     names = _Names(plain)
     _prepare_data(plain, names)
     filled = holes.fill(plain, names)
-    return Config(filled, filename=config.filename)
+    # MMEngine dumps it under this name, and by its suffix: the resolved config is always Python.
+    filename = config.filename and str(Path(config.filename).with_suffix('.py'))
+    return Config(filled, cfg_text=config.text or '\n', filename=filename)
 
 
 class _Names:

@@ -3,9 +3,11 @@
 from vitmm.datasets.check import check_annotations
 from vitmm.datasets.classes import read_classes
 from vitmm.datasets.collate import stack_images
+from vitmm.datasets.depth import LoadDepth
 from vitmm.datasets.errors import DataError
 from vitmm.datasets.loading import CheckedLoad, ForRGB, LoadImage
 from vitmm.datasets.planes import Planes
+from vitmm.datasets.rooms import write_rooms
 from vitmm.datasets.same_size import SameSizeBatchSampler
 from vitmm.datasets.shapes import write_shapes
 from vitmm.datasets.trees import write_trees
@@ -14,12 +16,14 @@ __all__ = [
     'CheckedLoad',
     'DataError',
     'ForRGB',
+    'LoadDepth',
     'LoadImage',
     'Planes',
     'SameSizeBatchSampler',
     'check_annotations',
     'read_classes',
     'stack_images',
+    'write_rooms',
     'write_shapes',
     'write_trees',
 ]

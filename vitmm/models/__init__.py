@@ -1,14 +1,18 @@
 """What joins timm's backbones to OpenMMLab's heads."""
 
-from vitmm.models.backbones import TimmBackbone
+from vitmm.models.backbones import MaskedTimmBackbone, TimmBackbone
 from vitmm.models.data_preprocessors import det_data_preprocessor
-from vitmm.models.necks import FeaturePyramid, MapNorm, SimpleFPN, UNetDecoder
+from vitmm.models.heads import DepthHead
+from vitmm.models.necks import FeaturePyramid, MapNorm, SimpleFPN, UNetDecoder, mae_decoder
 
 __all__ = [
+    'DepthHead',
     'FeaturePyramid',
     'MapNorm',
+    'MaskedTimmBackbone',
     'SimpleFPN',
     'TimmBackbone',
     'UNetDecoder',
     'det_data_preprocessor',
+    'mae_decoder',
 ]
