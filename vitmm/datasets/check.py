@@ -12,6 +12,7 @@ from vitmm.datasets.files import (
     class_folders,
     missing,
     read_coco,
+    read_labels,
     read_lines,
     read_voc_names,
 )
@@ -40,7 +41,13 @@ def check_annotations(dataset_cfg: dict, scope: str | None = None) -> None:
     Raises:
         DataError: One message for the first thing that is wrong, with the path.
     """
-    checks = {'coco': _check_coco, 'voc': _check_voc, 'folder': _check_folder, 'seg': _check_seg}
+    checks = {
+        'coco': _check_coco,
+        'voc': _check_voc,
+        'folder': _check_folder,
+        'multilabel': _check_multilabel,
+        'seg': _check_seg,
+    }
     for cfg in leaves(dataset_cfg):
         source = read_source(cfg, scope)
         if not source.local or source.kind == 'other':
@@ -106,6 +113,28 @@ def _check_folder(source: Source, scope: str | None) -> None:
     suffixes = tuple(source.options.get('extensions', IMAGE_SUFFIXES))
     if not any(_has_file(one, suffixes) for one in inside):
         raise DataError(f'no images in the class folders of {folder} ({", ".join(suffixes)})')
+
+
+def _check_multilabel(source: Source, scope: str | None) -> None:
+    if not source.ann_file:
+        raise DataError(f'{source.type}: the config has no ann_file')
+    content = read_labels(source.ann_file)
+    given = given_classes(source.options)
+    if given and content.classes and given != content.classes:
+        raise DataError(
+            f'{source.type}: labels are numbered by the classes of {source.ann_file}, '
+            f'{content.classes}, so metainfo classes must be these, not {given}'
+        )
+    count = len(given or content.classes or ())
+    for path, labels in content.images:
+        wrong = [label for label in labels if not 0 <= label < count]
+        if wrong:
+            raise DataError(
+                f'{source.ann_file}: {path} has the label {wrong[0]}, but there are {count} '
+                f'classes, 0 to {count - 1}'
+            )
+    folder = source.folders.get('img_path') or str(source.root)
+    _check_exist('image', (os.path.join(folder, path) for path, _ in content.images), source)
 
 
 def _check_seg(source: Source, scope: str | None) -> None:
