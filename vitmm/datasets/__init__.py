@@ -7,6 +7,7 @@ from vitmm.datasets.loading import CheckedLoad, ForRGB, LoadImage
 from vitmm.datasets.planes import Planes
 from vitmm.datasets.same_size import SameSizeBatchSampler
 from vitmm.datasets.shapes import write_shapes
+from vitmm.datasets.timm_eval import TimmEval
 from vitmm.datasets.trees import write_trees
 
 __all__ = [
@@ -16,6 +17,7 @@ __all__ = [
     'LoadImage',
     'Planes',
     'SameSizeBatchSampler',
+    'TimmEval',
     'check_annotations',
     'read_classes',
     'write_shapes',
