@@ -1,6 +1,7 @@
 """Every head of classification learns all of itself, from mixed images, and predicts."""
 
 import json
+import pickle
 
 import numpy as np
 import pytest
@@ -62,6 +63,37 @@ def config_of(tmp_path, tiny_options, labelled):
         )
 
     return build
+
+
+def test_several_labels_from_training_to_test(config_of, tmp_path):
+    from vitmm.apis.test import test as evaluate
+    from vitmm.apis.train import train
+
+    config = config_of('multilabel', 'resnet18')
+    config.dump(tmp_path / 'several.py')
+    train(tmp_path / 'several.py', work_dir=tmp_path / 'a')
+    (best,) = (tmp_path / 'a').glob('best_multi-label_mAP_*.pth')
+    settings = dict(work_dir=tmp_path / 'b', out=tmp_path / 'out.pkl')
+    scores = evaluate(tmp_path / 'several.py', best, **settings)
+    assert {'multi-label/mAP', 'multi-label/f1-score'} <= scores.keys()
+    with (tmp_path / 'out.pkl').open('rb') as file:
+        found = pickle.load(file)
+    given = torch.stack([sample['pred_score'] for sample in found])
+    truth = torch.zeros(given.shape, dtype=torch.bool)
+    for row, sample in zip(truth, found, strict=True):
+        row[sample['gt_label']] = True
+    assert truth.sum() > 0 and given.shape == truth.shape
+    mean = torch.tensor([average_precision(t, g) for t, g in zip(truth.T, given.T, strict=True)])
+    assert scores['multi-label/mAP'] == pytest.approx(100 * mean.mean().item(), abs=1e-3)
+
+
+def average_precision(truth, scores):
+    """The mean, over the images of a class, of the precision down to each of them."""
+    ordered = truth[scores.argsort(descending=True)].float()
+    if not ordered.sum():
+        return 0.0  # as mmpretrain has it
+    precision = ordered.cumsum(0) / torch.arange(1, len(ordered) + 1)
+    return float((precision * ordered).sum() / ordered.sum())
 
 
 def batch_of(config):

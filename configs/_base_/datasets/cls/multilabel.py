@@ -35,11 +35,7 @@ val_dataloader = dict(
         pipeline='${test_pipeline}',
     ),
 )
-val_evaluator = dict(
-    _delete_=True,
-    type='Evaluator',
-    metrics=[
-        dict(type='mmpretrain.AveragePrecision'),  # its mean picks the best checkpoint
-        dict(type='mmpretrain.MultiLabelMetric', thr=0.5),
-    ],
-)
+val_evaluator = [
+    dict(type='mmpretrain.AveragePrecision'),  # its mean picks the best checkpoint
+    dict(type='mmpretrain.MultiLabelMetric', thr=0.5),
+]
