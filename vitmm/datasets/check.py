@@ -61,6 +61,11 @@ def _check_coco(source: Source, scope: str | None) -> None:
     if not source.ann_file:
         raise DataError(f'{source.type}: the config has no ann_file')
     content = read_coco(source.ann_file)
+    if content.stray_category is not None:  # mmdet would leave these boxes out without a word
+        raise DataError(
+            f'{source.ann_file}: boxes have the category_id {content.stray_category}, but the '
+            f'categories are numbered {content.category_range}'
+        )
     if not content.num_annotations:
         raise DataError(f'{source.ann_file} has no boxes: its annotations are empty')
     if _wants_masks(source) and content.num_masks < content.num_annotations:
@@ -138,6 +143,19 @@ def _check_multilabel(source: Source, scope: str | None) -> None:
 
 
 def _check_seg(source: Source, scope: str | None) -> None:
+    images, masks = zip(*mask_paths(source, scope), strict=True)
+    if source.ann_file and not os.path.isdir(source.ann_file):
+        _check_exist('image', images, source)
+    if masks[0]:
+        _check_exist('mask', masks, source)
+
+
+def mask_paths(source: Source, scope: str | None) -> list[tuple[str, str | None]]:
+    """The image files of a segmentation data set, at least one, each with its mask's.
+
+    Raises:
+        DataError: no such folder or list, an empty one.
+    """
     images = source.folders.get('img_path', '')
     masks = source.folders.get('seg_map_path')
     suffix = _option(source, scope, 'img_suffix', '.jpg')
@@ -146,7 +164,8 @@ def _check_seg(source: Source, scope: str | None) -> None:
         raise missing('image folder', images)
     if source.ann_file and not os.path.isdir(source.ann_file):
         stems = read_lines(source.ann_file)
-        _check_exist('image', (os.path.join(images, s + suffix) for s in stems), source)
+        if not stems:
+            raise DataError(f'{source.ann_file} is empty: it lists no image')
     else:
         found = [
             os.path.relpath(os.path.join(folder, name), images)
@@ -158,8 +177,13 @@ def _check_seg(source: Source, scope: str | None) -> None:
             others = ', '.join(sorted({os.path.splitext(name)[1] for name in found} - {''}))
             hint = f'; there are {others}: set image_suffix' if others else ''
             raise DataError(f'no image {images}/*{suffix}{hint}')
-    if masks:
-        _check_exist('mask', (os.path.join(masks, s + mask_suffix) for s in stems), source)
+    return [
+        (
+            os.path.join(images, stem + suffix),
+            os.path.join(masks, stem + mask_suffix) if masks else None,
+        )
+        for stem in stems
+    ]
 
 
 def _check_exist(what: str, paths: Iterable[str], source: Source) -> None:

@@ -44,6 +44,8 @@ class CocoFile:
     file_names: tuple[str, ...]
     num_annotations: int
     num_masks: int
+    stray_category: int | None  # that a box has and that is no category
+    category_range: str
 
 
 def read_coco(path: str | os.PathLike) -> CocoFile:
@@ -77,13 +79,10 @@ def _read_coco(path: str, mtime: int, size: int) -> CocoFile:
         used = {annotation['category_id'] for annotation in annotations if annotation['bbox']}
     except (KeyError, TypeError) as error:
         raise DataError(f'{path} is not in COCO format: an entry without {error}') from error
-    if used - known:  # mmdet would leave these boxes out without a word
-        raise DataError(
-            f'{path}: boxes have the category_id {min(used - known)}, but the categories are '
-            f'numbered {min(known)} to {max(known)}'
-        )
     masks = sum(bool(annotation.get('segmentation')) for annotation in annotations)
-    return CocoFile(classes, file_names, len(annotations), masks)
+    stray = min(used - known, default=None)
+    known_as = f'{min(known)} to {max(known)}'
+    return CocoFile(classes, file_names, len(annotations), masks, stray, known_as)
 
 
 @dataclass(frozen=True)
