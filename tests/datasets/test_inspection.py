@@ -70,6 +70,11 @@ def test_images(cfg, copy):
     assert others == []
 
 
+def test_large_images_are_no_fault(shapes, monkeypatch):
+    monkeypatch.setattr(Image, 'MAX_IMAGE_PIXELS', 100)  # Pillow refuses twice as many
+    assert faults(coco(shapes)) == []
+
+
 def test_coco_boxes(copy):
     ids = {}
 
@@ -138,6 +143,9 @@ def test_masks(copy):
         'does not decode',
     )):  # fmt: skip
         assert any(words in f and f'train_0000{number}.png' in f for f in found)
+    (copy / 'JPEGImages/train_00005.jpg').unlink()
+    (line,) = [f for f in faults(seg(copy, ann_file='')) if 'without an image' in f]
+    assert 'SegmentationClass/train_00005.png' in line
     # Counted from 1, the six of the mask are the background and five others.
     (copy / 'SegmentationClass/classes.txt').write_text('\n'.join(CLASSES[:5]))
     from_one = faults(seg(copy, reduce_zero_label=True))

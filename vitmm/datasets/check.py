@@ -159,7 +159,7 @@ def mask_paths(source: Source, scope: str | None) -> list[tuple[str, str | None]
     images = source.folders.get('img_path', '')
     masks = source.folders.get('seg_map_path')
     suffix = _option(source, scope, 'img_suffix', '.jpg')
-    mask_suffix = _option(source, scope, 'seg_map_suffix', '.png')
+    ending = mask_suffix(source, scope)
     if not os.path.isdir(images):
         raise missing('image folder', images)
     if source.ann_file and not os.path.isdir(source.ann_file):
@@ -180,10 +180,15 @@ def mask_paths(source: Source, scope: str | None) -> list[tuple[str, str | None]
     return [
         (
             os.path.join(images, stem + suffix),
-            os.path.join(masks, stem + mask_suffix) if masks else None,
+            os.path.join(masks, stem + ending) if masks else None,
         )
         for stem in stems
     ]
+
+
+def mask_suffix(source: Source, scope: str | None) -> str:
+    """How the names of a segmentation data set's masks end."""
+    return _option(source, scope, 'seg_map_suffix', '.png')
 
 
 def _check_exist(what: str, paths: Iterable[str], source: Source) -> None:

@@ -10,7 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from vitmm.datasets.check import IMAGE_SUFFIXES, mask_paths
+from vitmm.datasets.check import IMAGE_SUFFIXES, mask_paths, mask_suffix
 from vitmm.datasets.errors import DataError
 from vitmm.datasets.files import class_folders, read_coco, read_labels, read_lines
 from vitmm.datasets.sources import Source, voc_files
@@ -62,7 +62,7 @@ def read_entries(source: Source, classes: Sequence[str], scope: str | None) -> l
         DataError: an annotation file that cannot be read at all, or a format not known here.
     """
     if source.kind == 'seg':
-        return [Entry(image, mask=mask) for image, mask in mask_paths(source, scope)]
+        return _seg(source, scope)
     readers: dict[str, Callable[[Source, Sequence[str]], list[Entry]]] = {
         'coco': _coco,
         'voc': _voc,
@@ -75,6 +75,19 @@ def read_entries(source: Source, classes: Sequence[str], scope: str | None) -> l
             'folders, lists of labels and folders of masks can be checked'
         )
     return readers[source.kind](source, classes)
+
+
+def _seg(source: Source, scope: str | None) -> list[Entry]:
+    entries = [Entry(image, mask=mask) for image, mask in mask_paths(source, scope)]
+    if source.ann_file or entries[0].mask is None:
+        return entries  # a list may name some of the masks
+    suffix = mask_suffix(source, scope)
+    known = {entry.mask for entry in entries}
+    for place, _, names in sorted(os.walk(source.folders['seg_map_path'])):
+        paths = (os.path.join(place, name) for name in sorted(names) if name.endswith(suffix))
+        fault = 'a mask without an image'
+        entries += [Entry(p, faults=[fault], is_image=False) for p in paths if p not in known]
+    return entries
 
 
 def _coco(source: Source, classes: Sequence[str]) -> list[Entry]:

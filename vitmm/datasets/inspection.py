@@ -6,6 +6,7 @@ import io
 import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from math import isfinite
@@ -13,7 +14,7 @@ from multiprocessing.pool import ThreadPool
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 from tqdm import tqdm
 
 from vitmm.datasets.bands import TIFF, decode
@@ -61,7 +62,7 @@ def inspect(dataset_cfg: dict, scope: str | None = None, name: str = 'data set')
 
     Bad are: files that are missing or do not decode whole, images of another size than their
     annotations say, boxes outside the image or of no area, labels and mask values of no class,
-    masks of another size than their images, class folders and splits without images.
+    masks of another size than their images or of none, class folders and splits without images.
 
     Args:
         dataset_cfg: resolved config of a data set of mmdet, mmseg or mmpretrain, wrapped or not.
@@ -129,8 +130,12 @@ def _look(
 def _decode(path: str, channels: int, max_value: float | None) -> tuple[int, int]:
     content = Path(path).read_bytes()
     if not content.startswith(TIFF):
-        with Image.open(io.BytesIO(content)) as image:
-            image.load()  # OpenCV fills what is cut off with grey
+        # OpenCV fills what is cut off with grey, but reads kinds and sizes that Pillow does not.
+        with (
+            suppress(UnidentifiedImageError, Image.DecompressionBombError),
+            Image.open(io.BytesIO(content)) as image,
+        ):
+            image.load()
     return decode(content, channels, max_value).shape[:2]
 
 
