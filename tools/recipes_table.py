@@ -42,7 +42,8 @@ OTHERS = {
     'seg/resnet_unet': ('mIoU', None),
     'seg/vit_segmenter': ('mIoU', None),
 }
-FETCHED = ('trees', 'lite0')  # need what tools/prepare_data.py fetches
+# Need what tools/prepare_data.py fetches, or data and weights from elsewhere.
+FETCHED = ('trees', 'lite0', 'timm_classifier', 'swin_cifar10')
 
 
 def parse_args() -> argparse.Namespace:

@@ -6,7 +6,9 @@ import argparse
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description='Evaluate a checkpoint.')
     parser.add_argument('config', help='the config that it was trained with')
-    parser.add_argument('checkpoint', help='a .pth file')
+    parser.add_argument(
+        'checkpoint', help="a .pth file; 'none' tests timm's own classifier as it is pretrained"
+    )
     parser.add_argument('--work-dir', help='where logs go (default: work_dirs/<config name>)')
     parser.add_argument('--out', metavar='FILE.pkl', help='write the raw predictions')
     parser.add_argument('--show-dir', metavar='DIR', help='draw predictions into this folder')
@@ -34,7 +36,7 @@ def main() -> None:
 
         test(
             args.config,
-            args.checkpoint,
+            None if args.checkpoint == 'none' else args.checkpoint,
             work_dir=args.work_dir,
             out=args.out,
             show_dir=args.show_dir,

@@ -52,6 +52,15 @@ def test_coco_without_boxes_in_training_and_in_tests(copy):
             check_annotations(coco(copy, test_mode=test_mode))
 
 
+def test_coco_boxes_of_no_category(copy):
+    path = copy / 'coco/instances_train.json'
+    annotations = json.loads(path.read_text())['annotations']
+    annotations[3]['category_id'] = 0
+    edit(path, annotations=annotations)
+    with pytest.raises(DataError, match='category_id 0, but the categories are numbered 1 to 6'):
+        check_annotations(coco(copy))
+
+
 def test_coco_classes_that_training_had_and_validation_has_not(copy):
     filled = coco(copy, metainfo={'classes': list(CLASSES)})
     check_annotations(filled)

@@ -123,16 +123,6 @@ def test_missing_shapes_say_how_they_are_made(tmp_path):
         (json.dumps({'images': [{'file_name': 'a'}], 'annotations': []}), 'no categories'),
         (json.dumps({'categories': [{'name': 'a'}], 'annotations': []}), 'no images'),
         (json.dumps({'images': [{'file_name': 'a'}], 'categories': [{'id': 1}]}), "'name'"),
-        (
-            json.dumps(
-                {
-                    'images': [{'file_name': 'a'}],
-                    'categories': [{'id': 1, 'name': 'a'}],
-                    'annotations': [{'bbox': [0, 0, 1, 1], 'category_id': 0}],
-                }
-            ),
-            'category_id 0, but the categories are numbered 1 to 1',
-        ),
         ('', 'line 1 column 1'),
         (b'\xff\xfe\x00', 'cannot read|not readable'),
     ],

@@ -7,12 +7,12 @@ import torch
 from mmengine.logging import MessageHub
 from mmengine.registry import DATASETS, MODELS, init_default_scope
 from mmengine.runner import Runner
-from support import CONFIGS, RECIPES
+from support import CLASSIFIERS, CONFIGS, RECIPES
 
 from vitmm.config import load_config, resolve
 
 BASES = CONFIGS / '_base_'
-HEADS = sorted(p.stem for p in (BASES / 'models').glob('*.py') if p.stem != 'linear')
+HEADS = sorted(p.stem for p in (BASES / 'models').glob('*.py') if p.stem not in CLASSIFIERS)
 # Small ones of every kind: plain, with patches of 14, windowed, convolutional.
 BACKBONES = {
     'vit_tiny_patch16_224': dict(depth=4, embed_dim=48, num_heads=3),

@@ -176,7 +176,7 @@ def test_freezing_rests_statistics_and_drop_path():
         (dict(model_name='resnet18.wrong'), 'resnet18.a1_in1k'),
         (dict(model_name='resnet18', out_indices=(0, 5)), '0 to 4'),
         (dict(model_name='resnet18', out_indices=(2, 1)), 'ascending'),
-        (dict(model_name='resnet18', output='map'), "'maps' or 'pooled'"),
+        (dict(model_name='resnet18', output='map'), "'maps', 'pooled' or 'logits'"),
         (dict(model_name='resnet18', out_norm='LN'), "'final'"),
         (dict(model_name='resnet18', output='pooled', out_norm='layer'), 'for maps'),
         (dict(model_name='resnet18', frozen_groups=99), 'groups'),

@@ -214,6 +214,34 @@ def test_the_hub_adapts_as_timm_does(name, architecture, hub):
     assert all(torch.equal(v, theirs[k]) for k, v in backbone.model.state_dict().items())
 
 
+@pytest.mark.parametrize('classes', [1000, 7])
+def test_the_hub_keeps_the_classifier_of_as_many_classes(classes, hub):
+    donor = timm.create_model(NAME, depth=2)
+    torch.nn.init.normal_(donor.head.weight)
+    hub(donor.state_dict())
+    backbone = TimmBackbone(
+        NAME, True, output='logits', num_classes=classes, model_kwargs=dict(depth=2)
+    )
+    backbone.init_weights()
+    kept = classes == 1000
+    assert backbone.unfilled == (() if kept else ('head.weight', 'head.bias'))
+    found, theirs = backbone.model.state_dict(), donor.state_dict()
+    assert all(torch.equal(found[k], theirs[k]) for k in found if k not in backbone.unfilled)
+
+
+def test_the_hub_under_another_pooling(hub):
+    donor = timm.create_model(NAME, depth=2)
+    hub(donor.state_dict())
+    settings = dict(depth=2, global_pool='map')
+    backbone = TimmBackbone(NAME, True, output='pooled', model_kwargs=settings)
+    backbone.init_weights()
+    assert backbone.unfilled and all(
+        key.startswith(('attn_pool.', 'fc_norm.')) for key in backbone.unfilled
+    )
+    found, theirs = backbone.model.state_dict(), donor.state_dict()
+    assert all(torch.equal(found[k], theirs[k]) for k in found if k not in backbone.unfilled)
+
+
 def test_the_hub_where_pruning_shortens_a_tensor(hub):
     donor = timm.create_model('efficientvim_m1')  # weighs its stages for the classifier
     hub(donor.state_dict())

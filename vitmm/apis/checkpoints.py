@@ -1,13 +1,14 @@
-"""Which checkpoint to go on from, and whether it belongs to the model."""
+"""Which weights to begin with, and whether they belong to the model."""
 
 from pathlib import Path
 
 import torch
 from mmengine.logging import print_log
+from mmengine.runner import Runner
 from torch import nn
 
 from vitmm.compat.checkpoint import CheckpointError, load_checkpoint_file
-from vitmm.errors import WeightsError
+from vitmm.errors import ConfigError, WeightsError
 
 
 def find_last(work_dir: str | Path) -> Path | None:
@@ -34,6 +35,32 @@ def find_last(work_dir: str | Path) -> Path | None:
     if error is not None:
         raise error
     return None
+
+
+def load_pretrained(runner: Runner) -> None:
+    """Let the Runner's model be what its backbone's pretrained weights make it, without training.
+
+    Raises:
+        ConfigError: it has parts that no pretrained weights are for.
+        WeightsError: the weights lack some of it, as a classifier of as many classes.
+    """
+    model = getattr(runner.model, 'module', runner.model)
+    model = getattr(model, 'module', model)  # of test-time augmentation
+    backbone = model.backbone
+    others = [n for n, _ in model.named_parameters() if not n.startswith('backbone.')]
+    if others or not getattr(backbone, 'pretrained', False):
+        what = f'{others[0]} was not trained' if others else 'model.backbone.pretrained is not set'
+        raise ConfigError(
+            f'without a checkpoint a pretrained model is tested with its own classifier, but '
+            f'{what}: take configs/cls/timm_classifier.py with model.backbone.pretrained=True '
+            'or a file.'
+        )
+    runner._init_model_weights()
+    if backbone.unfilled:
+        raise WeightsError(
+            f'the weights of {backbone.model_name} lack {", ".join(backbone.unfilled[:4])} of this '
+            'model: without training it says nothing. Is it of as many classes as the data?'
+        )
 
 
 def check_belongs(model: nn.Module, path: str | Path) -> None:

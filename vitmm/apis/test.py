@@ -6,7 +6,7 @@ from typing import Any
 
 from mmengine.config import Config
 
-from vitmm.apis.checkpoints import check_belongs
+from vitmm.apis.checkpoints import check_belongs, load_pretrained
 from vitmm.apis.launch import build_runner, prepare
 from vitmm.apis.switches import test_with_amp
 from vitmm.errors import ConfigError
@@ -22,7 +22,7 @@ _DRAW = {
 
 def test(
     config: str | Path,
-    checkpoint: str | Path,
+    checkpoint: str | Path | None,
     *,
     work_dir: str | Path | None = None,
     out: str | Path | None = None,
@@ -38,7 +38,8 @@ def test(
 
     Args:
         config: the config that the checkpoint was trained with.
-        checkpoint: a ``.pth`` file of ours or of an OpenMMLab codebase.
+        checkpoint: a ``.pth`` file of ours or of an OpenMMLab codebase; None measures timm's own
+            classifier with its pretrained weights (``configs/cls/timm_classifier.py``).
         work_dir: where logs go; ``work_dirs/<config name>`` by default.
         out: a ``.pkl`` file for the raw predictions.
         show_dir: a folder for drawn predictions.
@@ -63,7 +64,7 @@ def test(
         launcher=launcher,
         loaders=('test_dataloader',),
     )
-    cfg.load_from, cfg.resume = str(checkpoint), False
+    cfg.load_from, cfg.resume = None if checkpoint is None else str(checkpoint), False
     if show_dir is not None:
         _draw_into(cfg, Path(show_dir).resolve(), show_interval)
     if tta:
@@ -73,7 +74,10 @@ def test(
     if out is not None:
         _dump_into(cfg, Path(out))
     runner = build_runner(cfg)
-    check_belongs(runner.model, checkpoint)
+    if checkpoint is None:
+        load_pretrained(runner)
+    else:
+        check_belongs(runner.model, checkpoint)
     return runner.test()
 
 

@@ -22,12 +22,12 @@ def resolve(config: Config) -> Config:
     """Return the plain, complete config: what is printed, dumped and stored in checkpoints.
 
     Two things fill the holes of a recipe: ``${backbone.…}`` (``channels``, ``strides``, ``mean``,
-    ``std``, ``in_chans``) is told by the backbone that the config names, ``${data.…}``
-    (``classes``, ``num_classes``; ``set_weights``, which weigh each class and, last, no object, in
-    losses over sets of queries) by the data. ``${machine.…}`` (``workers``, ``gpu``) is what data
-    loaders are set by. Any other hole names a key at the top of the config, ``${data_root}`` or
-    ``${train_cfg.max_epochs}``, so that one change on the command line is enough. An embedded data
-    set that ``prepare_data`` names is written first.
+    ``std``, ``in_chans``, ``preprocessing``) is told by the backbone that the config names,
+    ``${data.…}`` (``classes``, ``num_classes``; ``set_weights``, which weigh each class and, last,
+    no object, in losses over sets of queries) by the data. ``${machine.…}`` (``workers``, ``gpu``)
+    is what data loaders are set by. Any other hole names a key at the top of the config,
+    ``${data_root}`` or ``${train_cfg.max_epochs}``, so that one change on the command line is
+    enough. An embedded data set that ``prepare_data`` names is written first.
 
     Raises:
         ConfigError: a hole that nothing fills, or that refers to itself.
@@ -91,7 +91,9 @@ class _Names:
                 f'a hole asks for ${{backbone.…}}, but {settings["type"]} does not describe '
                 "itself; use type='vitmm.TimmBackbone', or write the numbers into the config."
             )
-        return told | {key: list(value) for key, value in facts.items()}
+        told |= {key: list(value) for key, value in facts.items()}
+        preprocessing = getattr(model, 'preprocessing', None)  # no head needs it
+        return told | ({'preprocessing': preprocessing} if preprocessing else {})
 
     def _describe_data(self) -> dict[str, Any]:
         for loader in _DATALOADERS:

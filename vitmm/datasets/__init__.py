@@ -10,6 +10,7 @@ from vitmm.datasets.planes import Planes
 from vitmm.datasets.rooms import write_rooms
 from vitmm.datasets.same_size import SameSizeBatchSampler
 from vitmm.datasets.shapes import write_shapes
+from vitmm.datasets.timm_eval import TimmEval
 from vitmm.datasets.trees import write_trees
 
 __all__ = [
@@ -20,6 +21,7 @@ __all__ = [
     'LoadImage',
     'Planes',
     'SameSizeBatchSampler',
+    'TimmEval',
     'check_annotations',
     'read_classes',
     'stack_images',

@@ -12,6 +12,7 @@ from vitmm.datasets.files import (
     class_folders,
     missing,
     read_coco,
+    read_labels,
     read_lines,
     read_voc_names,
 )
@@ -40,7 +41,13 @@ def check_annotations(dataset_cfg: dict, scope: str | None = None) -> None:
     Raises:
         DataError: One message for the first thing that is wrong, with the path.
     """
-    checks = {'coco': _check_coco, 'voc': _check_voc, 'folder': _check_folder, 'seg': _check_seg}
+    checks = {
+        'coco': _check_coco,
+        'voc': _check_voc,
+        'folder': _check_folder,
+        'multilabel': _check_multilabel,
+        'seg': _check_seg,
+    }
     for cfg in leaves(dataset_cfg):
         source = read_source(cfg, scope)
         if not source.local or source.kind == 'other':
@@ -54,6 +61,11 @@ def _check_coco(source: Source, scope: str | None) -> None:
     if not source.ann_file:
         raise DataError(f'{source.type}: the config has no ann_file')
     content = read_coco(source.ann_file)
+    if content.stray_category is not None:  # mmdet would leave these boxes out without a word
+        raise DataError(
+            f'{source.ann_file}: boxes have the category_id {content.stray_category}, but the '
+            f'categories are numbered {content.category_range}'
+        )
     if not content.num_annotations:
         raise DataError(f'{source.ann_file} has no boxes: its annotations are empty')
     if _wants_masks(source) and content.num_masks < content.num_annotations:
@@ -108,16 +120,52 @@ def _check_folder(source: Source, scope: str | None) -> None:
         raise DataError(f'no images in the class folders of {folder} ({", ".join(suffixes)})')
 
 
+def _check_multilabel(source: Source, scope: str | None) -> None:
+    if not source.ann_file:
+        raise DataError(f'{source.type}: the config has no ann_file')
+    content = read_labels(source.ann_file)
+    given = given_classes(source.options)
+    if given and content.classes and given != content.classes:
+        raise DataError(
+            f'{source.type}: labels are numbered by the classes of {source.ann_file}, '
+            f'{content.classes}, so metainfo classes must be these, not {given}'
+        )
+    count = len(given or content.classes or ())
+    for path, labels in content.images:
+        wrong = [label for label in labels if not 0 <= label < count]
+        if wrong:
+            raise DataError(
+                f'{source.ann_file}: {path} has the label {wrong[0]}, but there are {count} '
+                f'classes, 0 to {count - 1}'
+            )
+    folder = source.folders.get('img_path') or str(source.root)
+    _check_exist('image', (os.path.join(folder, path) for path, _ in content.images), source)
+
+
 def _check_seg(source: Source, scope: str | None) -> None:
+    images, masks = zip(*mask_paths(source, scope), strict=True)
+    if source.ann_file and not os.path.isdir(source.ann_file):
+        _check_exist('image', images, source)
+    if masks[0]:
+        _check_exist('mask', masks, source)
+
+
+def mask_paths(source: Source, scope: str | None) -> list[tuple[str, str | None]]:
+    """The image files of a segmentation data set, at least one, each with its mask's.
+
+    Raises:
+        DataError: no such folder or list, an empty one.
+    """
     images = source.folders.get('img_path', '')
     masks = source.folders.get('seg_map_path')
     suffix = _option(source, scope, 'img_suffix', '.jpg')
-    mask_suffix = _option(source, scope, 'seg_map_suffix', '.png')
+    ending = mask_suffix(source, scope)
     if not os.path.isdir(images):
         raise missing('image folder', images)
     if source.ann_file and not os.path.isdir(source.ann_file):
         stems = read_lines(source.ann_file)
-        _check_exist('image', (os.path.join(images, s + suffix) for s in stems), source)
+        if not stems:
+            raise DataError(f'{source.ann_file} is empty: it lists no image')
     else:
         found = [
             os.path.relpath(os.path.join(folder, name), images)
@@ -129,8 +177,18 @@ def _check_seg(source: Source, scope: str | None) -> None:
             others = ', '.join(sorted({os.path.splitext(name)[1] for name in found} - {''}))
             hint = f'; there are {others}: set image_suffix' if others else ''
             raise DataError(f'no image {images}/*{suffix}{hint}')
-    if masks:
-        _check_exist('mask', (os.path.join(masks, s + mask_suffix) for s in stems), source)
+    return [
+        (
+            os.path.join(images, stem + suffix),
+            os.path.join(masks, stem + ending) if masks else None,
+        )
+        for stem in stems
+    ]
+
+
+def mask_suffix(source: Source, scope: str | None) -> str:
+    """How the names of a segmentation data set's masks end."""
+    return _option(source, scope, 'seg_map_suffix', '.png')
 
 
 def _check_exist(what: str, paths: Iterable[str], source: Source) -> None:

@@ -10,6 +10,7 @@ from vitmm.datasets.files import (
     class_folders,
     missing,
     read_coco,
+    read_labels,
     read_lines,
     read_voc_names,
 )
@@ -26,10 +27,11 @@ from vitmm.errors import did_you_mean
 def read_classes(dataset_cfg: dict, scope: str | None = None) -> tuple[str, ...]:
     """The class names of a data set, in the order of its labels.
 
-    They come from the files: the categories of a COCO file, the names in VOC's XML files
-    (``classes.txt`` in the data root first), the folders of an image folder, ``classes.txt``
-    beside segmentation masks; and from the ``METAINFO`` of the data set's class where the files
-    say nothing. Names that the config itself gives are used, and checked against these.
+    They come from the files: the categories of a COCO file, the metainfo of a file of labels, the
+    names in VOC's XML files (``classes.txt`` in the data root first), the folders of an image
+    folder, ``classes.txt`` beside segmentation masks; and from the ``METAINFO`` of the data set's
+    class where the files say nothing. Names that the config itself gives are used, and checked
+    against these.
 
     Args:
         dataset_cfg: Config of an mmdet, mmseg or mmpretrain data set, wrapped or not.
@@ -98,6 +100,8 @@ def _read_one(cfg: dict, scope: str | None) -> tuple[str, ...]:
         found = given or _own_classes(source, scope)
     elif source.kind == 'coco':
         found = read_coco(source.ann_file).classes if source.ann_file else None
+    elif source.kind == 'multilabel':
+        found = read_labels(source.ann_file).classes if source.ann_file else None
     elif source.kind == 'voc':
         found = _voc_classes(source, scope)
     elif source.kind == 'folder':

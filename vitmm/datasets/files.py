@@ -44,6 +44,8 @@ class CocoFile:
     file_names: tuple[str, ...]
     num_annotations: int
     num_masks: int
+    stray_category: int | None  # that a box has and that is no category
+    category_range: str
 
 
 def read_coco(path: str | os.PathLike) -> CocoFile:
@@ -61,15 +63,7 @@ def read_coco(path: str | os.PathLike) -> CocoFile:
 
 @lru_cache(maxsize=8)
 def _read_coco(path: str, mtime: int, size: int) -> CocoFile:
-    try:
-        content = json.loads(Path(path).read_bytes())
-    except json.JSONDecodeError as error:
-        raise DataError(
-            f'{path} is not readable JSON, line {error.lineno} column {error.colno} '
-            f'({error.msg}); is the file whole?'
-        ) from error
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f'cannot read {path}: {error}') from error
+    content = _read_json(path)
     if not isinstance(content, dict):
         raise DataError(f'{path} is not in COCO format: a {type(content).__name__}, not an object')
     for key in ('images', 'categories'):
@@ -85,13 +79,58 @@ def _read_coco(path: str, mtime: int, size: int) -> CocoFile:
         used = {annotation['category_id'] for annotation in annotations if annotation['bbox']}
     except (KeyError, TypeError) as error:
         raise DataError(f'{path} is not in COCO format: an entry without {error}') from error
-    if used - known:  # mmdet would leave these boxes out without a word
-        raise DataError(
-            f'{path}: boxes have the category_id {min(used - known)}, but the categories are '
-            f'numbered {min(known)} to {max(known)}'
-        )
     masks = sum(bool(annotation.get('segmentation')) for annotation in annotations)
-    return CocoFile(classes, file_names, len(annotations), masks)
+    stray = min(used - known, default=None)
+    known_as = f'{min(known)} to {max(known)}'
+    return CocoFile(classes, file_names, len(annotations), masks, stray, known_as)
+
+
+@dataclass(frozen=True)
+class LabelFile:
+    """A file of images with any number of labels each, in OpenMMLab's own format."""
+
+    classes: tuple[str, ...] | None
+    images: tuple[tuple[str, tuple[int, ...]], ...]  # path and labels
+
+
+def read_labels(path: str | os.PathLike) -> LabelFile:
+    """Read ``{"metainfo": {"classes": …}, "data_list": [{"img_path": …, "gt_label": […]}, …]}``.
+
+    Raises:
+        DataError: It is missing, is no such JSON, or lists no image.
+    """
+    content = _read_json(path)
+    shown = f'{path} is not in the format of OpenMMLab: '
+    if not isinstance(content, dict) or not {'metainfo', 'data_list'} <= content.keys():
+        raise DataError(f'{shown}an object with metainfo and data_list')
+    try:
+        classes = content['metainfo'].get('classes')
+        images = tuple(
+            (e['img_path'], tuple(map(int, e['gt_label']))) for e in content['data_list']
+        )
+    except KeyError as error:
+        raise DataError(f'{shown}an entry of its data_list has no {error}') from error
+    except (TypeError, ValueError, AttributeError) as error:
+        raise DataError(
+            f'{shown}gt_label is a list of whole numbers in each entry ({error})'
+        ) from error
+    if not images:
+        raise DataError(f'{path} lists no image: its data_list is empty')
+    return LabelFile(tuple(classes) if classes else None, images)
+
+
+def _read_json(path: str | os.PathLike) -> object:
+    try:
+        return json.loads(Path(path).read_bytes())
+    except FileNotFoundError:
+        raise missing('annotation file', path) from None
+    except json.JSONDecodeError as error:
+        raise DataError(
+            f'{path} is not readable JSON, line {error.lineno} column {error.colno} '
+            f'({error.msg}); is the file whole?'
+        ) from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f'cannot read {path}: {error}') from error
 
 
 def read_voc_names(path: str) -> list[str]:

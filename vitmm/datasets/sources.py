@@ -19,6 +19,8 @@ KINDS = {
     'ImageNet': 'folder',
     'CustomDataset': 'folder',
     'BaseSegDataset': 'seg',
+    'VOC': 'other',  # mmpretrain's
+    'MultiLabelDataset': 'multilabel',
 }
 PACKAGES = ('mmdet', 'mmseg', 'mmpretrain')
 
@@ -28,7 +30,7 @@ class Source:
     """One data set of a config, wrappers taken off.
 
     Attributes:
-        kind: 'coco', 'voc', 'folder' (classification), 'seg' or 'other'.
+        kind: 'coco', 'voc', 'folder' (classification), 'multilabel', 'seg' or 'other'.
         type: Name of the data set's class, for messages.
         root: Its ``data_root``, '' if none.
         ann_file: Path of its annotation file or list, '' if none.

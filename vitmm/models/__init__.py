@@ -3,9 +3,11 @@
 from vitmm.models.backbones import MaskedTimmBackbone, TimmBackbone
 from vitmm.models.data_preprocessors import det_data_preprocessor
 from vitmm.models.heads import DepthHead
+from vitmm.models.losses import CrossEntropyLoss
 from vitmm.models.necks import FeaturePyramid, MapNorm, SimpleFPN, UNetDecoder, mae_decoder
 
 __all__ = [
+    'CrossEntropyLoss',
     'DepthHead',
     'FeaturePyramid',
     'MapNorm',

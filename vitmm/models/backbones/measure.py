@@ -59,6 +59,8 @@ def measure_maps(model_name: str, **settings) -> Measured:
 def measure_pooled(model_name: str, **settings) -> tuple[int, Canvas]:
     """Ask a model for its pooled features: how many channels, at which sizes.
 
+    With ``num_classes`` among the settings these are the outputs of its own classifier.
+
     Raises:
         BackboneError: no such model, or its pooled features are no vector.
     """
@@ -86,7 +88,7 @@ def unused_parameters(
 
     timm drops the blocks behind the last map; what is left over (a class token that only the
     classifier reads) would break distributed training. ``indices=None`` asks about the pooled
-    features.
+    features, or the classifier's outputs.
     """
 
     def ask(twin: Twin) -> frozenset[str]:
@@ -137,6 +139,7 @@ class Twin:
     def __init__(self, model_name: str, settings: dict[str, Any]) -> None:
         self.name = model_name
         self.output = 'NCHW'
+        self.classifies = bool(settings.get('num_classes'))
         self.model = timm_factory.create_meta(model_name, **settings).eval()
         self.in_chans = settings.get('in_chans', 3)
         self.native = native_size(self.model, settings)
@@ -147,6 +150,8 @@ class Twin:
         return tuple(self.pool(size).shape)
 
     def pool(self, size: Size) -> torch.Tensor:
+        if self.classifies:
+            return self.model(self.images(size))
         features = self.model.forward_features(self.images(size))
         return self.model.forward_head(features, pre_logits=True)
 

@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 import torch
 from mmengine.model import BaseModule, initialize
+from timm.data import resolve_model_data_config
 from timm.layers import LayerNorm2d
 from torch import nn
 
@@ -18,6 +19,7 @@ from vitmm.models.backbones.measure import (
     Measured,
     measure_maps,
     measure_pooled,
+    native_size,
     takes_norm,
     unused_parameters,
 )
@@ -37,10 +39,13 @@ class TimmBackbone(BaseModule):
 
     - ``channels``, ``strides``: of each map that :meth:`forward` returns;
     - ``mean``, ``std``: pixel statistics (RGB, 0 to 255) of the model's pretrained config;
+    - ``preprocessing``: how timm brings an image to the model when it is tested: ``size`` (H, W)
+      in pixels, ``interpolation``, ``crop_pct``, ``crop_mode``, as :class:`vitmm.TimmEval` takes;
     - ``layer_depths()``, ``no_weight_decay()``: for freezing, layer-wise rates and decay.
 
     The parameters are timm's under the prefix ``model.``, with the blocks after the last map
-    used and the classifier dropped, so every one of them gets a gradient.
+    used and the classifier dropped (but for ``output='logits'``), so every one of them gets a
+    gradient.
 
     Args:
         model_name: any name of ``timm.list_models()``, with or without a tag.
@@ -48,7 +53,11 @@ class TimmBackbone(BaseModule):
             file. They are loaded by :meth:`init_weights`, which the Runner calls before training;
             nothing is fetched to test a checkpoint.
         output: ``'maps'``, or ``'pooled'`` for timm's own pooled features (class token, average,
-            head norm: what ``forward_head(pre_logits=True)`` does), as its classifier gets them.
+            head norm: what ``forward_head(pre_logits=True)`` does), as its classifier gets them;
+            ``model_kwargs.global_pool`` chooses which, where the model takes it. ``'logits'`` for
+            the outputs of timm's own classifier, which keeps its pretrained weights if it has as
+            many classes as they have; mmpretrain's ``ClsHead`` goes on top.
+        num_classes: of ``'logits'``.
         out_strides: return one map for each of these strides (pixels, fine to coarse): the nearest
             that the model has, whatever it has (a plain ViT gives as many blocks, evenly spaced).
             ``strides`` tells what they are; :class:`FeaturePyramid` brings them to these.
@@ -58,8 +67,8 @@ class TimmBackbone(BaseModule):
             hierarchical models); ``'layer'`` adds a
             LayerNorm over the channels of each map, as mmdet's and mmseg's Swin and ConvNeXt do.
         frozen_groups: how many of timm's parameter groups (stem, then blocks) to freeze; ``'all'``
-            freezes every parameter. Frozen parts stay in eval mode. See :meth:`freeze`, and
-            ``vitmm.ThawHook`` to thaw after some epochs.
+            freezes every parameter, but for those of timm's own classifier. Frozen parts stay in
+            eval mode. See :meth:`freeze`, and ``vitmm.ThawHook`` to thaw after some epochs.
         frozen_norms: freeze every normalisation layer, statistics included.
         lora: what ``peft.LoraConfig`` takes, e.g. ``dict(r=8, lora_alpha=16)``: low-rank adapters
             train in place of timm's own parameters, which are frozen. See :mod:`.lora`.
@@ -82,7 +91,8 @@ class TimmBackbone(BaseModule):
         self,
         model_name: str,
         pretrained: bool | str = False,
-        output: Literal['maps', 'pooled'] = 'maps',
+        output: Literal['maps', 'pooled', 'logits'] = 'maps',
+        num_classes: int | None = None,
         out_strides: Sequence[int] = (4, 8, 16, 32),
         out_indices: Sequence[int] | None = None,
         out_norm: Literal['final', 'layer'] | None = None,
@@ -98,12 +108,27 @@ class TimmBackbone(BaseModule):
         init_cfg: dict | list[dict] | None = None,
     ) -> None:
         super().__init__(init_cfg)
-        if output not in ('maps', 'pooled'):
-            raise BackboneError(f"model.backbone.output is 'maps' or 'pooled', not {output!r}.")
+        if output not in ('maps', 'pooled', 'logits'):
+            raise BackboneError(
+                f"model.backbone.output is 'maps', 'pooled' or 'logits', not {output!r}."
+            )
+        if (output == 'logits') is not bool(num_classes):
+            raise BackboneError(
+                "model.backbone.num_classes goes with output='logits', timm's own classifier, and "
+                f'with no other: output={output!r}, num_classes={num_classes}.'
+            )
+        if output == 'logits' and lora is not None:
+            raise BackboneError(
+                "lora freezes timm's own classifier too: take output='pooled' and a head."
+            )
+        if 'num_classes' in (model_kwargs or {}):
+            raise BackboneError(
+                'model.backbone.model_kwargs.num_classes: TimmBackbone sets it itself.'
+            )
         if out_norm not in (None, 'final', 'layer'):
             raise BackboneError(f"out_norm is 'final', 'layer' or None, not {out_norm!r}.")
-        if output == 'pooled' and out_norm:
-            raise BackboneError("out_norm is for maps: leave it out with output='pooled'.")
+        if output != 'maps' and out_norm:
+            raise BackboneError(f'out_norm is for maps: leave it out with output={output!r}.')
         self.model_name = model_name
         self.pretrained = pretrained
         self.output = output
@@ -112,11 +137,15 @@ class TimmBackbone(BaseModule):
         self.settings = dict(
             in_chans=in_chans, drop_path_rate=drop_path_rate, **(model_kwargs or {})
         )
+        if output == 'logits':
+            self.settings['num_classes'] = num_classes
         self.model = timm_factory.create(model_name, **self.settings)
         self.mean = _to_channels(self.model.pretrained_cfg['mean'], in_chans)
         self.std = _to_channels(self.model.pretrained_cfg['std'], in_chans)
+        self.preprocessing = _preprocessing(self.model, self.settings)
+        self.unfilled: tuple[str, ...] = ()
 
-        if output == 'pooled':
+        if output != 'maps':
             width, self.canvas = measure_pooled(model_name, **self.settings)
             self.channels: tuple[int, ...] = (width,)
             self.strides: tuple[int, ...] = ()
@@ -214,7 +243,9 @@ class TimmBackbone(BaseModule):
         """
         frozen = set(self._unused)
         if groups == 'all':
-            frozen.update(name for name, _ in self.named_parameters())
+            own = timm_weights.classifier_tensors(self.model) if self.output == 'logits' else ()
+            classifier = {f'model.{name}' for name in own}
+            frozen.update(n for n, _ in self.named_parameters() if n not in classifier)
         elif groups:
             depths = self.layer_depths()
             last = max(depths.values()) + 1
@@ -265,17 +296,19 @@ class TimmBackbone(BaseModule):
         """Load the pretrained weights, once. timm has initialised everything else already.
 
         Does not descend into the timm model: MMEngine would call its ``init_weights`` and
-        overwrite what was loaded.
+        overwrite what was loaded. ``unfilled`` names what the weights have not.
         """
         if self.is_init:
             return
         if self.init_cfg:
             initialize(self, self.init_cfg)
         if self.pretrained is True:
-            timm_weights.load_from_hub(self.model, self.model_name, **self.settings)
+            self.unfilled = timm_weights.load_from_hub(self.model, self.model_name, **self.settings)
         elif self.pretrained:
             norms = zip(self._taps, self.norms, strict=True) if self.out_norm == 'layer' else ()
-            timm_weights.load_from_file(self.model, self.model_name, self.pretrained, [*norms])
+            self.unfilled = timm_weights.load_from_file(
+                self.model, self.model_name, self.pretrained, [*norms]
+            )
         self._is_init = True
 
     def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, ...]:
@@ -286,7 +319,8 @@ class TimmBackbone(BaseModule):
 
         Returns:
             ``len(channels)`` maps, finest first: the map of stride s is (N, channels[i],
-            ceil(H / s), ceil(W / s)). With ``output='pooled'``: one tensor (N, channels[0]).
+            ceil(H / s), ceil(W / s)). With ``output='pooled'`` and ``'logits'``: one tensor
+            (N, channels[0]).
 
         Raises:
             BackboneError: images without pixels, or with other channels than ``in_chans``.
@@ -298,6 +332,8 @@ class TimmBackbone(BaseModule):
                 f'takes {self.in_chans} channels (model.backbone.in_chans) and 1 x 1 or more '
                 'pixels.'
             )
+        if self.output == 'logits':
+            return (self.model(self._tell(self.canvas.fit(x))),)
         if self.output == 'pooled':
             features = self.model.forward_features(self._tell(self.canvas.fit(x)))
             return (self.model.forward_head(features, pre_logits=True),)
@@ -325,6 +361,14 @@ def _to_channels(statistics: Sequence[float], in_chans: int) -> tuple[float, ...
     """Pixel statistics in 0 to 255; timm's three are repeated as it repeats pretrained stems."""
     scaled = [round(255 * value, 4) for value in statistics]
     return tuple(scaled[i % len(scaled)] for i in range(in_chans))
+
+
+def _preprocessing(model: nn.Module, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """What timm's ``validate.py`` does to an image; a size that the model was given goes first."""
+    config = resolve_model_data_config(model, use_test_size=True)
+    size = native_size(model, settings) if settings.get('img_size') else config['input_size'][-2:]
+    kept = ('interpolation', 'crop_pct', 'crop_mode')
+    return {'size': list(size), **{key: config[key] for key in kept}}
 
 
 def _norm_parameters(module: nn.Module) -> Iterator[str]:

@@ -27,11 +27,12 @@ def check_name(model_name: str) -> None:
             )
 
 
-def create(model_name: str, **kwargs) -> nn.Module:
+def create(model_name: str, num_classes: int = 0, **kwargs) -> nn.Module:
     """Make the whole timm model without weights, for images of any size where it can be asked to.
 
     Args:
         model_name: a name of ``timm.list_models()``, with or without a tag.
+        num_classes: of its own classifier; 0 leaves that out.
         kwargs: what ``timm.create_model`` takes; None is timm's own default.
 
     Raises:
@@ -40,15 +41,22 @@ def create(model_name: str, **kwargs) -> nn.Module:
     """
     check_name(model_name)
     settings = {key: value for key, value in kwargs.items() if value is not None}
-    for key in ('num_classes', 'pretrained', 'features_only'):
+    for key in ('pretrained', 'features_only'):
         if key in settings:
             raise BackboneError(f'model.backbone.model_kwargs.{key}: TimmBackbone sets it itself.')
     # No signature tells: most entry points hand **kwargs on to the class. So ask, and take a no.
     for extra in ({'dynamic_img_size': True}, {}):
         try:
             return timm.create_model(
-                model_name, pretrained=False, num_classes=0, **{**extra, **settings}
+                model_name, pretrained=False, num_classes=num_classes, **{**extra, **settings}
             )
+        except AssertionError as error:
+            if 'global_pool' not in settings or 'pool' not in str(error):
+                raise
+            raise BackboneError(
+                f"'{model_name}' does not take model_kwargs.global_pool="
+                f'{settings["global_pool"]!r}: {error}'
+            ) from error
         except TypeError as error:
             unknown = re.search(r"unexpected keyword argument(?:\(s\))?:? \[?'(\w+)'", str(error))
             if unknown is None:

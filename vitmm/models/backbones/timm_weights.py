@@ -19,7 +19,7 @@ from vitmm.models.backbones.resample import resample, solid
 _BUFFERS = ('relative_position_index', 'relative_coords_table', 'attn_mask', 'num_batches_tracked')
 
 
-def load_from_hub(model: nn.Module, model_name: str, **settings) -> None:
+def load_from_hub(model: nn.Module, model_name: str, **settings) -> tuple[str, ...]:
     """Copy timm's pretrained weights for ``model_name`` into ``model``, which may be pruned.
 
     timm itself loads them into a model of the same settings, so that position embeddings, patch
@@ -30,6 +30,10 @@ def load_from_hub(model: nn.Module, model_name: str, **settings) -> None:
         model_name: with the tag of the weights, or without: timm's choice for the name.
         settings: what ``timm.create_model`` was given for ``model``.
 
+    Returns:
+        The names of the tensors that timm's weights have not: a classifier of other classes, the
+        layers of another pooling.
+
     Raises:
         WeightsError: timm has none for this name, or they could not be downloaded.
     """
@@ -38,10 +42,12 @@ def load_from_hub(model: nn.Module, model_name: str, **settings) -> None:
             f"timm has no pretrained weights for '{model_name}': set model.backbone.pretrained to "
             'False, or to the path of a .pth or .safetensors file.'
         )
-    made = {'dynamic_img_size': get_model_args(model).get('dynamic_img_size'), **settings}
-    settings = {key: value for key, value in made.items() if value is not None}
+    size = get_model_args(model).get('dynamic_img_size')
+    made = {'num_classes': 0, 'dynamic_img_size': size, **settings}
+    # Another pooling may have layers of its own, which timm would miss in its weights.
+    settings = {k: v for k, v in made.items() if v is not None and k != 'global_pool'}
     try:
-        whole = timm.create_model(model_name, pretrained=True, num_classes=0, **settings)
+        whole = timm.create_model(model_name, pretrained=True, **settings)
     except Exception as error:  # hub clients raise many kinds
         reason = (str(error).splitlines() or ['no reason given'])[0].rstrip('.')
         raise WeightsError(
@@ -51,7 +57,22 @@ def load_from_hub(model: nn.Module, model_name: str, **settings) -> None:
         ) from error
     state = whole.state_dict()
     # Pruning may have shortened a tensor that only the classifier reads.
-    _copy(model, {k: state[k] for k, v in _own(model).items() if v.shape == state[k].shape})
+    own = {key: value for key, value in _own(model).items() if key in state}
+    _copy(model, {k: state[k] for k, v in own.items() if v.shape == state[k].shape})
+    missing = tuple(key for key in _own(model) if key not in state)
+    if settings['num_classes'] not in (0, whole.pretrained_cfg['num_classes']):
+        missing += classifier_tensors(model)
+    if missing:
+        text = f'begin anew, for the weights of {model_name} have no such: {_few(missing)}'
+        print_log(text, logger='current', level=logging.WARNING)
+    return missing
+
+
+def classifier_tensors(model: nn.Module) -> tuple[str, ...]:
+    """The names of the tensors of a timm model's own classifier, as timm tells them."""
+    names = model.pretrained_cfg.get('classifier') or ()
+    prefixes = tuple(f'{name}.' for name in ((names,) if isinstance(names, str) else names))
+    return tuple(key for key in model.state_dict() if key.startswith(prefixes))
 
 
 def load_from_file(
@@ -59,7 +80,7 @@ def load_from_file(
     model_name: str,
     path: str | Path,
     norms: Sequence[tuple[int, nn.Module]] = (),
-) -> None:
+) -> tuple[str, ...]:
     """Load a ``.pth`` or ``.safetensors`` file into ``model``, which may be pruned.
 
     Read are timm's own layout; the originals that timm's filter for the architecture knows (MAE,
@@ -75,6 +96,9 @@ def load_from_file(
         norms: of the maps, each with the number of timm's map that it normalises. They are filled
             if the file has them all, as ``norm0`` and so on (OpenMMLab's Swin and ConvNeXt) or as
             ``TimmBackbone`` has them.
+
+    Returns:
+        The names of the model's tensors that were not filled.
 
     Raises:
         WeightsError: more than half of the model's tensors are missing or of another shape.
@@ -92,7 +116,9 @@ def load_from_file(
         raise WeightsError(_mismatch(path, model_name, reading, own))
     _copy(model, matched)
     known = own.keys() | twin.state_dict().keys() | _fill_norms(norms, reading)
-    _report(path, model_name, reading, own, matched, known)
+    missing = tuple(key for key in own if key not in matched and not key.endswith(_BUFFERS))
+    _report(path, model_name, reading, own, matched, known, missing)
+    return missing
 
 
 def _own(model: nn.Module) -> dict[str, Tensor]:
@@ -151,6 +177,7 @@ def _report(
     own: Mapping[str, Tensor],
     matched: Mapping[str, Tensor],
     known: Set[str],
+    missing: Sequence[str],
 ) -> None:
     """Log what was loaded, what was resampled, and what either side has alone."""
     resampled = [
@@ -158,7 +185,6 @@ def _report(
         for key, value in matched.items()
         if key in reading.raw and solid(reading.raw[key].shape) != solid(value.shape)
     ]
-    missing = [key for key in own if key not in matched and not key.endswith(_BUFFERS)]
     spare = [key for key in reading.state if key not in known and not key.endswith(_BUFFERS)]
     under = f", under '{reading.prefix}'" if reading.prefix else ''
     text = (

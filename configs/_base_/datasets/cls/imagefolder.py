@@ -7,6 +7,8 @@ image_size = 224
 resize_edge = 256
 crop_ratio_range = (0.08, 1.0)
 topk = (1,)
+rand_magnitude = 9  # of RandAugment, 0 to 10
+erase_prob = 0.25  # of random erasing
 max_value = None  # that stands for full brightness: of the images' integers, or 1 of floats
 reduce = True  # decode JPEGs at 1/2, 1/4 or 1/8 where that is still no enlargement
 image_cache = None  # a folder for decoded images: pays where they fit into memory
@@ -31,6 +33,44 @@ train_pipeline = [
         interpolation='bicubic',
     ),
     dict(type='mmpretrain.RandomFlip', prob=0.5, direction='horizontal'),
+    dict(type='vitmm.Planes'),
+    dict(type='mmpretrain.PackInputs'),
+]
+# RandAugment, https://arxiv.org/abs/1909.13719, and random erasing with noise,
+# https://arxiv.org/abs/1708.04896, of 8-bit RGB. In a recipe, or as an option:
+# train_dataloader = dict(dataset=dict(pipeline='${augment_pipeline}'))
+augment_pipeline = [
+    '${load_image}',
+    dict(
+        type='mmpretrain.RandomResizedCrop',
+        scale='${image_size}',
+        crop_ratio_range='${crop_ratio_range}',
+        backend='torch',
+        interpolation='bicubic',
+    ),
+    dict(type='mmpretrain.RandomFlip', prob=0.5, direction='horizontal'),
+    dict(
+        type='vitmm.ForRGB',
+        transform=dict(
+            type='mmpretrain.RandAugment',
+            policies='timm_increasing',
+            num_policies=2,
+            total_level=10,
+            magnitude_level='${rand_magnitude}',
+            magnitude_std=0.5,
+            hparams=dict(pad_val=128, interpolation='bicubic'),
+        ),
+    ),
+    dict(
+        type='vitmm.ForRGB',
+        transform=dict(
+            type='mmpretrain.RandomErasing',
+            erase_prob='${erase_prob}',
+            min_area_ratio=0.02,
+            max_area_ratio=1 / 3,
+            mode='rand',
+        ),
+    ),
     dict(type='vitmm.Planes'),
     dict(type='mmpretrain.PackInputs'),
 ]

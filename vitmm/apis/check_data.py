@@ -1,0 +1,36 @@
+"""Read all data of a recipe."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from vitmm.config import load_config, resolve
+from vitmm.datasets.inspection import Report, inspect
+
+
+def check_data(
+    config: str | Path, data: str | None = None, options: Mapping[str, Any] | None = None
+) -> list[Report]:
+    """Open every file of the data that a config trains, validates and tests on.
+
+    Args:
+        config: a config file.
+        data: name or path of another data set for the recipe.
+        options: ``{'dotted.key': value}`` over the config.
+
+    Returns:
+        A report for each different data set; its ``faults`` name what is bad.
+
+    Raises:
+        VitmmError: the config cannot be read, or the data does not even tell its classes.
+    """
+    cfg = resolve(load_config(config, data, options))
+    reports, seen = [], []
+    for loader in ('train_dataloader', 'val_dataloader', 'test_dataloader'):
+        dataset = cfg[loader].dataset if cfg.get(loader) else None
+        if dataset is None or dataset in seen:
+            continue
+        seen.append(dataset)
+        name = loader.removesuffix('_dataloader')
+        reports.append(inspect(dataset, cfg.get('default_scope'), name))
+    return reports

@@ -1,0 +1,212 @@
+"""What a data set's own files say of each of its images, the bad included."""
+
+from __future__ import annotations
+
+import json
+import os
+import xml.etree.ElementTree as ElementTree
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from vitmm.datasets.check import IMAGE_SUFFIXES, mask_paths, mask_suffix
+from vitmm.datasets.errors import DataError
+from vitmm.datasets.files import class_folders, read_coco, read_labels, read_lines
+from vitmm.datasets.sources import Source, voc_files
+
+
+@dataclass(frozen=True)
+class Box:
+    """A box in pixels, right and bottom edge excluded, and what to call it in a message."""
+
+    name: str
+    left: float
+    top: float
+    right: float
+    bottom: float
+
+
+@dataclass
+class Entry:
+    """What the annotations say of one image.
+
+    Attributes:
+        image: its path.
+        size: (width, height) in pixels that they give it, or None.
+        labels: the names of its classes, one for each box or one for the image.
+        boxes: of detection.
+        mask: the path of its mask, or None.
+        faults: what is wrong already without opening the image.
+        is_image: False where ``image`` is another file or folder, which has the faults.
+    """
+
+    image: str
+    size: tuple[int, int] | None = None
+    labels: list[str] = field(default_factory=list)
+    boxes: list[Box] = field(default_factory=list)
+    mask: str | None = None
+    faults: list[str] = field(default_factory=list)
+    is_image: bool = True
+
+
+def read_entries(source: Source, classes: Sequence[str], scope: str | None) -> list[Entry]:
+    """All images of a data set.
+
+    Args:
+        source: where its files are.
+        classes: the names of its classes, in the order of the labels.
+        scope: the config file's ``default_scope``.
+
+    Raises:
+        DataError: an annotation file that cannot be read at all, or a format not known here.
+    """
+    if source.kind == 'seg':
+        return _seg(source, scope)
+    readers: dict[str, Callable[[Source, Sequence[str]], list[Entry]]] = {
+        'coco': _coco,
+        'voc': _voc,
+        'folder': _folder,
+        'multilabel': _multilabel,
+    }
+    if source.kind not in readers or not source.local:
+        raise DataError(
+            f'{source.type}: only files on this machine in the formats of COCO, Pascal VOC, image '
+            'folders, lists of labels and folders of masks can be checked'
+        )
+    return readers[source.kind](source, classes)
+
+
+def _seg(source: Source, scope: str | None) -> list[Entry]:
+    entries = [Entry(image, mask=mask) for image, mask in mask_paths(source, scope)]
+    if source.ann_file or entries[0].mask is None:
+        return entries  # a list may name some of the masks
+    suffix = mask_suffix(source, scope)
+    known = {entry.mask for entry in entries}
+    for place, _, names in sorted(os.walk(source.folders['seg_map_path'])):
+        paths = (os.path.join(place, name) for name in sorted(names) if name.endswith(suffix))
+        fault = 'a mask without an image'
+        entries += [Entry(p, faults=[fault], is_image=False) for p in paths if p not in known]
+    return entries
+
+
+def _coco(source: Source, classes: Sequence[str]) -> list[Entry]:
+    read_coco(source.ann_file)  # whether it is one at all
+    content = json.loads(Path(source.ann_file).read_bytes())
+    names = {category['id']: category['name'] for category in content['categories']}
+    folder = source.folders.get('img', str(source.root))
+    entries: dict[object, Entry] = {}
+    strays = Entry(source.ann_file, is_image=False)
+    for image in content['images']:
+        size = (image['width'], image['height']) if {'width', 'height'} <= image.keys() else None
+        # LVIS tells the name on disk by the end of a URL.
+        name = image.get('file_name') or '/'.join(image.get('coco_url', '').split('/')[-2:])
+        entry = Entry(os.path.join(folder, name), size)
+        if image['id'] in entries:
+            strays.faults.append(f'two images have the id {image["id"]}, the second is {name}')
+        entries[image['id']] = entry
+    for annotation in content.get('annotations') or []:
+        entry = entries.get(annotation.get('image_id'), strays)
+        name = f'box {annotation.get("id")}'
+        if entry is strays:
+            strays.faults.append(f'{name} is of image {annotation.get("image_id")}, not listed')
+        category = annotation.get('category_id')
+        if category not in names:
+            entry.faults.append(
+                f'{name} has the category_id {category}; there are {min(names)} to {max(names)}'
+            )
+            continue
+        try:
+            left, top, width, height = map(float, annotation['bbox'])
+        except (KeyError, TypeError, ValueError):
+            entry.faults.append(f'{name} has the bbox {annotation.get("bbox")}, not 4 numbers')
+            continue
+        entry.labels.append(names[category])
+        if entry is not strays:
+            entry.boxes.append(Box(name, left, top, left + width, top + height))
+    return [*entries.values(), *([strays] if strays.faults else [])]
+
+
+def _voc(source: Source, classes: Sequence[str]) -> list[Entry]:
+    return [_voc_entry(*voc_files(source, id), classes) for id in read_lines(source.ann_file)]
+
+
+def _voc_entry(image: str, xml: str, classes: Sequence[str]) -> Entry:
+    entry = Entry(image)
+    try:
+        root = ElementTree.parse(xml).getroot()
+    except (OSError, ElementTree.ParseError) as error:
+        entry.faults.append(f'{xml} cannot be read: {error}')
+        return entry
+    with suppress(TypeError, ValueError):  # mmdet then reads the image's own
+        entry.size = int(root.findtext('size/width')), int(root.findtext('size/height'))
+    for number, thing in enumerate(root.iter('object'), 1):
+        label = thing.findtext('name', '')
+        name = f'box {number} ({label}) of {xml}'
+        if label not in classes:
+            entry.faults.append(f'{name}: no such class')
+            continue
+        try:
+            edges = [float(thing.findtext(f'bndbox/{e}')) for e in ('xmin', 'ymin', 'xmax', 'ymax')]
+        except (TypeError, ValueError):
+            entry.faults.append(f'{name} has no four numbers')
+            continue
+        entry.labels.append(label)
+        # VOC counts from 1 and includes the last pixel; many files count from 0.
+        left, top, right, bottom = edges
+        entry.boxes.append(Box(name, left - (left >= 1), top - (top >= 1), right, bottom))
+    return entry
+
+
+def _folder(source: Source, classes: Sequence[str]) -> list[Entry]:
+    folder = source.folders.get('img_path') or source.folders.get('img') or str(source.root)
+    labelled = source.options.get('with_label', source.options.get('split') != 'test')
+    if source.ann_file:
+        lines = [line.rpartition(' ') for line in read_lines(source.ann_file)]
+        if not labelled:
+            return [Entry(os.path.join(folder, f'{a}{b}{c}')) for a, b, c in lines]
+        return [_labelled(os.path.join(folder, a), [c], classes) for a, _, c in lines]
+    suffixes = tuple(source.options.get('extensions', IMAGE_SUFFIXES))
+    inside = class_folders(folder) if labelled else ('',)
+    found = []
+    for label, name in enumerate(inside):
+        paths = [
+            os.path.join(place, file)
+            for place, _, files in sorted(os.walk(os.path.join(folder, name)))
+            for file in sorted(files)
+            if file.lower().endswith(suffixes)
+        ]
+        if not paths:
+            fault = f'no image ({", ".join(suffixes)})'
+            found.append(Entry(os.path.join(folder, name), faults=[fault], is_image=False))
+        found += [_labelled(path, [label] if labelled else [], classes) for path in paths]
+    return found
+
+
+def _multilabel(source: Source, classes: Sequence[str]) -> list[Entry]:
+    folder = source.folders.get('img_path') or str(source.root)
+    images = read_labels(source.ann_file).images
+    return [_labelled(os.path.join(folder, path), labels, classes) for path, labels in images]
+
+
+def _labelled(path: str, labels: Sequence[int | str], classes: Sequence[str]) -> Entry:
+    entry = Entry(path)
+    for label in labels:
+        try:
+            number = int(label)
+        except ValueError:
+            number = -1
+        if 0 <= number < len(classes):
+            entry.labels.append(classes[number])
+        else:
+            entry.faults.append(f'label {label}; there are 0 to {len(classes) - 1}')
+    return entry
+
+
+def zero_is_ignored(options: Mapping) -> bool:
+    """Whether masks count their classes from 1, as ``reduce_zero_label`` says."""
+    if options.get('reduce_zero_label'):
+        return True
+    steps = [step for step in options.get('pipeline') or () if isinstance(step, Mapping)]
+    steps += [step['transform'] for step in steps if isinstance(step.get('transform'), Mapping)]
+    return any(step.get('reduce_zero_label') for step in steps)
