@@ -9,7 +9,9 @@ import torch
 
 ROOT = Path(__file__).resolve().parent.parent
 CONFIGS = ROOT / 'configs'
-RECIPES = sorted(p for task in ('det', 'seg', 'cls') for p in (CONFIGS / task).rglob('*.py'))
+TASKS = ('det', 'seg', 'cls')
+RECIPES = sorted(p for task in TASKS for p in (CONFIGS / task).glob('*.py'))  # the starters
+PUBLISHED = sorted(p for task in TASKS for p in (CONFIGS / task).glob('*/*.py'))
 COUNTS = dict(num_train=12, num_val=4, num_cls_train=24, num_cls_val=12)
 # One of every kind: plain, distilled, windowed, convolutional, light, and with patches of 14.
 BACKBONES = [
