@@ -18,12 +18,16 @@ from vitmm.models.backbones.resample import resample, solid
 # Computed from the settings, and no weights.
 _BUFFERS = ('relative_position_index', 'relative_coords_table', 'attn_mask', 'num_batches_tracked')
 
+# Of the pooling: with another than that of the weights, timm refuses them for the norm behind it.
+_POOLING = ('global_pool', 'fc_norm', 'use_fc_norm')
+
 
 def load_from_hub(model: nn.Module, model_name: str, **settings) -> None:
     """Copy timm's pretrained weights for ``model_name`` into ``model``, which may be pruned.
 
     timm itself loads them into a model of the same settings, so that position embeddings, patch
-    kernels and input channels are adapted exactly as timm does it.
+    kernels and input channels are adapted exactly as timm does it. What only another pooling than
+    that of the weights has (MAE's norm behind the average) keeps its beginnings, and is logged.
 
     Args:
         model: made by timm; LoRA's layers may stand around its own.
@@ -39,7 +43,7 @@ def load_from_hub(model: nn.Module, model_name: str, **settings) -> None:
             'False, or to the path of a .pth or .safetensors file.'
         )
     made = {'dynamic_img_size': get_model_args(model).get('dynamic_img_size'), **settings}
-    settings = {key: value for key, value in made.items() if value is not None}
+    settings = {k: v for k, v in made.items() if v is not None and k not in _POOLING}
     try:
         whole = timm.create_model(model_name, pretrained=True, num_classes=0, **settings)
     except Exception as error:  # hub clients raise many kinds
@@ -50,8 +54,17 @@ def load_from_hub(model: nn.Module, model_name: str, **settings) -> None:
             'give model.backbone.pretrained=<path of the file>.'
         ) from error
     state = whole.state_dict()
+    own = _own(model)
+    missing = [key for key in own if key not in state]
+    if missing:
+        print_log(
+            f'{model_name}: {len(own) - len(missing)} of {len(own)} tensors loaded; not in the '
+            f'weights: {_few(missing)}',
+            logger='current',
+            level=logging.WARNING,
+        )
     # Pruning may have shortened a tensor that only the classifier reads.
-    _copy(model, {k: state[k] for k, v in _own(model).items() if v.shape == state[k].shape})
+    _copy(model, {k: v for k, v in state.items() if k in own and v.shape == own[k].shape})
 
 
 def load_from_file(
@@ -138,7 +151,7 @@ def _fill_norms(norms: Sequence[tuple[int, nn.Module]], reading: Reading) -> set
 
 def _unpruned(model: nn.Module, model_name: str) -> nn.Module:
     """The model as timm made it, without memory: timm's filters look for what was pruned."""
-    changed = ('num_classes', 'global_pool', 'fc_norm', 'use_fc_norm')  # by pruning
+    changed = ('num_classes', *_POOLING)  # by pruning
     settings = {key: value for key, value in get_model_args(model).items() if key not in changed}
     with torch.device('meta'):
         return timm.create_model(model_name, **settings)
