@@ -3,7 +3,6 @@
 import json
 import re
 from functools import cache
-from pathlib import Path
 from typing import NamedTuple
 
 import pytest
@@ -583,17 +582,3 @@ def test_training_images(tmp_path, tiny_shapes):
             results = step(results)
         assert results['inputs'].shape == (3, 224, 224)
         assert results['inputs'].dtype == torch.uint8
-
-
-def test_page_is_what_the_recipes_say():
-    import importlib.util
-
-    from support import ROOT
-
-    path = ROOT / 'tools/published_table.py'
-    spec = importlib.util.spec_from_file_location('published_table', path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    page = Path(ROOT / 'docs/recipes.md').read_text()
-    assert page == module.make_page()
-    assert all(f'{stem}.py' in page for stem in PATHS)

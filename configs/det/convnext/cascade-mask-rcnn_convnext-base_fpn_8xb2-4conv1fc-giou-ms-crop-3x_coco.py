@@ -2,7 +2,8 @@
 
 Source: https://arxiv.org/abs/2201.03545; facebookresearch/ConvNeXt object_detection, in1k
 Target: box AP 52.7, mask AP 45.6
-Note: rates fall by groups of blocks, as the authors count; train with --amp, as published
+Note: rates fall by groups of blocks, as the authors count; the warm-up is mmdet's for ConvNeXt-T
+and S; train with --amp, as published
 """
 
 _base_ = [

@@ -1,7 +1,7 @@
 """Mask R-CNN on ConvNeXt-S, 3x.
 
 Source: ours, in the manner of ConvNeXt-T; mmdet and the authors publish no such config
-Target: none is known to us
+Target: box AP 47.9, mask AP 42.9 (as https://arxiv.org/abs/2401.10166 compares)
 Note: drop path 0.6 is the authors' for Cascade Mask R-CNN on ConvNeXt-S
 """
 

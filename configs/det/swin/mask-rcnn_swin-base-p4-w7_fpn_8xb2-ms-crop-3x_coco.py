@@ -1,7 +1,7 @@
 """Mask R-CNN on Swin-B, 3x.
 
 Source: ours, in the manner of Swin-S; mmdet and the authors publish no such config
-Target: none is known to us
+Target: box AP 48.6, mask AP 43.3 (as https://arxiv.org/abs/2205.08534 compares)
 Note: drop path 0.3 is the authors' for Swin-B
 """
 
