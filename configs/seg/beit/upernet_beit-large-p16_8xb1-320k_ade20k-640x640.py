@@ -3,7 +3,8 @@
 Source: https://arxiv.org/abs/2106.08254; mmseg configs/beit, beit-large_upernet_8xb1-amp-160k
 Target: mIoU 56.33
 Note: mmseg's schedule ends at half of its 320k iterations, this one at their end as the authors';
-train with --amp, as published
+one image a GPU needs several GPUs, for the head normalises over the batch; train with --amp, as
+published
 """
 
 _base_ = './upernet_beit-base-p16_8xb2-160k_ade20k-640x640.py'
