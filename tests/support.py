@@ -9,7 +9,8 @@ import torch
 
 ROOT = Path(__file__).resolve().parent.parent
 CONFIGS = ROOT / 'configs'
-RECIPES = sorted(p for p in CONFIGS.rglob('*.py') if '_base_' not in p.parts)
+RECIPES = sorted(p for p in CONFIGS.glob('*/*.py') if p.parts[-2] != '_base_')  # the starters
+PUBLISHED = sorted(p for p in CONFIGS.glob('*/*/*.py') if '_base_' not in p.parts)
 CLASSIFIERS = ('gem', 'linear', 'mlp', 'multilabel', 'timm_classifier')  # _base_/models
 COUNTS = dict(num_train=12, num_val=4, num_cls_train=24, num_cls_val=12)
 # One of every kind: plain, distilled, windowed, convolutional, light, and with patches of 14.

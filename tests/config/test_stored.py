@@ -13,6 +13,12 @@ def test_reads_what_mmengine_writes(path):
     assert Config(read_stored(config.pretty_text)).to_dict() == config.to_dict()
 
 
+def test_keys_that_are_no_names():
+    text = Config(dict(a={'b.c': dict(d=1), '.e': {'f.': (2,)}})).pretty_text
+    assert 'dict({' in text
+    assert read_stored(text) == dict(a={'b.c': dict(d=1), '.e': {'f.': (2,)}})
+
+
 @pytest.mark.parametrize(
     'text',
     [
@@ -20,6 +26,8 @@ def test_reads_what_mmengine_writes(path):
         "a = __import__('os').system('true')",
         "a = dict(**open('/etc/passwd'))",
         'a = dict([(1, 2)])',
+        'a = dict({1: 2}, b=3)',
+        "a = dict({1: print('hello')})",
         'a = [x for x in (1, 2)]',
         'a = {**dict(b=1)}',
         'a.b = 1',

@@ -242,6 +242,22 @@ def test_the_hub_under_another_pooling(hub):
     assert all(torch.equal(found[k], theirs[k]) for k in found if k not in backbone.unfilled)
 
 
+def test_the_hub_where_the_pooling_is_another(hub, log):
+    name = 'vit_base_patch16_224.mae'  # whose weights have a norm before the pooling
+    small = dict(depth=2, embed_dim=48, num_heads=3)
+    donor = timm.create_model(name, num_classes=0, **small)
+    torch.nn.init.normal_(donor.norm.weight)
+    hub(donor.state_dict())
+    kwargs = dict(global_pool='avg', **small)
+    backbone = TimmBackbone(name, True, output='pooled', model_kwargs=kwargs)
+    backbone.init_weights()
+    found, theirs = backbone.model.state_dict(), donor.state_dict()
+    assert found.keys() - theirs.keys() == {'fc_norm.weight', 'fc_norm.bias'}
+    assert all(torch.equal(v, theirs[k]) for k, v in found.items() if k in theirs)
+    assert found['fc_norm.weight'].unique().tolist() == [1.0]
+    assert 'no such: fc_norm.weight, fc_norm.bias' in log[-1]
+
+
 def test_the_hub_where_pruning_shortens_a_tensor(hub):
     donor = timm.create_model('efficientvim_m1')  # weighs its stages for the classifier
     hub(donor.state_dict())

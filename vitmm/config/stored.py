@@ -30,6 +30,8 @@ def read_stored(text: str) -> dict[str, Any]:
 
 def _value(node: ast.expr) -> Any:
     if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == 'dict':
+        if len(node.args) == 1 and isinstance(node.args[0], ast.Dict) and not node.keywords:
+            return _value(node.args[0])  # so MMEngine writes keys that are no names
         if node.args or any(keyword.arg is None for keyword in node.keywords):
             raise ValueError(f'line {node.lineno}: {ast.unparse(node)[:60]}')
         return {keyword.arg: _value(keyword.value) for keyword in node.keywords}

@@ -18,12 +18,16 @@ from vitmm.models.backbones.resample import resample, solid
 # Computed from the settings, and no weights.
 _BUFFERS = ('relative_position_index', 'relative_coords_table', 'attn_mask', 'num_batches_tracked')
 
+# Of the pooling: with another than that of the weights, timm refuses them for the norm behind it.
+_POOLING = ('global_pool', 'fc_norm', 'use_fc_norm')
+
 
 def load_from_hub(model: nn.Module, model_name: str, **settings) -> tuple[str, ...]:
     """Copy timm's pretrained weights for ``model_name`` into ``model``, which may be pruned.
 
     timm itself loads them into a model of the same settings, so that position embeddings, patch
-    kernels and input channels are adapted exactly as timm does it.
+    kernels and input channels are adapted exactly as timm does it. What only another pooling than
+    that of the weights has (MAE's norm behind the average) keeps its beginnings, and is logged.
 
     Args:
         model: made by timm; LoRA's layers may stand around its own.
@@ -44,8 +48,7 @@ def load_from_hub(model: nn.Module, model_name: str, **settings) -> tuple[str, .
         )
     size = get_model_args(model).get('dynamic_img_size')
     made = {'num_classes': 0, 'dynamic_img_size': size, **settings}
-    # Another pooling may have layers of its own, which timm would miss in its weights.
-    settings = {k: v for k, v in made.items() if v is not None and k != 'global_pool'}
+    settings = {k: v for k, v in made.items() if v is not None and k not in _POOLING}
     try:
         whole = timm.create_model(model_name, pretrained=True, **settings)
     except Exception as error:  # hub clients raise many kinds
@@ -164,7 +167,7 @@ def _fill_norms(norms: Sequence[tuple[int, nn.Module]], reading: Reading) -> set
 
 def _unpruned(model: nn.Module, model_name: str) -> nn.Module:
     """The model as timm made it, without memory: timm's filters look for what was pruned."""
-    changed = ('num_classes', 'global_pool', 'fc_norm', 'use_fc_norm')  # by pruning
+    changed = ('num_classes', *_POOLING)  # by pruning
     settings = {key: value for key, value in get_model_args(model).items() if key not in changed}
     with torch.device('meta'):
         return timm.create_model(model_name, **settings)

@@ -7,6 +7,7 @@ val_ann = 'annotations/instances_val2017.json'
 val_images = 'val2017/'
 image_scale = (1333, 800)
 crop_size = (1024, 1024)  # (w, h) of large-scale jitter
+uncropped_side = 1333  # the most that the longer side has before multi-scale training crops it
 max_value = None  # that stands for full brightness: of the images' integers, or 1 of floats
 reduce = True  # decode JPEGs at 1/2, 1/4 or 1/8 where that is still no enlargement
 image_cache = None  # a folder for decoded images: pays where they fit into memory
@@ -54,6 +55,42 @@ jitter_pipeline = [
         allow_negative_crop=True,
     ),
     dict(type='mmdet.FilterAnnotations', min_gt_bbox_wh=(1, 1)),
+    dict(type='mmdet.RandomFlip', prob=0.5),
+    dict(type='vitmm.Planes'),
+    dict(type='mmdet.PackDetInputs'),
+]
+# Multi-scale training with crops, https://arxiv.org/abs/2005.12872 (appendix A.4), likewise:
+# train_dataloader = dict(dataset=dict(pipeline='${multiscale_pipeline}'))
+_resize_to_scales = dict(
+    type='RandomChoiceResize',
+    resize_type='mmdet.Resize',
+    scales=[(side, 1333) for side in range(480, 801, 32)],
+    keep_ratio=True,
+)
+multiscale_pipeline = [
+    '${load_image}',
+    _load_annotations,
+    dict(
+        type='RandomChoice',
+        transforms=[
+            [_resize_to_scales],
+            [
+                dict(
+                    type='RandomChoiceResize',
+                    resize_type='mmdet.Resize',
+                    scales=[(side, '${uncropped_side}') for side in (400, 500, 600)],
+                    keep_ratio=True,
+                ),
+                dict(
+                    type='mmdet.RandomCrop',
+                    crop_type='absolute_range',
+                    crop_size=(384, 600),
+                    allow_negative_crop=True,
+                ),
+                _resize_to_scales,
+            ],
+        ],
+    ),
     dict(type='mmdet.RandomFlip', prob=0.5),
     dict(type='vitmm.Planes'),
     dict(type='mmdet.PackDetInputs'),

@@ -1,0 +1,48 @@
+"""UPerNet on ViT-B from ImageNet-21k and 1k.
+
+Source: mmseg configs/vit, vit_vit-b16_mln_upernet_8xb2-160k_ade20k-512x512
+Target: mIoU 46.75
+"""
+
+_base_ = [
+    '../../_base_/models/upernet.py',
+    '../../_base_/datasets/seg/ade20k.py',
+    '../../_base_/schedules/adamw_iterations.py',
+    '../../_base_/runtime/seg_iterations.py',
+]
+
+model = dict(
+    data_preprocessor=dict(
+        # mmseg keeps ImageNet's here, not those of this ViT.
+        mean=[123.675, 116.28, 103.53],
+        std=[58.395, 57.12, 57.375],
+        test_cfg=None,
+    ),
+    backbone=dict(
+        model_name='vit_base_patch16_224.orig_in21k_ft_in1k',
+        pretrained=True,
+        out_indices=(2, 5, 8, 11),
+        drop_path_rate=0.0,
+    ),
+    neck=dict(
+        _delete_=True,
+        type='mmseg.MultiLevelNeck',
+        in_channels='${backbone.channels}',
+        out_channels=768,
+        scales=[4, 2, 1, 0.5],
+    ),
+    decode_head=dict(in_channels=[768, 768, 768, 768]),
+    auxiliary_head=dict(in_channels=768, in_index=3, channels=256),
+)
+train_dataloader = dict(batch_size=2, sampler=dict(type='InfiniteSampler'))
+val_dataloader = dict(batch_size=1)
+optim_wrapper = dict(
+    optimizer=dict(lr=6e-5, weight_decay=0.01),
+    paramwise_cfg=dict(
+        custom_keys={
+            'pos_embed': dict(decay_mult=0.0),
+            'cls_token': dict(decay_mult=0.0),
+            'norm': dict(decay_mult=0.0),
+        }
+    ),
+)
