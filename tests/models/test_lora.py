@@ -83,10 +83,12 @@ def test_which_layers_are_adapted(name):
 @needs_peft
 @pytest.mark.parametrize('name', MODELS)
 def test_outputs_are_the_same_at_first(name):
-    plain, adapted = pair(name)
+    # In double precision: where a layer's inputs lie in memory changes the last bits of a float.
+    plain, adapted = (backbone.double() for backbone in pair(name))
+    inputs = images().double()
     with torch.no_grad():
-        for a, b in zip(plain(images()), adapted(images()), strict=True):
-            torch.testing.assert_close(a, b, atol=1e-6, rtol=1e-6)
+        for a, b in zip(plain(inputs), adapted(inputs), strict=True):
+            torch.testing.assert_close(a, b, atol=1e-12, rtol=1e-12)
 
 
 @needs_peft
