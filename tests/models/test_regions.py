@@ -1,10 +1,16 @@
 """Compiled blocks: the same maps at every size, and few graphs for all sizes."""
 
+import logging
+import shutil
+from types import SimpleNamespace
+
 import pytest
 import torch
 import torch._dynamo
+from torch import nn
 from torch._dynamo.utils import counters
 
+from vitmm.engine import CompileHook
 from vitmm.models import TimmBackbone
 from vitmm.models.backbones.regions import steady_regions
 
@@ -57,6 +63,24 @@ def test_the_same_maps_and_gradients_from_few_graphs(name, settings, limit):
         seen.append(counters['stats']['unique_graphs'])
     assert 1 <= seen[-1] <= limit
     assert not any('recompile_limit' in reason for reason in counters['unimplemented'])
+
+
+@pytest.mark.slow  # a C++ compiler runs for a minute
+@pytest.mark.skipif(not any(map(shutil.which, ('g++', 'clang++'))), reason='no C++ compiler')
+def test_inductor_takes_convolutions_at_all_sizes():
+    # With its layout optimisation, inductor of torch 2.14 compares symbolic strides, and fails.
+    small = dict(model_kwargs=dict(depths=(1, 1, 2, 1)), drop_path_rate=0.0)
+    plain, compiled = (TimmBackbone('convnext_atto', **small).eval() for _ in range(2))
+    compiled.load_state_dict(plain.state_dict())
+    model = nn.Module()
+    model.backbone = compiled
+    CompileHook().before_run(SimpleNamespace(model=model, logger=logging.getLogger()))
+    for size in ((64, 64), (96, 128)):
+        images = torch.randn(2, 3, *size)
+        maps = compiled(images)
+        for found, expected in zip(maps, plain(images), strict=True):
+            torch.testing.assert_close(found, expected, atol=1e-4, rtol=1e-4)
+        sum(m.mean() for m in maps).backward()
 
 
 def test_whole_blocks_where_they_are_the_same_at_every_size():

@@ -25,16 +25,19 @@ class CompileHook(Hook):
 
     Args:
         backend: of :func:`torch.compile`.
-        mode: likewise; ``'max-autotune-no-cudagraphs'``, say.
+        options: of the backend; for inductor over its own, but for ``layout_optimization``, which
+            fails on convolutions of images of all sizes (torch 2.14): ``--channels-last`` says how
+            they lie.
 
     Raises:
         ConfigError: before the run, if the backbone is none of ours, or if the CPU's compiler is
             missing.
     """
 
-    def __init__(self, backend: str = 'inductor', mode: str | None = None) -> None:
+    def __init__(self, backend: str = 'inductor', options: dict | None = None) -> None:
         self.backend = backend
-        self.mode = mode
+        defaults = {'layout_optimization': False} if backend == 'inductor' else {}
+        self.options = {**defaults, **(options or {})}
 
     def before_run(self, runner: Runner) -> None:
         """Compile in place; the graphs are made in the first iterations."""
@@ -51,7 +54,7 @@ class CompileHook(Hook):
         # Blocks of all widths, in training and in validation, are one function to torch.
         limit = torch._dynamo.config.recompile_limit
         torch._dynamo.config.recompile_limit = max(limit, _GRAPHS)
-        count = backbone.compile_blocks(backend=self.backend, mode=self.mode)
+        count = backbone.compile_blocks(backend=self.backend, options=self.options or None)
         runner.logger.info(
             f'compiled: {count} parts of {backbone.model_name}; the first iterations take longer.'
         )

@@ -274,7 +274,7 @@ class TimmBackbone(BaseModule):
         """Compile the parts of the model that are the same at every image size, in place.
 
         Args:
-            settings: of :func:`torch.compile`: ``backend``, ``mode``, ...
+            settings: of :func:`torch.compile`: ``backend``, ``options``, ...
 
         Returns:
             How many parts: see :func:`.regions.steady_regions`.
