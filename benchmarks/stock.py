@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import inspect
 from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config
+from mmengine.runner import Runner
 
 STOCK = {  # ours -> theirs; None goes without anything in its place
     'vitmm.LoadImage': dict(type='LoadImageFromFile'),
@@ -14,6 +16,7 @@ STOCK = {  # ours -> theirs; None goes without anything in its place
     'vitmm.CocoMetric': 'mmdet.CocoMetric',
     'vitmm.ClsVisualizer': 'mmpretrain.UniversalVisualizer',
     'vitmm.Accuracy': 'mmpretrain.Accuracy',
+    'vitmm.CrossEntropyLoss': dict(type='mmpretrain.CrossEntropyLoss', loss_weight=1.0),
     'vitmm.MaxIoUAssigner': 'mmdet.MaxIoUAssigner',
     'vitmm.OptimWrapper': 'OptimWrapper',
     'vitmm.ValLoop': 'ValLoop',
@@ -28,8 +31,6 @@ STOCK = {  # ours -> theirs; None goes without anything in its place
     'TensorboardVisBackend': None,  # in none of their configs
 }
 WRAPPERS = ('vitmm.CheckedLoad', 'vitmm.ForRGB')
-OURS = ('custom_imports', 'prepare_data', 'tta_pipeline', 'tta_model', 'vis_backends', 'filename')
-OURS += ('load_image', 'jitter_pipeline')  # parts that the pipelines hold already
 
 
 def to_stock(recipe: Config, backbone: dict) -> Config:
@@ -42,7 +43,9 @@ def to_stock(recipe: Config, backbone: dict) -> Config:
     Raises:
         ValueError: a part of ours has no stock part in its place.
     """
-    plain = {key: value for key, value in recipe.to_dict().items() if key not in OURS}
+    # What a Runner takes; all else at the top of a recipe is parts that these hold already.
+    taken = inspect.signature(Runner.__init__).parameters
+    plain = {key: value for key, value in recipe.to_dict().items() if key in taken}
     plain['model']['backbone'] = backbone
     plain['optim_wrapper']['optimizer'].pop('fused', None)  # in none of their configs
     for loader in ('val_dataloader', 'test_dataloader'):
