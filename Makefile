@@ -29,7 +29,7 @@ demo: env  ## train a ViT detector on the embedded data set, test it, draw what 
 	@echo
 	@echo "Drawn predictions (truth left, prediction right): $(OUT)/shown/*.jpg"
 
-test: env test-lora  ## the test suite (under 15 minutes on 2 cores)
+test: env test-lora  ## the test suite (about 15 minutes on 2 cores)
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
 	$(PY) -m pytest
@@ -43,7 +43,7 @@ test-slow: env  ## what takes hours: mmdet's configs, every architecture, a swap
 test-mmdet: env  ## mmdet's own model tests on our operators (needs GitHub)
 	PATH="$(abspath $(VENV))/bin:$$PATH" tests/compat/run_upstream_tests.sh mmdet
 
-recipes: env  ## train every starter recipe and print the README's table (about an hour)
+recipes: env  ## train every starter recipe and print the README's table (hours)
 	$(PY) tools/recipes_table.py
 
 atlas: env  ## measure every timm backbone and write docs/backbones.md (under 30 minutes)

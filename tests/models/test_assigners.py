@@ -9,6 +9,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from vitmm.models.assigners import MaxIoUAssigner
 from vitmm.models.assigners import MMDetMaxIoUAssigner as Theirs
 
+IOU = dict(type='mmdet.BboxOverlaps2D')  # whatever scope another test has left
 SETTINGS = [
     dict(pos_iou_thr=0.5, neg_iou_thr=0.4, min_pos_iou=0),  # RetinaNet
     dict(pos_iou_thr=0.7, neg_iou_thr=0.3, min_pos_iou=0.3),  # RPN
@@ -30,7 +31,8 @@ def both(settings, count, found=None):
     priors = InstanceData(priors=torch.cat([boxes(400, 40).round(), truth[: count // 2]]))
     truth = InstanceData(bboxes=truth, labels=torch.randint(7, (count,)))
     ignored = InstanceData(bboxes=boxes(3, 40)) if 'ignore_iof_thr' in settings else None
-    return [kind(**settings).assign(priors, truth, ignored) for kind in (MaxIoUAssigner, Theirs)]
+    assigners = MaxIoUAssigner(**settings), Theirs(**settings, iou_calculator=IOU)
+    return [assigner.assign(priors, truth, ignored) for assigner in assigners]
 
 
 @pytest.mark.parametrize('settings', SETTINGS)
@@ -55,7 +57,7 @@ def test_nothing_is_read():
 
     overlaps, labels = torch.rand(20, 300), torch.randint(7, (20,))
     with Reads():
-        Theirs(0.7, 0.3, 0.3).assign_wrt_overlaps(overlaps, labels)
+        Theirs(0.7, 0.3, 0.3, iou_calculator=IOU).assign_wrt_overlaps(overlaps, labels)
         assert Reads.count >= 20  # or there is nothing to save
         Reads.count = 0
         MaxIoUAssigner(0.7, 0.3, 0.3).assign_wrt_overlaps(overlaps, labels)

@@ -1,5 +1,7 @@
 """Which prior belongs to which object, without asking the GPU object by object."""
 
+from typing import Any
+
 import torch
 from mmdet.models.task_modules.assigners import AssignResult
 from mmdet.models.task_modules.assigners import MaxIoUAssigner as MMDetMaxIoUAssigner
@@ -14,6 +16,11 @@ class MaxIoUAssigner(MMDetMaxIoUAssigner):
     mmdet's reads a value for each object and each image, and a GPU waits each time. Takes the same
     arguments; where ``gt_max_assign_all`` is off, mmdet's own code runs.
     """
+
+    def __init__(self, *args: Any, iou_calculator: dict | None = None, **kwargs: Any) -> None:
+        # With its scope, so that it is found under any default scope.
+        iou_calculator = iou_calculator or dict(type='mmdet.BboxOverlaps2D')
+        super().__init__(*args, iou_calculator=iou_calculator, **kwargs)
 
     def assign_wrt_overlaps(self, overlaps: torch.Tensor, gt_labels: torch.Tensor) -> AssignResult:
         """Assign by overlaps (k objects, n priors), labels (k,).
