@@ -94,6 +94,13 @@ def test_places_outside_a_table_are_not_looked_up():
     assert [tuple(m.shape[-2:]) for m in maps] == [(58, 80), (29, 40), (15, 20), (8, 10)]
 
 
+def test_nor_where_features_are_pooled():
+    backbone = TimmBackbone('mvitv2_tiny', output='pooled').eval()
+    with torch.no_grad():
+        (features,) = backbone(torch.randn(1, 3, 230, 320))
+    assert features.shape == (1, *backbone.channels)
+
+
 def test_patches_that_do_not_divide_the_native_size():
     # vit_so400m_patch14_siglip_384 is such a model: 27 patches of 14 a side cover 378 pixels.
     torch.manual_seed(0)

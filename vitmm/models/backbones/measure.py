@@ -208,7 +208,7 @@ def native_size(model: nn.Module, settings: dict[str, Any]) -> Size:
 def _measure_maps(twin: Twin) -> Measured:
     native = twin.native
     try:
-        shapes = twin.maps(native)
+        shapes, at_home = _with_lookups(twin.maps, native)
     except Exception as error:  # each model fails in its own way
         raise BackboneError(
             f"'{twin.name}' gives no feature maps at its own size {native[0]} x {native[1]}: "
@@ -226,40 +226,37 @@ def _measure_maps(twin: Twin) -> Measured:
     def fits(size: Size) -> bool:
         """Whether the maps at ``size`` lose no more cells at their borders than at home."""
         try:
-            found = twin.maps(size)
+            found, lookups = _with_lookups(twin.maps, size)
         except Exception:  # see above
             return False
-        return _table_lookups(twin, size) <= at_home and all(
+        return lookups <= at_home and all(
             min(0, home) <= side <= max(0, home)
             for shape, stride, homes in zip(found, strides, lost, strict=True)
             for side, home in zip(_lost(shape, size, stride), homes, strict=True)
         )
-
-    at_home = _table_lookups(twin, native)
 
     channels = tuple(c for c, _, _ in shapes)
     canvas = _find_canvas(native, math.lcm(*strides), fits)
     return Measured(channels, tuple(strides), canvas, twin.output)
 
 
-def _table_lookups(twin: Twin, size: Size) -> set[tuple]:
-    """The shapes in which a model looks up its tables (of relative positions) at an image size.
+def _with_lookups(ask: Callable[[Size], Any], size: Size) -> tuple[Any, set[tuple]]:
+    """What a twin answers for an image size, and in which shapes it looks up its tables meanwhile.
 
-    Whether a place is outside its table cannot be seen without values: where other places are
-    looked up than at the native size, as MViTv2 does, they may be.
+    Whether a place is outside its table (of relative positions) cannot be seen without values:
+    where other places are looked up than at the native size, as MViTv2 does, they may be.
     """
-    shapes: set[tuple] = set()
+    lookups: set[tuple] = set()
 
     class Watch(TorchDispatchMode):
         def __torch_dispatch__(self, function, types, args=(), kwargs=None):
             if function is torch.ops.aten.index.Tensor and isinstance(args[0], nn.Parameter):
                 places = tuple(getattr(i, 'shape', None) for i in args[1])
-                shapes.add((args[0].shape, places))
+                lookups.add((args[0].shape, places))
             return function(*args, **(kwargs or {}))
 
     with Watch():
-        twin.maps(size)
-    return shapes
+        return ask(size), lookups
 
 
 def _lost(shape: Sequence[int], size: Size, stride: int) -> Size:
@@ -272,15 +269,16 @@ def _lost(shape: Sequence[int], size: Size, stride: int) -> Size:
 
 def _measure_pooled(twin: Twin) -> tuple[int, Canvas]:
     native = twin.native
-    shape = twin.pooled(native)
+    shape, at_home = _with_lookups(twin.pooled, native)
     if len(shape) != 2:
         raise BackboneError(f"'{twin.name}' pools to {shape[1:]}, which is no vector.")
 
     def fits(size: Size) -> bool:
         try:
-            return twin.pooled(size) == shape
+            found, lookups = _with_lookups(twin.pooled, size)
         except Exception:  # each model fails in its own way
             return False
+        return found == shape and lookups <= at_home
 
     reductions = [info['reduction'] for info in twin.model.feature_info]
     return shape[1], _find_canvas(native, math.lcm(*reductions), fits)
