@@ -15,6 +15,7 @@ from torch.utils.checkpoint import checkpoint
 
 from vitmm.errors import BackboneError
 from vitmm.models.backbones.measure import Twin, ask_once
+from vitmm.models.backbones.running import names_of_running
 
 _SHARE = 8  # a block that keeps more than one in so many of all values is split, if it can be
 
@@ -91,7 +92,6 @@ def kept_values(twin: Twin) -> Counter[str]:
     counts: Counter[str] = Counter()
     seen: set[int] = set()
     alive: list[torch.Tensor] = []  # so that no address is used twice
-    running: list[str] = []
 
     def keep(tensor: torch.Tensor) -> torch.Tensor:
         storage = tensor.untyped_storage()._cdata
@@ -101,26 +101,13 @@ def kept_values(twin: Twin) -> Counter[str]:
         alive.append(tensor)
         return tensor
 
-    def enter(name: str, *_) -> None:
-        running.append(name)
-
-    def leave(*_) -> None:
-        running.pop()
-
-    handles = []
-    for name, module in twin.model.named_modules():
-        handles += [
-            module.register_forward_pre_hook(partial(enter, name)),
-            module.register_forward_hook(leave),
-        ]
     parameters = {p.untyped_storage()._cdata for p in twin.model.parameters()}
     seen.update(parameters)
-    try:
-        with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
-            twin.run(twin.native)
-    finally:
-        for handle in handles:
-            handle.remove()
+    with (
+        names_of_running(twin.model.named_modules()) as running,
+        torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor),
+    ):
+        twin.run(twin.native)
     return counts
 
 

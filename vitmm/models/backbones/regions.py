@@ -13,6 +13,7 @@ from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from vitmm.models.backbones.measure import Twin, ask_once, measure_maps
+from vitmm.models.backbones.running import names_of_running
 
 _FEW = 3  # operators: less is not worth a graph
 
@@ -54,16 +55,14 @@ def _choose(
     """The outermost steady parts of the blocks under ``module``."""
     for name, child in module.named_children():
         path = prefix + name
-        block = inside or _is_block(module, child)
+        chain = _has_chain(child)
+        block = inside or (_is_block(module, child) and not chain)
         composite = any(True for _ in child.children())
-        chains = any(
-            _is_block(part, block) for part in child.modules() for block in part.children()
-        )
         worth = composite and len(programs.get(path, ())) >= _FEW
-        if block and worth and path in steady and (inside or not chains):
+        if block and worth and path in steady:
             yield path
         else:
-            yield from _choose(child, f'{path}.', steady, programs, block and not chains)
+            yield from _choose(child, f'{path}.', steady, programs, block and not chain)
 
 
 def _is_block(parent: nn.Module, child: nn.Module) -> bool:
@@ -73,10 +72,14 @@ def _is_block(parent: nn.Module, child: nn.Module) -> bool:
     return sum(type(link) is type(child) for link in parent.children()) > 1
 
 
+def _has_chain(module: nn.Module) -> bool:
+    """Whether there are blocks inside ``module``: then it is a stage, and they are taken."""
+    return any(_is_block(part, child) for part in module.modules() for child in part.children())
+
+
 def _programs(twin: Twin, size: tuple[int, int]) -> dict[str, list]:
     """What every module runs at a size of image: operators, and their numbers that are no sizes."""
     programs: dict[str, list] = defaultdict(list)
-    running: list[str] = []
 
     class Record(TorchDispatchMode):
         def __torch_dispatch__(self, function, types, args=(), kwargs=None):
@@ -85,19 +88,6 @@ def _programs(twin: Twin, size: tuple[int, int]) -> dict[str, list]:
                 programs[name].append(step)
             return function(*args, **(kwargs or {}))
 
-    def enter(name: str):
-        return lambda *_: running.append(name)
-
-    handles = []
-    for name, module in twin.model.named_modules():
-        handles += [
-            module.register_forward_pre_hook(enter(name)),
-            module.register_forward_hook(lambda *_: running.pop() and None),
-        ]
-    try:
-        with torch.no_grad(), Record():
-            twin.run(size)
-    finally:
-        for handle in handles:
-            handle.remove()
+    with torch.no_grad(), names_of_running(twin.model.named_modules()) as running, Record():
+        twin.run(size)
     return programs

@@ -6,7 +6,6 @@ parameters.
 """
 
 from collections.abc import Iterator
-from functools import partial
 
 from torch import nn
 from torch.overrides import TorchFunctionMode
@@ -14,6 +13,7 @@ from torch.utils._pytree import tree_leaves
 
 from vitmm.models.backbones.depths import HEAD, parameter_depths
 from vitmm.models.backbones.measure import Twin, ask_once
+from vitmm.models.backbones.running import names_of_running
 
 _SHARE = 200  # a part of less than one in so many of all parameters is not worth a message
 
@@ -66,33 +66,17 @@ def _read_elsewhere(twin: Twin, units: list[tuple[str, nn.Module]]) -> set[str]:
         for parameter in module.parameters():
             owners.setdefault(id(parameter), set()).add(name)
     shared = {name for names in owners.values() if len(names) > 1 for name in names}
-    running: list[str] = []
-    idle = {name for name, _ in units}
+    called: set[str] = set()
     faulty: set[str] = set()
 
     class Watch(TorchFunctionMode):
         def __torch_function__(self, func, types, args=(), kwargs=None):
+            called.update(running)
             for leaf in tree_leaves((args, kwargs)):
                 faulty.update(owners.get(id(leaf), set()).difference(running))
             return func(*args, **(kwargs or {}))
 
-    def enter(name: str, *_) -> None:
-        running.append(name)
-        idle.discard(name)
-
-    def leave(*_) -> None:
-        running.pop()
-
-    handles = []
-    for name, module in units:
-        handles += [
-            module.register_forward_pre_hook(partial(enter, name)),
-            module.register_forward_hook(leave),
-        ]
-    try:
-        with Watch():
-            twin.run(twin.native)
-    finally:
-        for handle in handles:
-            handle.remove()
+    with names_of_running(units) as running, Watch():
+        twin.run(twin.native)
+    idle = {name for name, _ in units} - called
     return shared | idle | faulty
