@@ -1,11 +1,14 @@
 """What tests share that is no fixture: paths, few threads, running the tools."""
 
+import importlib.util
 import os
 import subprocess
 import sys
 from pathlib import Path
+from types import ModuleType
 
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
 ROOT = Path(__file__).resolve().parent.parent
 CONFIGS = ROOT / 'configs'
@@ -51,6 +54,14 @@ def fitting(options: dict, recipe: Path) -> dict:
     return {k: v for k, v in options.items() if not (without and k.startswith('val_'))}
 
 
+def load_tool(name: str) -> ModuleType:
+    """The module of ``tools/<name>.py``, to call what is in it."""
+    spec = importlib.util.spec_from_file_location(name, ROOT / 'tools' / f'{name}.py')
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
 def as_cfg_options(options: dict) -> list[str]:
     """Options of a dict as the words behind ``--cfg-options``."""
     words = []
@@ -60,3 +71,17 @@ def as_cfg_options(options: dict) -> list[str]:
         else:
             words.append(f'{key}={value}')
     return words
+
+
+class CountReads(TorchDispatchMode):
+    """Counts the values that are read from tensors: each would make the CPU wait for a GPU."""
+
+    OPERATORS = (torch.ops.aten._local_scalar_dense.default, torch.ops.aten.nonzero.default)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.count = 0
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        self.count += function in self.OPERATORS
+        return function(*args, **(kwargs or {}))

@@ -4,22 +4,19 @@ import json
 import subprocess
 import sys
 
+import iterations
+import loops
+import models
+import one_run
+import pairs
 import pytest
+import sides
+import stock
 import torch
 from mmengine.config import Config
 from support import CONFIGS, ROOT
 
 BENCHMARKS = ROOT / 'benchmarks'
-sys.path.insert(0, str(BENCHMARKS))
-
-import iterations  # noqa: E402  (beside one another, as the commands find them)
-import loops  # noqa: E402
-import models  # noqa: E402
-import one_run  # noqa: E402
-import pairs  # noqa: E402
-import sides  # noqa: E402
-import stock  # noqa: E402
-
 TINY = pairs.Setting(size=64, batch=2, rois=8, objects=2)
 
 

@@ -1,14 +1,13 @@
 """Archives of a few images, packed as their makers pack them."""
 
 import hashlib
-import importlib.util
 import pickle
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torchvision
 from PIL import Image
+from support import load_tool
 
 from vitmm.datasets import DataError, read_classes
 from vitmm.datasets.archives import READERS, write_archive
@@ -86,10 +85,7 @@ def test_classes_out_of_order_are_numbered(tmp_path, monkeypatch):
 
 
 def test_the_tool(cifar, tmp_path, monkeypatch, capsys):
-    tool = Path(__file__).parents[2] / 'tools/prepare_data.py'
-    spec = importlib.util.spec_from_file_location('prepare_data', tool)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    module = load_tool('prepare_data')
     assert set(module.ARCHIVES) == set(READERS)
     arguments = ['prepare_data.py', 'cifar10', '--out', str(tmp_path / 'out'), '--from']
     monkeypatch.setattr('sys.argv', [*arguments, str(cifar[0])])

@@ -1,17 +1,12 @@
 """The page of the published recipes."""
 
-import importlib.util
-
 import pytest
-from support import PUBLISHED, ROOT
+from support import PUBLISHED, load_tool
 
 
 @pytest.fixture(scope='module')
 def table():
-    spec = importlib.util.spec_from_file_location('published', ROOT / 'tools/published_table.py')
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load_tool('published_table')
 
 
 def test_page_is_what_the_recipes_say(table):

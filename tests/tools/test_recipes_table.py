@@ -1,19 +1,15 @@
 """The table of the recipes, from runs that are done already."""
 
-import importlib.util
 import json
 from pathlib import Path
 
 import pytest
-from support import CONFIGS, ROOT, run_tool
+from support import CONFIGS, load_tool, run_tool
 
 
 @pytest.fixture(scope='module')
 def table():
-    spec = importlib.util.spec_from_file_location('recipes_table', ROOT / 'tools/recipes_table.py')
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load_tool('recipes_table')
 
 
 def test_floors_are_those_of_recipes(table):
