@@ -57,6 +57,7 @@ benchmark: env  ## the figures of docs/performance.md and docs/scale.md, on this
 	$(PY) benchmarks/start.py
 	$(PY) benchmarks/overhead.py --families
 	$(PY) benchmarks/checkpointing.py
+	$(PY) benchmarks/memory.py
 	$(PY) benchmarks/windows.py
 	$(PY) benchmarks/evaluation.py
 	$(PY) benchmarks/coverage.py

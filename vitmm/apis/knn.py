@@ -15,6 +15,7 @@ from tqdm import tqdm
 
 from vitmm.apis.checkpoints import check_belongs
 from vitmm.apis.launch import build_runner, prepare
+from vitmm.datasets.sources import leaves
 from vitmm.errors import ConfigError
 
 _QUERIES = 256  # images a step: their likeness to all training images is in memory at once
@@ -136,14 +137,10 @@ def _loaders(cfg: Config) -> tuple[dict, dict]:
     test = cfg.test_dataloader
     train = deepcopy(test)
     train.dataset = deepcopy(cfg.train_dataloader.dataset)
-    _leaf(train.dataset).pipeline = _leaf(test.dataset).pipeline
+    pipeline = next(leaves(test.dataset)).pipeline
+    for dataset in leaves(train.dataset):
+        dataset.pipeline = pipeline
     return train, test
-
-
-def _leaf(dataset: Config) -> Config:
-    while 'dataset' in dataset:
-        dataset = dataset.dataset
-    return dataset
 
 
 def _features(

@@ -9,6 +9,7 @@ from mmengine.config import Config
 from vitmm.apis.checkpoints import check_belongs, load_pretrained
 from vitmm.apis.launch import build_runner, prepare
 from vitmm.apis.switches import test_with_amp
+from vitmm.datasets.sources import leaves
 from vitmm.errors import ConfigError
 
 # How each codebase's visualization hook is told to draw test images into a folder. mmseg's
@@ -105,10 +106,8 @@ def _augment(cfg: Config) -> None:
             'tta: mmdet joins the boxes of augmented images, not the masks that this model gives; '
             'leave --tta out.'
         )
-    dataset = cfg.test_dataloader.dataset
-    while 'dataset' in dataset:
-        dataset = dataset.dataset
-    dataset.pipeline = cfg.tta_pipeline
+    for dataset in leaves(cfg.test_dataloader.dataset):
+        dataset.pipeline = cfg.tta_pipeline
     cfg.model = dict(**cfg.tta_model, module=cfg.model)
 
 

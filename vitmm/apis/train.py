@@ -60,11 +60,10 @@ def train(
         (amp, use_amp),
         (compile, use_compile),
         (channels_last, use_channels_last),
+        (fsdp, use_fsdp),
     ):
         if wanted:
             switch(cfg)
-    if fsdp:
-        use_fsdp(cfg)
     resume_from = find_last(cfg.work_dir) if resume is True else resume or None
     if resume_from:
         cfg.resume, cfg.load_from = True, str(resume_from)

@@ -55,7 +55,7 @@ class RuntimeInfoHook(MMEngineRuntimeInfoHook):
         intervals = [hook.interval for hook in runner.hooks if isinstance(hook, LoggerHook)]
         return self.end_of_epoch(runner.train_dataloader, batch_idx) or any(
             self.every_n_inner_iters(batch_idx, n) or self.every_n_train_iters(runner, n)
-            for n in [*intervals, 1000]
+            for n in [*intervals, 1000]  # in the end also where nothing logs
         )
 
     def _read(self, runner: Runner) -> None:

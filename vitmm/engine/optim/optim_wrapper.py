@@ -12,8 +12,6 @@ from torch import nn
 from vitmm.errors import ConfigError
 from vitmm.registry import OPTIM_WRAPPERS
 
-BF16 = torch.bfloat16
-
 
 @OPTIM_WRAPPERS.register_module()
 class OptimWrapper(MMEngineOptimWrapper):
@@ -45,7 +43,8 @@ class OptimWrapper(MMEngineOptimWrapper):
     @contextmanager
     def optim_context(self, model: nn.Module) -> Iterator[None]:
         """Autocast, and keep back DDP's reduction while gradients accumulate."""
-        with super().optim_context(model), autocast(enabled=self.dtype is not None, dtype=BF16):
+        half = autocast(enabled=self.dtype is not None, dtype=torch.bfloat16)
+        with super().optim_context(model), half:
             yield
 
     def _clip_grad(self) -> None:
