@@ -1,27 +1,15 @@
-"""Monocular depth: one convolution over all levels at stride 4, in metres."""
+"""Monocular depth: FCN's one convolution over all levels at stride 4, read in metres."""
+
+_base_ = './fcn.py'
 
 head_channels = 256
 max_depth = 10.0  # metres
 
 model = dict(
     type='mmseg.DepthEstimator',
-    data_preprocessor=dict(
-        type='mmseg.SegDataPreProcessor',
-        mean='${backbone.mean}',
-        std='${backbone.std}',
-        bgr_to_rgb=True,
-        pad_val=0,
-        seg_pad_val=0,  # of depth: nothing measured
-        size='${crop_size}',
-        test_cfg=dict(size_divisor=32),
-    ),
-    backbone=dict(type='vitmm.TimmBackbone'),
-    neck=dict(
-        type='vitmm.FeaturePyramid',
-        in_channels='${backbone.channels}',
-        in_strides='${backbone.strides}',
-    ),
+    data_preprocessor=dict(seg_pad_val=0),  # of depth: nothing measured
     decode_head=dict(
+        _delete_=True,
         type='vitmm.DepthHead',
         max_depth='${max_depth}',
         head=dict(
@@ -38,6 +26,4 @@ model = dict(
             align_corners=False,
         ),
     ),
-    train_cfg=dict(),
-    test_cfg=dict(mode='whole'),
 )
