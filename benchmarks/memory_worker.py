@@ -15,6 +15,7 @@ from mmengine.registry import HOOKS
 from torch.distributed.tensor import DTensor
 
 from vitmm.apis.train import train
+from vitmm.compat.distributed import end_dist
 
 RECIPE = Path(__file__).resolve().parent.parent / 'configs' / 'det' / 'vit_retinanet.py'
 MIB = 2**20
@@ -81,4 +82,4 @@ if __name__ == '__main__':
         dict(type='mmdet.PackDetInputs'),
     ]
     train(RECIPE, launcher='pytorch', **job)
-    torch.distributed.destroy_process_group()
+    end_dist()

@@ -9,7 +9,7 @@ from mmengine.model import BaseModel
 from mmengine.runner import Runner
 from torch import nn
 
-from vitmm.compat.distributed import cpu_wrapper_cfg, init_dist
+from vitmm.compat.distributed import cpu_wrapper_cfg, end_dist, init_dist
 
 
 class Line(BaseModel):
@@ -54,3 +54,4 @@ def main(folder: Path) -> None:
 
 if __name__ == '__main__':
     main(Path(sys.argv[1]))
+    end_dist()

@@ -3,13 +3,14 @@
 import os
 import subprocess
 import sys
+import weakref
 from pathlib import Path
 
 import pytest
 import torch
 
 from vitmm.compat import distributed
-from vitmm.compat.distributed import LaunchError, init_dist
+from vitmm.compat.distributed import LaunchError, end_dist, init_dist
 
 WORKER = Path(__file__).with_name('ddp_worker.py')
 
@@ -134,3 +135,21 @@ def test_two_processes_train_to_the_same_weights(tmp_path):
     weights = [torch.load(tmp_path / f'rank_{rank}.pt') for rank in range(2)]
     assert torch.equal(*weights)
     assert (tmp_path / 'epoch_2.pth').is_file()
+
+
+def test_nothing_holds_the_ended_group(tmp_path):
+    # Threads of a group that outlives Python's own end abort the process now and then.
+    def use():
+        model = torch.nn.parallel.DistributedDataParallel(torch.nn.Linear(2, 2))
+        model(torch.rand(3, 2)).sum().backward()
+        model.itself = [model]  # a cycle, such as the Runner and its hooks
+        return weakref.ref(model)
+
+    end_dist()  # where there is none, nothing happens
+    torch.distributed.init_process_group(
+        'gloo', init_method=f'file://{tmp_path / "store"}', rank=0, world_size=1
+    )
+    model = use()
+    end_dist()
+    assert model() is None
+    assert not torch.distributed.is_initialized()

@@ -16,6 +16,7 @@ from mmengine.registry import HOOKS
 from torch.distributed.tensor import DTensor
 
 from vitmm.apis.train import train
+from vitmm.compat.distributed import end_dist
 from vitmm.engine.sharding import gather
 
 
@@ -71,4 +72,4 @@ def local(tensor):
 if __name__ == '__main__':
     torch.set_num_threads(1)
     main(pickle.loads(Path(sys.argv[1]).read_bytes()))
-    torch.distributed.destroy_process_group()
+    end_dist()

@@ -9,6 +9,7 @@ from typing import Any
 
 from mmengine.config import DictAction
 
+from vitmm.compat.distributed import end_dist
 from vitmm.errors import VitmmError
 
 
@@ -66,17 +67,20 @@ def _python(text: str) -> Any:
 def run(function: Callable[[], Any]) -> Any:
     """Call ``function``; what the user can mend ends the process with one line and status 1.
 
+    A process group that it started and leaves behind is ended.
     As with ``python -m``, modules in the current directory can be imported: a config's
     ``custom_imports`` names them.
     """
     sys.path.insert(0, os.getcwd())
     try:
-        return function()
+        result = function()
     except Exception as error:
         message = user_message(error)
         if message is None:
             raise
         sys.exit(f'error: {message}')
+    end_dist()  # not after an error: other processes may still be waiting for this one
+    return result
 
 
 def user_message(error: BaseException) -> str | None:

@@ -7,6 +7,7 @@ there is one already, and takes a ``model_wrapper_cfg``: the two functions here 
 Can go when MMEngine's ``init_dist`` and ``wrap_model`` work without a GPU.
 """
 
+import gc
 import os
 import subprocess
 from datetime import timedelta
@@ -79,6 +80,19 @@ def init_dist(launcher: str, backend: str | None = None, timeout: float | None =
         torch.cuda.set_device(local_rank)
     options = {} if timeout is None else {'timeout': timedelta(seconds=timeout)}
     torch.distributed.init_process_group(backend, rank=rank, world_size=size, **options)
+
+
+def end_dist() -> None:
+    """End the default process group, where there is one; call it when nothing uses it any more.
+
+    A group that lives until the interpreter ends, or a DDP model that holds it, leaves gloo's
+    threads running while Python is taken down, and now and then one of them aborts the process
+    ("terminate called without an active exception"; torch 2.14, 1 in 5 runs on busy machines).
+    """
+    if not (torch.distributed.is_available() and torch.distributed.is_initialized()):
+        return
+    gc.collect()  # Runner, model and hooks refer to each other
+    torch.distributed.destroy_process_group()
 
 
 def cpu_wrapper_cfg(**options) -> dict:
