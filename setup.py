@@ -41,6 +41,7 @@ setup(
     extras_require={
         'lite': ['mmcv-lite>=2.0.0,<2.2.0'],
         'lora': ['peft>=0.21'],  # and transformers with it: MMEngine then takes 3 s longer to start
+        'lvis': ['lvis'],  # reads and measures LVIS; not needed for other data
         'tiff': ['imagecodecs'],  # LZW and other compressions of multi-band TIFFs
         'dev': ['pytest', 'pytest-xdist', 'ruff', 'pre-commit'],
     },

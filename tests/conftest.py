@@ -9,9 +9,9 @@ from support import COUNTS
 @pytest.fixture(scope='session')
 def tiny_shapes(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The root of a shapes data set of a dozen images."""
-    from vitmm.datasets import write_shapes
+    from vitmm.datasets.image_labels import write_labelled_shapes
 
-    root = write_shapes(tmp_path_factory.mktemp('data') / 'shapes', **COUNTS)
+    root = write_labelled_shapes(tmp_path_factory.mktemp('data') / 'shapes', **COUNTS)
     for name, target in (
         ('annotations', 'coco'),
         ('train', 'imagefolder/train'),

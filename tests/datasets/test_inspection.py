@@ -114,7 +114,7 @@ def test_voc_boxes(copy):
     assert len(found) == 4
     assert any('box 1 (' in f and 'reaches out' in f and 'train_00000.xml' in f for f in found)
     assert any('but 7 x ' in f and 'train_00000.jpg' in f for f in found)
-    assert any('train_00001.xml cannot be read' in f for f in found)
+    assert any('train_00001.xml is not readable XML' in f for f in found)
     assert any('train_00002.xml: no such class' in f for f in found)
 
 

@@ -11,12 +11,12 @@ from mmengine.model import BaseDataPreprocessor
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 
+from vitmm.apis.bad_data import check_or_leave_out
 from vitmm.compat import collect_env
 from vitmm.compat.checkpoint import use_in_mmengine
 from vitmm.compat.distributed import cpu_wrapper_cfg, init_dist
 from vitmm.config import load_config, resolve
 from vitmm.config.formatting import format_once
-from vitmm.datasets.check import check_annotations
 
 _runs = count()
 
@@ -49,13 +49,13 @@ def prepare(
         backend = loaded.get('env_cfg', {}).get('dist_cfg', {}).get('backend')
         init_dist(launcher, backend)
     resolved = resolve(loaded)
-    for loader in loaders:
-        if resolved.get(loader):
-            check_annotations(resolved[loader].dataset, resolved.get('default_scope'))
     resolved.launcher = launcher
     resolved.work_dir = str(
         work_dir or resolved.get('work_dir') or Path('work_dirs') / Path(config).stem
     )
+    for loader in loaders:
+        if resolved.get(loader):
+            check_or_leave_out(resolved, loader)
     return resolved
 
 

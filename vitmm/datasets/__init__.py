@@ -5,6 +5,7 @@ from vitmm.datasets.classes import read_classes
 from vitmm.datasets.collate import stack_images
 from vitmm.datasets.depth import LoadDepth
 from vitmm.datasets.errors import DataError
+from vitmm.datasets.image_labels import write_labelled_shapes
 from vitmm.datasets.loading import CheckedLoad, ForRGB, LoadImage
 from vitmm.datasets.planes import Planes
 from vitmm.datasets.rooms import write_rooms
@@ -25,6 +26,7 @@ __all__ = [
     'check_annotations',
     'read_classes',
     'stack_images',
+    'write_labelled_shapes',
     'write_rooms',
     'write_shapes',
     'write_trees',

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import inspect
 import os
 from collections.abc import Iterable, Mapping
+from importlib.util import find_spec
+from math import inf
 
 from vitmm.datasets.classes import check_given, given_classes
-from vitmm.datasets.errors import DataError
+from vitmm.datasets.entries import read_entries, voc_entry
+from vitmm.datasets.errors import REMEDY, DataError
 from vitmm.datasets.files import (
     class_folders,
     missing,
@@ -16,27 +18,22 @@ from vitmm.datasets.files import (
     read_lines,
     read_voc_names,
 )
-from vitmm.datasets.sources import (
-    Source,
-    dataset_class,
-    leaves,
-    read_source,
-    voc_files,
-)
-
-IMAGE_SUFFIXES = ('.jpg', '.jpeg', '.png', '.ppm', '.bmp', '.pgm', '.tif')  # mmpretrain's
+from vitmm.datasets.listing import IMAGE_SUFFIXES, mask_paths
+from vitmm.datasets.sources import Source, leaves, read_source, voc_files
 
 
-def check_annotations(dataset_cfg: dict, scope: str | None = None) -> None:
+def check_annotations(dataset_cfg: dict, scope: str | None = None, boxes: bool = True) -> None:
     """Check that the files of a data set are there and say something.
 
     Annotation files exist, can be read and have at least one box; the images and masks that
-    they list exist; the classes that the config names are the data's. Images are not opened.
+    they list exist; boxes lie in their images; labels are those of classes; the classes that the
+    config names are the data's. Images are not opened.
     Data sets on remote storage, and formats that are not known here, pass unseen.
 
     Args:
         dataset_cfg: Config of an mmdet, mmseg or mmpretrain data set, wrapped or not.
         scope: The config file's ``default_scope``, for types without a prefix.
+        boxes: False where those that are bad have been left out, or will be by mmdet.
 
     Raises:
         DataError: One message for the first thing that is wrong, with the path.
@@ -55,9 +52,13 @@ def check_annotations(dataset_cfg: dict, scope: str | None = None) -> None:
         if not source.root.is_dir():
             raise missing('data_root', source.root)
         checks[source.kind](source, scope)
+        if boxes and source.kind in ('coco', 'voc'):
+            _check_boxes(source)
 
 
 def _check_coco(source: Source, scope: str | None) -> None:
+    if 'LVIS' in source.type and not find_spec('lvis'):
+        raise DataError("LVIS is read and measured by its own package: pip install 'vitmm[lvis]'")
     if not source.ann_file:
         raise DataError(f'{source.type}: the config has no ann_file')
     content = read_coco(source.ann_file)
@@ -82,6 +83,23 @@ def _check_coco(source: Source, scope: str | None) -> None:
     if content.file_names and 'LVIS' not in source.type:  # its names are not those on disk
         folder = source.folders['img']
         _check_exist('image', (os.path.join(folder, n) for n in content.file_names), source)
+
+
+def _check_boxes(source: Source) -> None:
+    if source.kind == 'coco':
+        content = read_coco(source.ann_file)
+        count, first = content.bad_boxes, content.bad_box
+    else:
+        faults = []
+        for image, xml in (voc_files(source, id) for id in read_lines(source.ann_file)):
+            entry = voc_entry(image, xml, None)
+            faults += entry.box_faults.values()
+            faults += [box.fault(entry.size or (inf, inf))[0] for box in entry.boxes]
+        faults = list(filter(None, faults))
+        count, first = len(faults), next(iter(faults), '')
+    if count:
+        more = f', and {count - 1} more are bad' if count > 1 else ''
+        raise DataError(f'{source.ann_file}: {first}{more}; {REMEDY}')
 
 
 def _check_voc(source: Source, scope: str | None) -> None:
@@ -110,6 +128,9 @@ def _check_folder(source: Source, scope: str | None) -> None:
         lines = read_lines(source.ann_file)
         names = [line.rpartition(' ')[0] if labelled else line for line in lines]
         _check_exist('image', (os.path.join(folder, name) for name in names), source)
+        for entry in read_entries(source, given, scope) if labelled and given else ():
+            if entry.faults:
+                raise DataError(f'{source.ann_file}: {entry.image}: {entry.faults[0]}; {REMEDY}')
         return
     folders = class_folders(folder)
     if labelled and given:
@@ -150,47 +171,6 @@ def _check_seg(source: Source, scope: str | None) -> None:
         _check_exist('mask', masks, source)
 
 
-def mask_paths(source: Source, scope: str | None) -> list[tuple[str, str | None]]:
-    """The image files of a segmentation data set, at least one, each with its mask's.
-
-    Raises:
-        DataError: no such folder or list, an empty one.
-    """
-    images = source.folders.get('img_path', '')
-    masks = source.folders.get('seg_map_path')
-    suffix = _option(source, scope, 'img_suffix', '.jpg')
-    ending = mask_suffix(source, scope)
-    if not os.path.isdir(images):
-        raise missing('image folder', images)
-    if source.ann_file and not os.path.isdir(source.ann_file):
-        stems = read_lines(source.ann_file)
-        if not stems:
-            raise DataError(f'{source.ann_file} is empty: it lists no image')
-    else:
-        found = [
-            os.path.relpath(os.path.join(folder, name), images)
-            for folder, _, names in os.walk(images)
-            for name in names
-        ]
-        stems = sorted(name[: -len(suffix)] for name in found if name.endswith(suffix))
-        if not stems:
-            others = ', '.join(sorted({os.path.splitext(name)[1] for name in found} - {''}))
-            hint = f'; there are {others}: set image_suffix' if others else ''
-            raise DataError(f'no image {images}/*{suffix}{hint}')
-    return [
-        (
-            os.path.join(images, stem + suffix),
-            os.path.join(masks, stem + ending) if masks else None,
-        )
-        for stem in stems
-    ]
-
-
-def mask_suffix(source: Source, scope: str | None) -> str:
-    """How the names of a segmentation data set's masks end."""
-    return _option(source, scope, 'seg_map_suffix', '.png')
-
-
 def _check_exist(what: str, paths: Iterable[str], source: Source) -> None:
     paths = list(paths)
     if not paths:
@@ -208,13 +188,3 @@ def _wants_masks(source: Source) -> bool:
 
 def _has_file(folder: str, suffixes: tuple[str, ...]) -> bool:
     return any(name.lower().endswith(suffixes) for _, _, names in os.walk(folder) for name in names)
-
-
-def _option(source: Source, scope: str | None, name: str, usual: str) -> str:
-    """An option of the config, or the data set class's default for it."""
-    if source.options.get(name):
-        return source.options[name]
-    if source.type.split('.')[-1] == 'BaseSegDataset':  # known without importing mmseg
-        return usual
-    parameters = inspect.signature(dataset_class(source.options, scope)).parameters
-    return parameters[name].default if name in parameters else usual

@@ -145,7 +145,14 @@ def _voc_classes(source: Source, scope: str | None) -> tuple[str, ...]:
             return own
         raise missing('image set', source.ann_file)
     ids = read_lines(source.ann_file)
-    names = {name for id in ids for name in read_voc_names(voc_files(source, id)[1])}
+    names, broken = set(), None
+    for _, xml in (voc_files(source, id) for id in ids):
+        try:
+            names.update(read_voc_names(xml))
+        except DataError as error:  # whether one bad file matters is said where data are checked
+            broken = broken or error
+    if broken and not names:
+        raise broken
     if not names:
         raise DataError(f'{source.ann_file}: no box in any of its {len(ids)} XML files')
     return tuple(sorted(names))

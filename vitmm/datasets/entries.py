@@ -10,21 +10,11 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from vitmm.datasets.check import IMAGE_SUFFIXES, mask_paths, mask_suffix
+from vitmm.datasets.boxes import Box
 from vitmm.datasets.errors import DataError
 from vitmm.datasets.files import class_folders, read_coco, read_labels, read_lines
+from vitmm.datasets.listing import IMAGE_SUFFIXES, mask_paths, mask_suffix
 from vitmm.datasets.sources import Source, voc_files
-
-
-@dataclass(frozen=True)
-class Box:
-    """A box in pixels, right and bottom edge excluded, and what to call it in a message."""
-
-    name: str
-    left: float
-    top: float
-    right: float
-    bottom: float
 
 
 @dataclass
@@ -37,7 +27,8 @@ class Entry:
         labels: the names of its classes, one for each box or one for the image.
         boxes: of detection.
         mask: the path of its mask, or None.
-        faults: what is wrong already without opening the image.
+        faults: what is wrong with the image or its file, already without opening it.
+        box_faults: what is wrong with a box, by its number in the file, likewise.
         is_image: False where ``image`` is another file or folder, which has the faults.
     """
 
@@ -47,6 +38,7 @@ class Entry:
     boxes: list[Box] = field(default_factory=list)
     mask: str | None = None
     faults: list[str] = field(default_factory=list)
+    box_faults: dict[int, str] = field(default_factory=dict)
     is_image: bool = True
 
 
@@ -105,56 +97,59 @@ def _coco(source: Source, classes: Sequence[str]) -> list[Entry]:
         if image['id'] in entries:
             strays.faults.append(f'two images have the id {image["id"]}, the second is {name}')
         entries[image['id']] = entry
-    for annotation in content.get('annotations') or []:
+    for number, annotation in enumerate(content.get('annotations') or []):
         entry = entries.get(annotation.get('image_id'), strays)
         name = f'box {annotation.get("id")}'
         if entry is strays:
             strays.faults.append(f'{name} is of image {annotation.get("image_id")}, not listed')
         category = annotation.get('category_id')
         if category not in names:
-            entry.faults.append(
+            entry.box_faults[number] = (
                 f'{name} has the category_id {category}; there are {min(names)} to {max(names)}'
             )
             continue
         try:
             left, top, width, height = map(float, annotation['bbox'])
         except (KeyError, TypeError, ValueError):
-            entry.faults.append(f'{name} has the bbox {annotation.get("bbox")}, not 4 numbers')
+            entry.box_faults[number] = (
+                f'{name} has the bbox {annotation.get("bbox")}, not 4 numbers'
+            )
             continue
         entry.labels.append(names[category])
         if entry is not strays:
-            entry.boxes.append(Box(name, left, top, left + width, top + height))
+            entry.boxes.append(Box(number, name, left, top, left + width, top + height))
     return [*entries.values(), *([strays] if strays.faults else [])]
 
 
 def _voc(source: Source, classes: Sequence[str]) -> list[Entry]:
-    return [_voc_entry(*voc_files(source, id), classes) for id in read_lines(source.ann_file)]
+    return [voc_entry(*voc_files(source, id), classes) for id in read_lines(source.ann_file)]
 
 
-def _voc_entry(image: str, xml: str, classes: Sequence[str]) -> Entry:
+def voc_entry(image: str, xml: str, classes: Sequence[str] | None) -> Entry:
+    """What an XML file says of its image; every class is known where ``classes`` is None."""
     entry = Entry(image)
     try:
         root = ElementTree.parse(xml).getroot()
     except (OSError, ElementTree.ParseError) as error:
-        entry.faults.append(f'{xml} cannot be read: {error}')
+        entry.faults.append(f'{xml} is not readable XML: {error}')
         return entry
     with suppress(TypeError, ValueError):  # mmdet then reads the image's own
         entry.size = int(root.findtext('size/width')), int(root.findtext('size/height'))
-    for number, thing in enumerate(root.iter('object'), 1):
+    for number, thing in enumerate(root.iter('object')):
         label = thing.findtext('name', '')
-        name = f'box {number} ({label}) of {xml}'
-        if label not in classes:
-            entry.faults.append(f'{name}: no such class')
+        name = f'box {number + 1} ({label}) of {xml}'
+        if classes is not None and label not in classes:
+            entry.box_faults[number] = f'{name}: no such class'
             continue
         try:
             edges = [float(thing.findtext(f'bndbox/{e}')) for e in ('xmin', 'ymin', 'xmax', 'ymax')]
         except (TypeError, ValueError):
-            entry.faults.append(f'{name} has no four numbers')
+            entry.box_faults[number] = f'{name} has no four numbers'
             continue
         entry.labels.append(label)
         # VOC counts from 1 and includes the last pixel; many files count from 0.
         left, top, right, bottom = edges
-        entry.boxes.append(Box(name, left - (left >= 1), top - (top >= 1), right, bottom))
+        entry.boxes.append(Box(number, name, left - (left >= 1), top - (top >= 1), right, bottom))
     return entry
 
 

@@ -7,8 +7,10 @@ import os
 import xml.etree.ElementTree as ElementTree
 from dataclasses import dataclass
 from functools import lru_cache
+from math import inf
 from pathlib import Path
 
+from vitmm.datasets.boxes import Box
 from vitmm.datasets.errors import DataError
 
 OWN_SETS = ('shapes', 'trees')  # that tools/prepare_data.py can make
@@ -46,6 +48,8 @@ class CocoFile:
     num_masks: int
     stray_category: int | None  # that a box has and that is no category
     category_range: str
+    bad_boxes: int  # without four numbers or area, or out of the image
+    bad_box: str  # the first of these, and what is wrong with it
 
 
 def read_coco(path: str | os.PathLike) -> CocoFile:
@@ -77,12 +81,38 @@ def _read_coco(path: str, mtime: int, size: int) -> CocoFile:
         file_names = tuple(image['file_name'] for image in named)
         known = {category['id'] for category in content['categories']}
         used = {annotation['category_id'] for annotation in annotations if annotation['bbox']}
+        sizes = {image['id']: image for image in content['images']}
     except (KeyError, TypeError) as error:
         raise DataError(f'{path} is not in COCO format: an entry without {error}') from error
     masks = sum(bool(annotation.get('segmentation')) for annotation in annotations)
     stray = min(used - known, default=None)
     known_as = f'{min(known)} to {max(known)}'
-    return CocoFile(classes, file_names, len(annotations), masks, stray, known_as)
+    faults = list(filter(None, (_coco_box_fault(one, sizes) for one in annotations)))
+    return CocoFile(
+        classes,
+        file_names,
+        len(annotations),
+        masks,
+        stray,
+        known_as,
+        len(faults),
+        faults[0] if faults else '',
+    )
+
+
+def _coco_box_fault(annotation: dict, images: dict) -> str:
+    box = annotation['bbox']
+    name = f'box {annotation.get("id")}'
+    image = images.get(annotation.get('image_id'))
+    if image is None:
+        return f'{name} is of image {annotation.get("image_id")}, not listed'
+    try:
+        left, top, width, height = map(float, box)
+    except (TypeError, ValueError):
+        return f'{name} has the bbox {box}, not 4 numbers'
+    size = (image.get('width', inf), image.get('height', inf))
+    fault, _ = Box(0, name, left, top, left + width, top + height).fault(size)
+    return f'{image.get("file_name")}: {fault}' if fault else ''
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,6 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
-from math import isfinite
 from multiprocessing.pool import ThreadPool
 from pathlib import Path
 
@@ -21,9 +20,8 @@ from vitmm.datasets.bands import TIFF, decode
 from vitmm.datasets.classes import read_classes
 from vitmm.datasets.entries import Entry, read_entries, zero_is_ignored
 from vitmm.datasets.errors import DataError
+from vitmm.datasets.loading import IGNORED
 from vitmm.datasets.sources import leaves, read_source
-
-_IGNORED = 255  # the value of a mask's pixels that are of no class
 
 
 @dataclass
@@ -57,6 +55,32 @@ class Report:
         return '\n'.join([*lines, *(f'  bad: {fault}' for fault in self.faults)])
 
 
+@dataclass
+class Seen:
+    """What reading an image, its annotations and its mask told.
+
+    Attributes:
+        entry: what the annotations say.
+        size: (width, height) in pixels, None where the image cannot be read.
+        classes: how often each is there.
+        faults: of the image, its mask or its label, which make it useless.
+        box_faults: of boxes that are useless, by their numbers in the file.
+        cut: of boxes that reach out of the image and can be cut to it.
+    """
+
+    entry: Entry
+    size: tuple[int, int] | None
+    classes: Counter[str]
+    faults: list[str]
+    box_faults: dict[int, str] = field(default_factory=dict)
+    cut: list[str] = field(default_factory=list)
+
+    def lines(self) -> list[str]:
+        """One line for each fault, with the file's name."""
+        faults = (*self.faults, *self.box_faults.values(), *self.cut)
+        return [f'{self.entry.image}: {fault}' for fault in faults]
+
+
 def inspect(dataset_cfg: dict, scope: str | None = None, name: str = 'data set') -> Report:
     """Open every file of a data set: count, measure, and name what is bad.
 
@@ -72,25 +96,40 @@ def inspect(dataset_cfg: dict, scope: str | None = None, name: str = 'data set')
     report = Report(name)
     try:
         classes = read_classes(dataset_cfg, scope)
-        jobs = []
-        for cfg in leaves(dataset_cfg):
-            entries = read_entries(read_source(cfg, scope), classes, scope)
-            look = partial(_look, classes=classes, zero=zero_is_ignored(cfg), **_loading(cfg))
-            jobs += [(look, entry) for entry in entries]
+        seen = [
+            one for cfg in leaves(dataset_cfg) for one in look_at_all(cfg, classes, scope, name)
+        ]
     except DataError as error:
         report.faults.append(str(error))
         return report
     report.classes.update(dict.fromkeys(classes, 0))
-    if not jobs:
+    if not seen:
         report.faults.append('the split is empty: no image')
-    with ThreadPool(os.cpu_count()) as pool:  # decoders let go of Python's lock
-        found = pool.imap(lambda job: job[0](job[1]), jobs, chunksize=8)
-        for size, counts, faults in tqdm(found, desc=name, total=len(jobs)):
-            report.images += size is not None
-            report.sizes.update([size] if size else [])
-            report.classes.update(counts)
-            report.faults += faults
+    for one in seen:
+        report.images += one.size is not None
+        report.sizes.update([one.size] if one.size else [])
+        report.classes.update(one.classes)
+        report.faults += one.lines()
     return report
+
+
+def look_at_all(cfg: dict, classes: Sequence[str], scope: str | None, name: str) -> list[Seen]:
+    """Open every file of one data set that is no wrapper, under a progress bar.
+
+    Args:
+        cfg: its config.
+        classes: their names, in the order of the labels.
+        scope: the config file's ``default_scope``.
+        name: for the progress bar.
+
+    Raises:
+        DataError: an annotation file that cannot be read at all, or a format not known here.
+    """
+    entries = read_entries(read_source(cfg, scope), classes, scope)
+    look = partial(_look, classes=classes, zero=zero_is_ignored(cfg), **_loading(cfg))
+    with ThreadPool(os.cpu_count()) as pool:  # decoders let go of Python's lock
+        found = pool.imap(look, entries, chunksize=8)
+        return list(tqdm(found, desc=name, total=len(entries)))
 
 
 def _loading(cfg: Mapping) -> dict:
@@ -103,28 +142,32 @@ def _loading(cfg: Mapping) -> dict:
 
 def _look(
     entry: Entry, classes: Sequence[str], zero: bool, channels: int, max_value: float | None
-) -> tuple[tuple[int, int] | None, Counter[str], list[str]]:
-    """The (width, height) of an image, None if it has none; its classes; what is bad."""
-    faults, counts = list(entry.faults), Counter(entry.labels)
-    size = None
+) -> Seen:
+    seen = Seen(entry, None, Counter(entry.labels), list(entry.faults), dict(entry.box_faults))
     if entry.is_image and not os.path.isfile(entry.image):
-        faults.append('missing')
+        seen.faults.append('missing')
     elif entry.is_image:
         try:
             height, width = _decode(entry.image, channels, max_value)
-            size = width, height
+            seen.size = width, height
         except Exception as error:  # every decoder fails in its own way
             reason = error if isinstance(error, DataError) else f'does not decode ({error})'
-            faults.append(str(reason))
+            seen.faults.append(str(reason))
+    size = seen.size
     if size and entry.size and size != entry.size:
-        faults.append(f'{_shown(size)} pixels, but {_shown(entry.size)} by its annotation')
+        seen.faults.append(f'{_shown(size)} pixels, but {_shown(entry.size)} by its annotation')
     if size or entry.size:
-        faults += _bad_boxes(entry, size or entry.size)
+        for box in entry.boxes:
+            fault, useless = box.fault(size or entry.size)
+            if useless:
+                seen.box_faults[box.number] = fault
+            elif fault:
+                seen.cut.append(fault)
     if entry.mask:
         pixels, bad = _look_at_mask(entry.mask, size, classes, zero)
-        counts.update(pixels)
-        faults += bad
-    return size, counts, [f'{entry.image}: {fault}' for fault in faults]
+        seen.classes.update(pixels)
+        seen.faults += bad
+    return seen
 
 
 def _decode(path: str, channels: int, max_value: float | None) -> tuple[int, int]:
@@ -137,19 +180,6 @@ def _decode(path: str, channels: int, max_value: float | None) -> tuple[int, int
         ):
             image.load()
     return decode(content, channels, max_value).shape[:2]
-
-
-def _bad_boxes(entry: Entry, size: tuple[int, int]) -> list[str]:
-    faults = []
-    for box in entry.boxes:
-        edges = (box.left, box.top, box.right, box.bottom)
-        shown = f'{box.name} ({", ".join(f"{edge:g}" for edge in edges)})'
-        if not all(map(isfinite, edges)) or box.right <= box.left or box.bottom <= box.top:
-            faults.append(f'{shown} has no area')
-        # Half a pixel for what annotation tools round.
-        elif min(edges) < -0.5 or box.right > size[0] + 0.5 or box.bottom > size[1] + 0.5:
-            faults.append(f'{shown} reaches out of the image, {_shown(size)} pixels')
-    return faults
 
 
 def _look_at_mask(
@@ -167,7 +197,7 @@ def _look_at_mask(
     faults = []
     if size and mask.shape[::-1] != size:
         faults.append(f'its mask {path} has {_shown(mask.shape[::-1])} pixels, not {_shown(size)}')
-    ignored = (0, _IGNORED) if zero else (_IGNORED,)
+    ignored = (0, IGNORED) if zero else (IGNORED,)
     values, pixels = np.unique(mask, return_counts=True)
     counts: Counter[str] = Counter()
     for value, count in zip(values.tolist(), pixels.tolist(), strict=True):
@@ -177,7 +207,7 @@ def _look_at_mask(
         elif value not in ignored:
             faults.append(
                 f'its mask {path} has the value {value} ({count} pixels); there are '
-                f'{int(zero)} to {len(classes) - 1 + zero}, and {_IGNORED}'
+                f'{int(zero)} to {len(classes) - 1 + zero}, and {IGNORED}'
             )
     return counts, faults
 

@@ -6,10 +6,12 @@ from mmengine import fileio
 
 from vitmm.compat import mmcv_resize
 from vitmm.datasets.bands import decode
-from vitmm.datasets.errors import DataError
+from vitmm.datasets.errors import REMEDY, DataError
 from vitmm.datasets.image_cache import ImageCache
 from vitmm.datasets.jpeg import JpegImage, read_header
 from vitmm.registry import TRANSFORMS
+
+IGNORED = 255  # the value of a mask's pixels that are of no class
 
 mmcv_resize.install()  # what is loaded here is resized later
 
@@ -119,26 +121,49 @@ class CheckedLoad(BaseTransform):
 
     Args:
         transform: the config of any loading transform, of mmcv or a codebase.
+        num_classes: how many classes a mask has; its values are then looked at, and its size.
 
     Raises:
-        DataError: the file is missing or does not decode.
+        DataError: the file is missing or does not decode; a mask has values of no class or
+            another size than its image.
     """
 
-    def __init__(self, transform: dict) -> None:
+    def __init__(self, transform: dict, num_classes: int | None = None) -> None:
         self.inner = TRANSFORMS.build(transform)
+        self.num_classes = num_classes
 
     def transform(self, results: dict) -> dict | None:
         """Load what ``results`` points to (``img_path`` or ``seg_map_path``)."""
         try:
-            return self.inner.transform(results)
+            results = self.inner.transform(results)
         except Exception as error:  # every decoder fails in its own way
             # Masks are read after the image.
             key = 'seg_map_path' if 'img' in results else 'img_path'
             raise _unreadable(results.get(key), error) from error
+        if self.num_classes and 'gt_seg_map' in results:
+            self._check(results)
+        return results
+
+    def _check(self, results: dict) -> None:
+        mask, path = results['gt_seg_map'], results.get('seg_map_path')
+        if mask.shape != tuple(results['ori_shape']):  # the image may be resized already
+            height, width = results['ori_shape']
+            raise DataError(
+                f'{path} is an array of {mask.shape}, but a mask of its image is ({height}, '
+                f'{width}), one channel of class numbers; {REMEDY}'
+            )
+        wrong = (mask >= self.num_classes) & (mask != IGNORED)
+        if wrong.any():
+            first = int(bool(results.get('reduce_zero_label')))  # the number of the first class
+            raise DataError(
+                f'{path} has the value {mask[wrong][0] + first} ({wrong.sum()} pixels); classes '
+                f'are numbered {first} to {self.num_classes - 1 + first}, and {IGNORED} is '
+                f'ignored; {REMEDY}'
+            )
 
 
 def _unreadable(path: str | None, error: Exception) -> DataError:
     return DataError(
         f'{path} cannot be read ({type(error).__name__}): replace the file or take it out of the '
-        'data set.'
+        'data set; bad_data=skip does so.'
     )

@@ -4,7 +4,7 @@ from typing import Any
 
 from vitmm.registry import METRICS
 
-__all__ = ['accuracy', 'coco_metric']
+__all__ = ['accuracy', 'coco_metric', 'lvis_metric']
 
 
 @METRICS.register_module(name='Accuracy')
@@ -21,3 +21,11 @@ def coco_metric(*args: Any, **kwargs: Any) -> Any:
     from vitmm.evaluation.coco_metric import CocoMetric
 
     return CocoMetric(*args, **kwargs)
+
+
+@METRICS.register_module(name='LVISMetric')
+def lvis_metric(*args: Any, **kwargs: Any) -> Any:
+    """Build :class:`vitmm.evaluation.lvis_metric.LVISMetric`."""
+    from vitmm.evaluation.lvis_metric import LVISMetric
+
+    return LVISMetric(*args, **kwargs)

@@ -8,7 +8,7 @@ and S; train with --amp, as published
 
 _base_ = [
     '../../_base_/models/cascade_mask_rcnn.py',
-    '../../_base_/datasets/det/coco.py',
+    '../../_base_/datasets/det/coco2017.py',
     '../../_base_/schedules/adamw_3x.py',
     '../../_base_/runtime/det.py',
 ]

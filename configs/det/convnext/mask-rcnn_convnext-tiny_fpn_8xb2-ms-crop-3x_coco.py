@@ -7,7 +7,7 @@ Note: rates fall by groups of blocks, as the authors count; train with --amp, as
 
 _base_ = [
     '../../_base_/models/mask_rcnn.py',
-    '../../_base_/datasets/det/coco.py',
+    '../../_base_/datasets/det/coco2017.py',
     '../../_base_/schedules/adamw_3x.py',
     '../../_base_/runtime/det.py',
 ]

@@ -6,7 +6,7 @@ Target: box AP 58.4
 
 _base_ = [
     '../../_base_/models/dino.py',
-    '../../_base_/datasets/det/coco.py',
+    '../../_base_/datasets/det/coco2017.py',
     '../../_base_/schedules/adamw_3x.py',
     '../../_base_/runtime/det.py',
 ]

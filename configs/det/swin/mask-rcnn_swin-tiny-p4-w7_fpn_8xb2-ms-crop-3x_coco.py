@@ -6,7 +6,7 @@ Target: box AP 46.0, mask AP 41.6
 
 _base_ = [
     '../../_base_/models/mask_rcnn.py',
-    '../../_base_/datasets/det/coco.py',
+    '../../_base_/datasets/det/coco2017.py',
     '../../_base_/schedules/adamw_3x.py',
     '../../_base_/runtime/det.py',
 ]

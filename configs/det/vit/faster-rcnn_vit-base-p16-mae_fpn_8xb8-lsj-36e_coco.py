@@ -6,7 +6,7 @@ Target: no published number exists
 
 _base_ = [
     '../../_base_/models/faster_rcnn.py',
-    '../../_base_/datasets/det/coco.py',
+    '../../_base_/datasets/det/coco2017.py',
     '../../_base_/schedules/adamw_vitdet.py',
     '../../_base_/runtime/det_iterations.py',
 ]

@@ -7,7 +7,7 @@ Note: timm's ViT has no relative positions, which ViTDet adds; train with --amp,
 
 _base_ = [
     '../../_base_/models/vitdet.py',
-    '../../_base_/datasets/det/coco.py',
+    '../../_base_/datasets/det/coco2017.py',
     '../../_base_/schedules/adamw_vitdet.py',
     '../../_base_/runtime/det_iterations.py',
 ]

@@ -10,6 +10,7 @@ topk = (1,)
 rand_magnitude = 9  # of RandAugment, 0 to 10
 erase_prob = 0.25  # of random erasing
 max_value = None  # that stands for full brightness: of the images' integers, or 1 of floats
+bad_data = 'stop'  # 'skip' leaves out what is bad, and counts it
 reduce = True  # decode JPEGs at 1/2, 1/4 or 1/8 where that is still no enlargement
 image_cache = None  # a folder for decoded images: pays where they fit into memory
 cache_limit = 16  # GiB

@@ -12,6 +12,41 @@ train_images = 'images'
 val_ann = 'val.json'
 val_images = 'images'
 
+# The whole image, squeezed: a crop would cut off what the labels tell of.
+_resize = dict(
+    type='mmpretrain.Resize',
+    scale='${image_size}',
+    backend='torch',
+    interpolation='bicubic',
+)
+train_pipeline = [
+    '${load_image}',
+    _resize,
+    dict(type='mmpretrain.RandomFlip', prob=0.5, direction='horizontal'),
+    dict(type='vitmm.Planes'),
+    dict(type='mmpretrain.PackInputs'),
+]
+test_pipeline = [
+    '${load_image}',
+    _resize,
+    dict(type='vitmm.Planes'),
+    dict(type='mmpretrain.PackInputs'),
+]
+tta_pipeline = [
+    '${load_image}',
+    dict(
+        type='TestTimeAug',
+        transforms=[
+            [_resize],
+            [
+                dict(type='mmpretrain.RandomFlip', prob=0.0),
+                dict(type='mmpretrain.RandomFlip', prob=1.0),
+            ],
+            [dict(type='mmpretrain.PackInputs')],
+        ],
+    ),
+]
+
 train_dataloader = dict(
     dataset=dict(
         _delete_=True,

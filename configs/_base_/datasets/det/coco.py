@@ -9,6 +9,7 @@ image_scale = (1333, 800)
 crop_size = (1024, 1024)  # (w, h) of large-scale jitter
 uncropped_side = 1333  # the most that the longer side has before multi-scale training crops it
 max_value = None  # that stands for full brightness: of the images' integers, or 1 of floats
+bad_data = 'stop'  # 'skip' leaves out what is bad, and counts it
 reduce = True  # decode JPEGs at 1/2, 1/4 or 1/8 where that is still no enlargement
 image_cache = None  # a folder for decoded images: pays where they fit into memory
 cache_limit = 16  # GiB

@@ -11,7 +11,9 @@ val_images = 'images/validation'
 val_masks = 'annotations/validation'
 train_list = val_list = ''  # files that list the images, without suffix; all by default
 image_suffix = '.jpg'
+mask_suffix = '.png'
 max_value = None  # that stands for full brightness: of the images' integers, or 1 of floats
+bad_data = 'stop'  # 'skip' leaves out what is bad, and counts it
 reduce = True  # decode JPEGs at 1/2, 1/4 or 1/8 where that is still no enlargement
 image_cache = None  # a folder for decoded images: pays where they fit into memory
 cache_limit = 16  # GiB
@@ -32,6 +34,7 @@ train_pipeline = [
     dict(
         type='vitmm.CheckedLoad',
         transform=dict(type='mmseg.LoadAnnotations', reduce_zero_label='${reduce_zero_label}'),
+        num_classes='${data.num_classes}',
     ),
     dict(
         type='RandomResize',
@@ -51,6 +54,7 @@ test_pipeline = [
     dict(
         type='vitmm.CheckedLoad',
         transform=dict(type='mmseg.LoadAnnotations', reduce_zero_label='${reduce_zero_label}'),
+        num_classes='${data.num_classes}',
     ),
     dict(type='vitmm.Planes'),
     dict(type='mmseg.PackSegInputs'),
@@ -90,7 +94,7 @@ train_dataloader = dict(
         ann_file='${train_list}',
         data_prefix=dict(img_path='${train_images}', seg_map_path='${train_masks}'),
         img_suffix='${image_suffix}',
-        seg_map_suffix='.png',
+        seg_map_suffix='${mask_suffix}',
         reduce_zero_label='${reduce_zero_label}',
         metainfo=dict(classes='${data.classes}'),
         pipeline='${train_pipeline}',
@@ -108,7 +112,7 @@ val_dataloader = dict(
         ann_file='${val_list}',
         data_prefix=dict(img_path='${val_images}', seg_map_path='${val_masks}'),
         img_suffix='${image_suffix}',
-        seg_map_suffix='.png',
+        seg_map_suffix='${mask_suffix}',
         reduce_zero_label='${reduce_zero_label}',
         metainfo=dict(classes='${data.classes}'),
         test_mode=True,

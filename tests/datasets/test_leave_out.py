@@ -1,0 +1,199 @@
+"""bad_data='skip': what is bad is left out, all else is as it was, and it is counted."""
+
+import json
+import shutil
+import xml.etree.ElementTree as ElementTree
+from pathlib import Path
+
+import numpy as np
+import pytest
+from mmengine.registry import DATASETS
+from PIL import Image
+from shapes_configs import coco, folders, seg, voc
+
+from vitmm.datasets import DataError, check_annotations
+from vitmm.datasets.draw import CLASSES
+from vitmm.datasets.inspection import inspect
+from vitmm.datasets.leave_out import leave_out
+
+FILLED = {'metainfo': {'classes': CLASSES}, 'pipeline': []}
+
+
+@pytest.fixture
+def copy(shapes, tmp_path):
+    """A copy of the set that a test may break."""
+    return shutil.copytree(shapes, tmp_path / 'copy')
+
+
+def edit(path, change):
+    content = json.loads(path.read_text())
+    change(content)
+    path.write_text(json.dumps(content))
+
+
+def spoil_images(root):
+    """One that is broken, one that is no image, one that is not there."""
+    whole = (root / 'JPEGImages/train_00001.jpg').read_bytes()
+    (root / 'JPEGImages/train_00001.jpg').write_bytes(whole[: len(whole) // 2])
+    (root / 'JPEGImages/train_00002.jpg').write_bytes(b'no image')
+    (root / 'JPEGImages/train_00003.jpg').unlink()
+
+
+def built(cfg):
+    import mmseg.datasets  # noqa: F401  (all three register their data sets)
+
+    dataset = DATASETS.build(cfg)
+    dataset.full_init()
+    found = [dataset.get_data_info(i) for i in range(len(dataset))]
+    return [{key: one[key] for key in one if key != 'sample_idx'} for one in found]
+
+
+@pytest.mark.parametrize('cfg', [coco, voc, seg])
+def test_images(cfg, copy, tmp_path):
+    options = {**FILLED, 'metainfo': {'classes': ('background', *CLASSES)[cfg is not seg :]}}
+    before = built(cfg(copy, **options))
+    spoil_images(copy)
+    left, said = leave_out(cfg(copy, **options), None, 'train', tmp_path / 'out')
+    assert 'train: 3 of 8 images' in said
+    bad = [f'train_0000{n}.jpg' for n in (1, 2, 3)]
+    good = [one for one in before if not one['img_path'].endswith(tuple(bad))]
+    assert built(left) == good and len(good) == 5
+    assert inspect(left).faults == []
+    check_annotations(left)
+    (listed,) = (tmp_path / 'out').glob('train-*/left_out.txt')
+    lines = listed.read_text().splitlines()
+    assert all(name in line for name, line in zip(bad, lines, strict=True))
+
+
+def test_coco_boxes_in_training_and_in_tests(copy, tmp_path):
+    ids = {}
+
+    def change(content):
+        first, second, third, fourth = content['annotations'][:4]
+        first['bbox'] = [3, 3, 0, 10]
+        second['bbox'] = [5000, 3, 9, 10]
+        third['category_id'] = 9
+        fourth['bbox'][2] += 1000  # reaches out: mmdet cuts it
+        ids.update(flat=first['id'], out=second['id'], kind=third['id'], cut=fourth['id'])
+
+    edit(copy / 'coco/instances_train.json', change)
+    for test_mode, gone in ((False, {'flat', 'out', 'kind'}), (True, {'kind'})):
+        cfg = coco(copy, **FILLED, test_mode=test_mode)
+        left, said = leave_out(cfg, None, 'split', tmp_path / 'out')
+        assert f'0 of 8 images and {len(gone)} boxes' in said
+        kept = {a['id'] for a in json.loads(Path(left['ann_file']).read_text())['annotations']}
+        assert {name for name, id in ids.items() if id not in kept} == gone
+        check_annotations(left, boxes=False)
+    with pytest.raises(DataError, match=f'box {ids["flat"]} .*has no area, and 2 more are bad'):
+        edit(
+            copy / 'coco/instances_train.json', lambda c: c['annotations'][2].update(category_id=1)
+        )
+        check_annotations(coco(copy, **FILLED))
+
+
+def test_voc_boxes(copy, tmp_path):
+    path = copy / 'Annotations/train_00000.xml'
+    tree = ElementTree.parse(path)
+    box = tree.find('object/bndbox')
+    box.find('xmax').text = box.find('xmin').text
+    box.find('xmin').text = str(int(box.find('xmax').text) + 9)
+    tree.write(path)
+    (copy / 'Annotations/train_00001.xml').write_text('<annotation>')
+    cfg = voc(copy, **FILLED)
+    with pytest.raises(DataError, match='not readable XML'):
+        check_annotations(cfg)
+    count = len(tree.findall('object'))
+    left, said = leave_out(cfg, None, 'train', tmp_path / 'out')
+    assert '1 of 8 images and 1 boxes' in said
+    found = built(left)
+    assert len(found) == 7
+    (first,) = [one for one in found if one['img_id'] == 'train_00000']
+    assert len(first['instances']) == count - 1
+    check_annotations(left)
+    (copy / 'Annotations/train_00001.xml').write_text('<annotation></annotation>')
+    with pytest.raises(DataError, match=r'train_00000\.xml .*has no area; mend it'):
+        check_annotations(cfg)
+
+
+def test_masks(copy, tmp_path):
+    path = copy / 'SegmentationClass/train_00000.png'
+    mask = np.asarray(Image.open(path)).copy()
+    mask[:2, :3] = 77
+    Image.fromarray(mask).save(path)
+    cfg = seg(copy, metainfo={'classes': ('background', *CLASSES)}, pipeline=[])
+    left, said = leave_out(cfg, None, 'val', tmp_path / 'out')
+    assert said.startswith('val: 1 of 8 images are bad and left out; by name in ')
+    assert len(built(left)) == 7
+    # A whole folder, without a list.
+    left, said = leave_out({**cfg, 'ann_file': ''}, None, 'val', tmp_path / 'out')
+    assert '1 of 12' in said and len(built(left)) == 11
+
+
+def test_folders_and_lists(copy, tmp_path):
+    (path,) = sorted((copy / 'imagefolder/train/star').glob('*.jpg'))[:1]
+    cfg = folders(copy, pipeline=[], metainfo={'classes': sorted(CLASSES)})
+    before = built(cfg)
+    path.write_bytes(b'no image')
+    left, said = leave_out(cfg, None, 'train', tmp_path / 'out')
+    assert '1 of 12 images are bad' in said
+    assert built(left) == [one for one in before if one['img_path'] != str(path)]
+    # Codes for folders, names in the config: labels stay those of the folders.
+    named = {**cfg, 'metainfo': {'classes': [f'name {i}' for i in range(6)]}}
+    left, _ = leave_out(named, None, 'train', tmp_path / 'out')
+    assert built(left) == [one for one in before if one['img_path'] != str(path)]
+    (other,) = sorted((copy / 'imagefolder/train/ring').glob('*.jpg'))[:1]
+    (copy / 'imagefolder/list.txt').write_text(
+        f'ring/{other.name} 1\nring/{other.name} 7\nstar/{path.name} 2\n'
+    )
+    listed = folders(copy, ann_file='list.txt', pipeline=[], metainfo={'classes': ['a', 'b', 'c']})
+    with pytest.raises(DataError, match='label 7; there are 0 to 2'):
+        check_annotations(listed)
+    left, said = leave_out(listed, None, 'train', tmp_path / 'out')
+    assert '2 of 3' in said
+    assert [one['gt_label'] for one in built(left)] == [1]
+
+
+def test_several_labels(copy, tmp_path):
+    content = {
+        'metainfo': {'classes': list(CLASSES)},
+        'data_list': [
+            {'img_path': 'train_00000.jpg', 'gt_label': [0, 3]},
+            {'img_path': 'train_00001.jpg', 'gt_label': [6]},
+        ],
+    }
+    (copy / 'labels.json').write_text(json.dumps(content))
+    cfg = dict(
+        type='mmpretrain.MultiLabelDataset', data_root=str(copy), ann_file='labels.json',
+        data_prefix='JPEGImages', pipeline=[], metainfo={'classes': CLASSES},
+    )  # fmt: skip
+    left, said = leave_out(cfg, None, 'train', tmp_path / 'out')
+    assert '1 of 2 images' in said
+    assert [one['gt_label'] for one in built(left)] == [[0, 3]]
+
+
+def test_it_is_read_once_and_again_when_something_is_mended(copy, tmp_path, monkeypatch):
+    from vitmm.datasets import leave_out as module
+
+    calls = []
+    real = module.look_at_all
+    monkeypatch.setattr(module, 'look_at_all', lambda *a: calls.append(1) or real(*a))
+    path = copy / 'JPEGImages/train_00001.jpg'
+    whole = path.read_bytes()
+    path.write_bytes(b'no image')
+    said = [leave_out(coco(copy, **FILLED), None, 'train', tmp_path)[1] for _ in range(2)]
+    assert said[0] == said[1] and '1 of 8 images' in said[0] and len(calls) == 1
+    path.write_bytes(whole)
+    left, said = leave_out(coco(copy, **FILLED), None, 'train', tmp_path)
+    assert '0 of 8 images' in said and len(calls) == 2
+    assert left == coco(copy, **FILLED)  # nothing is bad: the files are used as they are
+
+
+def test_nothing_left_and_nothing_known(copy, tmp_path):
+    for path in (copy / 'JPEGImages').glob('*.jpg'):
+        path.write_bytes(b'no image')
+    with pytest.raises(DataError, match=r'train: every image is bad; the first: .*\.jpg'):
+        leave_out(coco(copy, **FILLED), None, 'train', tmp_path / 'out')
+    assert not list((tmp_path / 'out').glob('train-*'))
+    cifar = {'type': 'mmpretrain.CIFAR10', 'data_root': str(copy)}
+    with pytest.raises(DataError, match='can be checked'):
+        leave_out(cifar, None, 'train', tmp_path / 'out')

@@ -1,0 +1,69 @@
+"""What a run does about data that is bad: stop at it, or leave it out."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from mmengine.config import Config
+from mmengine.logging import print_log
+
+from vitmm.datasets.check import check_annotations
+from vitmm.datasets.leave_out import leave_out
+from vitmm.errors import ConfigError
+
+
+def check_or_leave_out(cfg: Config, loader: str) -> None:
+    """Look at the data of a loader as the config's ``bad_data`` says.
+
+    ``'stop'``, the default, looks at annotations and at whether files are there, and stops at the
+    first fault; what does not decode stops the run when it is met. ``'skip'`` reads everything
+    once, leaves out what is bad and says how much that is; the loader's config, and that of its
+    evaluator, are changed in place.
+
+    Args:
+        cfg: a resolved config with a ``work_dir``, beside which the lists of what is left go.
+        loader: ``'train_dataloader'`` or alike.
+
+    Raises:
+        ConfigError: ``bad_data`` is something else.
+        DataError: one message for the first thing that is wrong.
+    """
+    choice = cfg.get('bad_data', 'stop')
+    if choice not in ('stop', 'skip'):
+        raise ConfigError(f"bad_data is 'stop' or 'skip', not {choice!r}.")
+    scope = cfg.get('default_scope')
+    if choice == 'skip':
+        name, folder = loader.removesuffix('_dataloader'), Path(cfg.work_dir).parent / 'left_out'
+        files: dict[str, str] = {}
+
+        def change(one: dict) -> dict:
+            changed, said = leave_out(one, scope, name, folder)
+            print_log(said, logger='current')
+            if changed.get('ann_file') != one.get('ann_file'):
+                files[str(Path(one.get('data_root') or '', one['ann_file']))] = changed['ann_file']
+            return changed
+
+        cfg[loader].dataset = _change_leaves(cfg[loader].dataset.to_dict(), change)
+        _follow(cfg.get(f'{name}_evaluator'), files)
+    check_annotations(cfg[loader].dataset, scope, boxes=choice == 'stop')
+
+
+def _change_leaves(cfg: dict, change: Callable[[dict], dict]) -> dict:
+    """The config with each data set in it changed, wrappers around them kept."""
+    for key in ('dataset', 'datasets'):
+        inner = cfg.get(key)
+        if isinstance(inner, (list, tuple)):
+            return {**cfg, key: [_change_leaves(one, change) for one in inner]}
+        if inner is not None:
+            return {**cfg, key: _change_leaves(inner, change)}
+    return change(cfg)
+
+
+def _follow(evaluator: Any, files: dict[str, str]) -> None:
+    """Let metrics read the same file of annotations as the data set."""
+    for one in evaluator if isinstance(evaluator, (list, tuple)) else [evaluator]:
+        for key in ('metrics', 'ann_file'):
+            if one and key == 'metrics' and one.get(key):
+                _follow(one[key], files)
+            elif one and one.get(key) and str(Path(one[key])) in files:
+                one[key] = files[str(Path(one[key]))]

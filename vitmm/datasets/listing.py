@@ -1,0 +1,68 @@
+"""Which files a folder of images and masks holds."""
+
+from __future__ import annotations
+
+import inspect
+import os
+
+from vitmm.datasets.errors import DataError
+from vitmm.datasets.files import missing, read_lines
+from vitmm.datasets.sources import Source, dataset_class
+
+IMAGE_SUFFIXES = ('.jpg', '.jpeg', '.png', '.ppm', '.bmp', '.pgm', '.tif')  # mmpretrain's
+
+
+def mask_paths(source: Source, scope: str | None) -> list[tuple[str, str | None]]:
+    """The image files of a segmentation data set, at least one, each with its mask's.
+
+    Raises:
+        DataError: no such folder or list, an empty one.
+    """
+    images = source.folders.get('img_path', '')
+    masks = source.folders.get('seg_map_path')
+    suffix = image_suffix(source, scope)
+    ending = mask_suffix(source, scope)
+    if not os.path.isdir(images):
+        raise missing('image folder', images)
+    if source.ann_file and not os.path.isdir(source.ann_file):
+        stems = read_lines(source.ann_file)
+        if not stems:
+            raise DataError(f'{source.ann_file} is empty: it lists no image')
+    else:
+        found = [
+            os.path.relpath(os.path.join(folder, name), images)
+            for folder, _, names in os.walk(images)
+            for name in names
+        ]
+        stems = sorted(name[: -len(suffix)] for name in found if name.endswith(suffix))
+        if not stems:
+            others = ', '.join(sorted({os.path.splitext(name)[1] for name in found} - {''}))
+            hint = f'; there are {others}: set image_suffix' if others else ''
+            raise DataError(f'no image {images}/*{suffix}{hint}')
+    return [
+        (
+            os.path.join(images, stem + suffix),
+            os.path.join(masks, stem + ending) if masks else None,
+        )
+        for stem in stems
+    ]
+
+
+def image_suffix(source: Source, scope: str | None) -> str:
+    """How the names of a segmentation data set's images end."""
+    return _option(source, scope, 'img_suffix', '.jpg')
+
+
+def mask_suffix(source: Source, scope: str | None) -> str:
+    """How the names of a segmentation data set's masks end."""
+    return _option(source, scope, 'seg_map_suffix', '.png')
+
+
+def _option(source: Source, scope: str | None, name: str, usual: str) -> str:
+    """An option of the config, or the data set class's default for it."""
+    if source.options.get(name):
+        return source.options[name]
+    if source.type.split('.')[-1] == 'BaseSegDataset':  # known without importing mmseg
+        return usual
+    parameters = inspect.signature(dataset_class(source.options, scope)).parameters
+    return parameters[name].default if name in parameters else usual

@@ -1,0 +1,51 @@
+"""mmdet's LVIS metric on today's NumPy."""
+
+from collections.abc import Sequence
+from importlib.util import find_spec
+from typing import Any
+from unittest.mock import patch
+
+import numpy as np
+from mmdet.evaluation.metrics import lvis_metric
+
+from vitmm.errors import VitmmError
+
+MISSING = "LVIS is read and measured by its own package: pip install 'vitmm[lvis]'."
+
+
+class LVISMetric(lvis_metric.LVISMetric):
+    """mmdet's ``LVISMetric``: AP over all, rare, common and frequent categories.
+
+    The definitions are those of LVIS, https://arxiv.org/abs/1908.03195: a category counts on the
+    images only where the annotations say of it that it is there or that it is not.
+
+    Args:
+        ann_file: mmdet's, the annotations of the data set.
+        metric: mmdet's, one or a list of ``'bbox'``, ``'segm'``, ``'proposal'``; None is boxes,
+            and masks too where the model predicts them.
+        args, kwargs: mmdet's.
+
+    Raises:
+        VitmmError: the package lvis is missing.
+    """
+
+    def __init__(
+        self,
+        ann_file: str | None = None,
+        metric: str | Sequence[str] | None = None,
+        *args: Any,
+        **kwargs: Any,
+    ) -> None:
+        if not find_spec('lvis'):
+            raise VitmmError(MISSING)
+        super().__init__(ann_file, metric or 'bbox', *args, **kwargs)
+        self.follow_predictions = metric is None
+
+    def compute_metrics(self, results: list) -> dict[str, float]:
+        """Compute the metrics of all results; see mmdet."""
+        if self.follow_predictions:
+            masks = all('masks' in prediction for _, prediction in results)
+            self.metrics = ['bbox', 'segm'] if masks else ['bbox']
+        # lvis 0.5.3 still says np.float, which NumPy took away in 1.24.
+        with patch.object(np, 'float', float, create=True):
+            return super().compute_metrics(results)
