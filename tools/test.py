@@ -1,13 +1,20 @@
 """Evaluate a checkpoint: python tools/test.py CONFIG CHECKPOINT"""
 
 import argparse
+from pathlib import Path
 
 
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description='Evaluate a checkpoint.')
-    parser.add_argument('config', help='the config that it was trained with')
     parser.add_argument(
-        'checkpoint', help="a .pth file; 'none' tests timm's own classifier as it is pretrained"
+        'config',
+        help='the config that it was trained with, or a folder of tools/publish_model.py',
+    )
+    parser.add_argument(
+        'checkpoint',
+        nargs='?',
+        help="a .pth file, or none for a published folder; 'none' tests timm's own classifier as "
+        'it is pretrained',
     )
     parser.add_argument('--work-dir', help='where logs go (default: work_dirs/<config name>)')
     parser.add_argument('--out', metavar='FILE.pkl', help='write the raw predictions')
@@ -30,10 +37,13 @@ def main() -> None:
     args = parse_args()
     # Heavy imports come after the arguments, so that --help answers at once.
     from vitmm.apis.cli import parse_options, run
+    from vitmm.errors import ConfigError
 
     def job() -> None:
         from vitmm.apis.test import test
 
+        if args.checkpoint is None and not Path(args.config).is_dir():
+            raise ConfigError(f'give a checkpoint after {args.config}.')
         test(
             args.config,
             None if args.checkpoint == 'none' else args.checkpoint,

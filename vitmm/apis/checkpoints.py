@@ -1,6 +1,8 @@
 """Which weights to begin with, and whether they belong to the model."""
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 from mmengine.logging import print_log
@@ -72,10 +74,22 @@ def check_belongs(model: nn.Module, path: str | Path) -> None:
         WeightsError: it is of another model; says which keys.
         CheckpointError: the file is missing, broken or holds code.
     """
-    checkpoint = load_checkpoint_file(path)
-    state: dict[str, torch.Tensor] = checkpoint.get('state_dict', checkpoint)
-    state = {key.removeprefix('module.'): value for key, value in state.items()}
-    own = getattr(model, 'module', model).state_dict()
+    check_state(getattr(model, 'module', model), weights_of(load_checkpoint_file(path)), path)
+
+
+def weights_of(checkpoint: Mapping[str, Any]) -> dict[str, torch.Tensor]:
+    """The weights among what a checkpoint file holds, without the prefix of DDP."""
+    state = checkpoint.get('state_dict', checkpoint)
+    return {key.removeprefix('module.'): value for key, value in state.items()}
+
+
+def check_state(model: nn.Module, state: Mapping[str, torch.Tensor], path: str | Path) -> None:
+    """Raise unless ``state``, read from ``path``, holds every tensor of ``model`` in its shape.
+
+    Raises:
+        WeightsError: it is of another model; says which keys.
+    """
+    own = model.state_dict()
     missing = [key for key in own if key not in state]
     unexpected = [key for key in state if key not in own]
     shapes = [

@@ -9,6 +9,7 @@ from mmengine.config import Config
 from vitmm.apis.checkpoints import check_belongs, load_pretrained
 from vitmm.apis.launch import build_runner, prepare
 from vitmm.apis.switches import test_with_amp
+from vitmm.compat.checkpoint import PUBLISHED_CONFIG
 from vitmm.datasets.sources import leaves
 from vitmm.errors import ConfigError
 
@@ -38,9 +39,11 @@ def test(
     """Evaluate a checkpoint on the config's test set.
 
     Args:
-        config: the config that the checkpoint was trained with.
-        checkpoint: a ``.pth`` file of ours or of an OpenMMLab codebase; None measures timm's own
-            classifier with its pretrained weights (``configs/cls/timm_classifier.py``).
+        config: the config that the checkpoint was trained with, or a folder that
+            ``tools/publish_model.py`` wrote, which has both.
+        checkpoint: a ``.pth`` file of ours or of an OpenMMLab codebase, a published folder or its
+            ``.safetensors``; None measures timm's own classifier with its pretrained weights
+            (``configs/cls/timm_classifier.py``).
         work_dir: where logs go; ``work_dirs/<config name>`` by default.
         out: a ``.pkl`` file for the raw predictions.
         show_dir: a folder for drawn predictions.
@@ -57,6 +60,10 @@ def test(
     Raises:
         VitmmError: whatever the user can mend, in one message.
     """
+    folder = Path(config)
+    if folder.is_dir():
+        config, checkpoint = folder / PUBLISHED_CONFIG, checkpoint or folder
+        work_dir = work_dir or Path('work_dirs') / folder.resolve().name
     cfg = prepare(
         config,
         data=data,

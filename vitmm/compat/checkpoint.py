@@ -17,6 +17,8 @@ from vitmm.errors import VitmmError
 
 NUMBERS = ('bool', 'int8', 'int16', 'int32', 'int64', 'uint8', 'uint16', 'uint32', 'uint64',
            'float16', 'float32', 'float64')  # fmt: skip
+# The weights and the config in a folder that tools/publish_model.py wrote.
+PUBLISHED, PUBLISHED_CONFIG = 'model.safetensors', 'config.py'
 
 
 class CheckpointError(VitmmError, RuntimeError):
@@ -74,7 +76,7 @@ def load_checkpoint_file(path: str | Path, map_location: Any = 'cpu') -> dict:
     """Read a ``.pth`` or ``.safetensors`` file without running any code that it may carry.
 
     Args:
-        path: a local file.
+        path: a local file, or a folder that ``tools/publish_model.py`` wrote.
         map_location: where its tensors go, as in ``torch.load``.
 
     Returns:
@@ -83,7 +85,7 @@ def load_checkpoint_file(path: str | Path, map_location: Any = 'cpu') -> dict:
     Raises:
         CheckpointError: no such file, truncated or damaged, with code inside, or not a dict.
     """
-    path = Path(path)
+    path = weights_file(path)
     if not path.is_file():
         kind = 'is a folder, not a file' if path.is_dir() else 'does not exist'
         raise CheckpointError(f'Checkpoint {path} {kind}.')
@@ -101,6 +103,12 @@ def load_checkpoint_file(path: str | Path, map_location: Any = 'cpu') -> dict:
     return content
 
 
+def weights_file(path: str | Path) -> Path:
+    """The file of weights that ``path`` is, or that it holds if it is a published folder."""
+    path = Path(path)
+    return path / PUBLISHED if (path / PUBLISHED).is_file() else path
+
+
 def use_in_mmengine() -> None:
     """Make MMEngine (``load_from``, ``resume``) read local files by ``load_checkpoint_file``.
 
@@ -110,7 +118,10 @@ def use_in_mmengine() -> None:
     from mmengine.runner.checkpoint import CheckpointLoader
 
     def load_from_local(filename: str, map_location: Any = None) -> dict:  # logged by its name
-        return load_checkpoint_file(Path(filename).expanduser(), map_location)
+        content = load_checkpoint_file(Path(filename).expanduser(), map_location)
+        if all(isinstance(value, torch.Tensor) for value in content.values()):
+            return {'state_dict': content}  # hooks look for the weights there
+        return content
 
     CheckpointLoader.register_scheme(prefixes='', loader=load_from_local, force=True)
 

@@ -45,17 +45,26 @@ def load_config(
     # Under its own name, whatever file it was read from: work dirs are called after it.
     config = Config(loaded.to_dict(), filename=str(path))
     if options:
-        _open_aliases(config, options)
-        _drop_model_kwargs(config, options)
-        try:
-            config.merge_from_dict(dict(options))
-        except (KeyError, TypeError, IndexError, AssertionError, ValueError) as error:
-            raise ConfigError(
-                f'--cfg-options {" ".join(options)} does not fit {path}: {error}'
-            ) from error
-        if any(key.startswith('custom_imports') for key in options):
-            import_modules_from_strings(**config.custom_imports)  # the file's own are imported
+        merge_options(config, options, path)
     return config
+
+
+def merge_options(config: Config, options: Mapping[str, Any], path: str | Path) -> None:
+    """Merge ``--cfg-options`` into a config that was read from ``path``.
+
+    Raises:
+        ConfigError: an option that does not fit the config.
+    """
+    _open_aliases(config, options)
+    _drop_model_kwargs(config, options)
+    try:
+        config.merge_from_dict(dict(options))
+    except (KeyError, TypeError, IndexError, AssertionError, ValueError) as error:
+        raise ConfigError(
+            f'--cfg-options {" ".join(options)} does not fit {path}: {error}'
+        ) from error
+    if any(key.startswith('custom_imports') for key in options):
+        import_modules_from_strings(**config.custom_imports)  # the file's own are imported
 
 
 def _open_aliases(config: Config, options: Mapping[str, Any]) -> None:

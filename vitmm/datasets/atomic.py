@@ -65,6 +65,27 @@ def write_once(
     return root
 
 
+@contextmanager
+def new_folder(root: str | os.PathLike) -> Iterator[Path]:
+    """Give a scratch folder to fill, which becomes ``root`` when the block ends without an error.
+
+    Raises:
+        DataError: ``root`` is a file, or a folder that is not empty. Nothing is touched.
+    """
+    root = Path(root)
+    if root.is_file() or (root.is_dir() and any(root.iterdir())):
+        raise DataError(f'{root} is there already; remove it, or name another folder')
+    target = root.resolve()
+    target.parent.mkdir(parents=True, exist_ok=True)
+    scratch = target.parent / f'.{target.name}.writing-{socket.gethostname()}-{os.getpid()}'
+    scratch.mkdir()
+    try:
+        yield scratch
+        os.rename(scratch, target)
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
 def _is_written(root: Path, manifest_name: str, manifest: dict) -> bool:
     """Whether ``root`` holds this very set; raises where it holds anything else."""
     if not root.exists():

@@ -1,0 +1,41 @@
+"""Publish a checkpoint: python tools/publish_model.py CHECKPOINT OUT_DIR"""
+
+import argparse
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description='Write weights, config and model card of a checkpoint into a new folder.'
+    )
+    parser.add_argument('checkpoint', help='a .pth file')
+    parser.add_argument('out', metavar='OUT_DIR', help='a folder that is not there, or empty')
+    parser.add_argument('--licence', help='of the weights, for the card: apache-2.0, …')
+    parser.add_argument('--config', help='a config file (default: the one in the checkpoint)')
+    parser.add_argument('--cfg-options', nargs='+', metavar='KEY=VALUE', help='change the config')
+    return parser.parse_args()
+
+
+def main() -> None:
+    args = parse_args()
+    # Heavy imports come after the arguments, so that --help answers at once.
+    from vitmm.apis.cli import parse_options, run
+
+    def job() -> None:
+        from vitmm.apis.publish import publish
+
+        out = publish(
+            args.checkpoint,
+            args.out,
+            config=args.config,
+            licence=args.licence,
+            options=parse_options(args.cfg_options),
+        )
+        print(f'{out}: model.safetensors, config.py, README.md')
+        print(f'python tools/infer.py {out} IMAGES --out results')
+        print(f'python tools/test.py {out}')
+
+    run(job)
+
+
+if __name__ == '__main__':
+    main()

@@ -1,0 +1,118 @@
+"""Use a model: ``Predictor`` in Python, ``infer`` for files of results."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from vitmm.errors import ConfigError, VitmmError, did_you_mean
+from vitmm.inference.inputs import count_items, find_media
+from vitmm.inference.predictor import Predictor
+
+__all__ = ['Predictor', 'infer']
+
+FORMATS = ('pictures', 'masks', 'coco', 'csv')
+USUAL = {
+    'cls': ('pictures', 'csv'),
+    'det': ('pictures', 'coco'),
+    'seg': ('pictures', 'masks'),
+    'depth': ('pictures', 'masks'),
+}
+
+
+def infer(
+    checkpoint: str | Path,
+    inputs: str | Path | Iterable[str | Path],
+    out: str | Path,
+    *,
+    config: str | Path | None = None,
+    batch_size: int = 8,
+    score: float = 0.3,
+    formats: Sequence[str] | None = None,
+    ann: str | Path | None = None,
+    device: str = 'auto',
+    amp: bool = False,
+    skip_bad: bool = False,
+    options: Mapping[str, Any] | None = None,
+) -> str:
+    """Predict images, folders, globs and videos, and write the results.
+
+    Args:
+        checkpoint: a ``.pth`` file, or a folder that ``tools/publish_model.py`` wrote.
+        inputs: what to predict.
+        out: the folder of the results; files of the same names are written over.
+        config: a config file; by default the config in the checkpoint.
+        batch_size: images that go through the model together.
+        score: pictures, masks and the table show detections above it, 0 to 1; COCO's JSON has all.
+        formats: of ``pictures``, ``masks`` (:class:`vitmm.inference.masks.MaskWriter`), ``coco``
+            (:class:`vitmm.inference.coco.CocoWriter`), ``csv``
+            (:class:`vitmm.inference.table.TableWriter`); by default what suits the task.
+        ann: a COCO annotation file whose ids ``coco`` takes.
+        device: ``'auto'``, ``'cpu'``, ``'cuda'``, …
+        amp: mixed precision (bfloat16).
+        skip_bad: pass over what cannot be read, instead of ending there.
+        options: ``{'dotted.key': value}`` over the config.
+
+    Returns:
+        What was done and where it lies, for people.
+
+    Raises:
+        VitmmError: whatever the user can mend, in one message. The results of all images before
+            it are kept.
+    """
+    out = Path(out)
+    _check_formats(formats, ann)
+    media = find_media(inputs, leave_out=str(out))
+    predictor = Predictor(checkpoint, config, device=device, amp=amp, options=options)
+    items = predictor.stream(media, skip_bad)
+    found = predictor.predict(items, batch_size, skip_bad)
+    count = 0
+    try:
+        total = count_items(media)
+        with ExitStack() as stack, tqdm(total=total, unit='image') as bar:
+            writers = _writers(formats or USUAL[predictor.task], out, predictor, score, ann)
+            for writer in writers:
+                stack.callback(writer.close)
+            for item, sample in found:
+                for writer in writers:
+                    writer.add(item, sample)
+                count += 1
+                bar.update()
+    except OSError as error:
+        raise VitmmError(f'--out {out} cannot be written: {error}.') from error
+    written = ', '.join(str(path) for path in sorted(out.iterdir()) if path.name[0] != '.')
+    skipped = f', {len(predictor.skipped)} bad passed over' if predictor.skipped else ''
+    return f'{count} image{"s" if count != 1 else ""} ({predictor.task}){skipped}: {written}'
+
+
+def _check_formats(formats: Sequence[str] | None, ann: str | Path | None) -> None:
+    for name in formats or ():
+        if name not in FORMATS:
+            raise ConfigError(
+                f"--formats: there is no '{name}', but {', '.join(FORMATS)}."
+                f'{did_you_mean(name, FORMATS)}'
+            )
+    if ann is not None and formats and 'coco' not in formats:
+        raise ConfigError('--ann gives ids to COCO results: add coco to --formats.')
+
+
+def _writers(
+    formats: Sequence[str], out: Path, predictor: Predictor, score: float, ann: str | Path | None
+) -> list[Any]:
+    from vitmm.inference.coco import CocoWriter
+    from vitmm.inference.masks import MaskWriter
+    from vitmm.inference.pictures import PictureWriter
+    from vitmm.inference.table import TableWriter
+
+    if out.exists() and not out.is_dir():
+        raise ConfigError(f'--out {out} is a file; name a folder.')
+    makers = {
+        'pictures': lambda: PictureWriter(out, predictor, score),
+        'masks': lambda: MaskWriter(out, predictor, score),
+        'coco': lambda: CocoWriter(out, predictor, ann and Path(ann)),
+        'csv': lambda: TableWriter(out, predictor, score),
+    }
+    # In this order: those that may refuse come first, and nothing is begun in vain.
+    return [make() for name, make in makers.items() if name in formats]

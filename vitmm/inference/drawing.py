@@ -1,0 +1,70 @@
+"""Results drawn on their images, by the visualizer of the task's own codebase."""
+
+from itertools import count
+from typing import Any
+
+import mmcv
+import numpy as np
+from mmengine import fileio
+from mmengine.registry import VISUALIZERS
+from mmengine.structures import BaseDataElement
+
+from vitmm.engine.viewing import to_picture
+from vitmm.errors import ConfigError
+from vitmm.inference.inputs import Item
+from vitmm.inference.palette import colours
+from vitmm.inference.predictor import Predictor
+from vitmm.inference.stored_model import building
+
+_numbers = count()
+
+
+class Drawing:
+    """Draws as ``tools/test.py --show-dir`` does, without truth.
+
+    Args:
+        predictor: of any task.
+        score: boxes and masks above it are drawn, 0 to 1.
+
+    Raises:
+        ConfigError: the config has no visualizer of the task.
+    """
+
+    def __init__(self, predictor: Predictor, score: float = 0.3) -> None:
+        self.predictor, self.score = predictor, score
+        settings = dict(predictor.config.get('visualizer') or {})
+        # Without backends, which write files by themselves, and under a name of its own:
+        # visualizers of one name are one.
+        settings.update(vis_backends=None, name=f'infer_{next(_numbers)}')
+        with building(predictor.config):
+            self.visualizer = VISUALIZERS.build(settings) if 'type' in settings else None
+        method = 'visualize_cls' if predictor.task == 'cls' else 'add_datasample'
+        if not hasattr(self.visualizer, method) or type(self.visualizer).__name__ == 'Visualizer':
+            raise ConfigError(
+                'pictures: the config has no visualizer of mmdet, mmseg or mmpretrain.'
+            )
+        self.visualizer.dataset_meta = dict(
+            classes=predictor.classes, palette=colours(predictor.palette, predictor.classes)
+        )
+
+    def __call__(self, item: Item, sample: BaseDataElement) -> np.ndarray:
+        """Return the picture, (H, W, 3) uint8 RGB: depth lies below its image."""
+        image = read_picture(item, self.predictor.channels)
+        if self.predictor.task == 'cls':
+            return self.visualizer.visualize_cls(image, sample, draw_gt=False)
+        settings: dict[str, Any] = dict(draw_gt=False)
+        if self.predictor.task == 'det':
+            settings['pred_score_thr'] = self.score
+        self.visualizer.add_datasample(item.label, image, sample, **settings)
+        return self.visualizer.get_image()
+
+
+def read_picture(item: Item, channels: int) -> np.ndarray:
+    """The image of an item as one looks at it, (H, W, 3) uint8 RGB."""
+    if item.image is None:
+        backend = dict(backend='vitmm_picture', channels=channels)
+        content = fileio.get(item.media.path, backend_args=backend)
+        return mmcv.imfrombytes(content, channel_order='rgb')
+    image = item.image if item.image.ndim == 3 else item.image[..., None]
+    picture = to_picture(image)
+    return np.ascontiguousarray(picture[..., ::-1]) if image.shape[2] == 3 else picture

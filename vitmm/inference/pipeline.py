@@ -1,0 +1,66 @@
+"""The test pipeline, for images of which nothing is known."""
+
+from typing import Any
+
+import cv2
+import numpy as np
+from mmengine.config import Config
+
+from vitmm.datasets.errors import DataError
+from vitmm.datasets.sources import leaves
+from vitmm.errors import ConfigError
+
+
+def split(config: Config) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """The step of the test pipeline that loads the image, and the others but for annotations.
+
+    Raises:
+        ConfigError: there is no test pipeline, or nothing in it loads images.
+    """
+    loader = config.get('test_dataloader') or config.get('val_dataloader') or {}
+    if not loader.get('dataset'):
+        raise ConfigError('the config has no test_dataloader, whose pipeline images go through.')
+    steps = [dict(step) for step in next(leaves(loader['dataset']))['pipeline']]
+    steps = [step for step in steps if not _name(step).startswith('Load') or _loads_images(step)]
+    first = next((i for i, step in enumerate(steps) if _loads_images(step)), None)
+    if first is None:
+        raise ConfigError('the pipeline of test_dataloader has no step that loads images.')
+    load = steps.pop(first)
+    if load.get('cache'):
+        load['cache'] = None  # for the data of training, which is read every epoch
+    return load, steps
+
+
+def _name(step: dict[str, Any]) -> str:
+    """The class of a step, that of the inner one in ``vitmm.CheckedLoad``."""
+    kind = step['type']
+    name = str(getattr(kind, '__name__', kind)).rpartition('.')[2]
+    return _name(step['transform']) if name == 'CheckedLoad' else name
+
+
+def _loads_images(step: dict[str, Any]) -> bool:
+    return _name(step).startswith('Load') and 'Image' in _name(step)
+
+
+def check_array(image: np.ndarray, channels: int, label: str) -> np.ndarray:
+    """Return ``image`` as (H, W, channels).
+
+    Args:
+        image: (H, W) or (H, W, bands); a colour image for a model of one channel is made grey.
+        channels: that the model takes.
+        label: names it in the error.
+
+    Raises:
+        DataError: another number of channels, or no pixels.
+    """
+    if image.ndim == 2:
+        image = image[..., None]
+    if image.ndim == 3 and image.shape[2] == 3 and channels == 1:
+        image = cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)[..., None]
+    if image.ndim == 3 and image.shape[2] == 1 and channels == 3:
+        image = image.repeat(3, axis=2)
+    if image.ndim != 3 or image.shape[2] != channels or not image.size:
+        raise DataError(
+            f'image {label} has the shape {image.shape}; the model takes (H, W, {channels}).'
+        )
+    return image

@@ -1,0 +1,238 @@
+"""Three lines of Python from a checkpoint to results."""
+
+import logging
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from mmcv.transforms import Compose
+from mmengine.dataset import pseudo_collate
+from mmengine.device import get_device
+from mmengine.logging import print_log
+from mmengine.registry import TRANSFORMS, DefaultScope
+from mmengine.structures import BaseDataElement
+from tqdm import tqdm
+
+from vitmm.datasets.errors import DataError
+from vitmm.errors import ConfigError, VitmmError
+from vitmm.inference.inputs import Item, Media, Video, array_items, count_items, find_media
+from vitmm.inference.pipeline import check_array, split
+from vitmm.inference.stored_model import StoredModel, building, read_model, task_of
+from vitmm.models.precision import use_full_precision_in_losses
+
+
+class Predictor:
+    """A trained model of any task, for images.
+
+    ::
+
+        predictor = Predictor('work_dirs/vit_retinanet/epoch_4.pth')
+        for path, result in predictor('images/*.jpg'):
+            print(path, result.pred_instances.scores)
+
+    Args:
+        checkpoint: a ``.pth`` file, or a folder that ``tools/publish_model.py`` wrote.
+        config: a config file; by default the config in the checkpoint.
+        device: ``'cpu'``, ``'cuda'``, ``'cuda:1'``, …; ``'auto'`` is the GPU where there is one.
+        amp: mixed precision (bfloat16).
+        options: ``{'dotted.key': value}`` over the config.
+        keep_logits: leave ``seg_logits``, (classes, H, W), in the results of segmentation.
+
+    Attributes:
+        task: ``'cls'``, ``'det'``, ``'seg'`` or ``'depth'``.
+        classes: names, by label; None for depth.
+        palette: a colour (R, G, B) of each class, 0 to 255, or None.
+        model: OpenMMLab's, in eval mode, on its device.
+        config: the resolved config.
+        skipped: messages about the bad inputs that the last call passed over.
+
+    Raises:
+        VitmmError: whatever the user can mend, in one message.
+    """
+
+    def __init__(
+        self,
+        checkpoint: str | os.PathLike,
+        config: str | os.PathLike | None = None,
+        *,
+        device: str = 'auto',
+        amp: bool = False,
+        options: Mapping[str, Any] | None = None,
+        keep_logits: bool = False,
+    ) -> None:
+        stored = read_model(Path(checkpoint), config and Path(config), options)
+        self._set_up(stored, device)
+        self.amp, self.keep_logits = amp, keep_logits
+        if amp:
+            use_full_precision_in_losses(self.model)
+        self.skipped: list[str] = []
+
+    def _set_up(self, stored: StoredModel, device: str) -> None:
+        self.config, self.classes, self.palette = stored.config, stored.classes, stored.palette
+        self.device = _device(device)
+        self.model = stored.build().to(self.device)
+        self.task = task_of(self.model)
+        if self.classes is None and self.task in ('det', 'seg'):
+            raise ConfigError(f'{stored.path} names no classes: give --config of its training.')
+        loader, rest = split(self.config)
+        self.channels = loader.get('channels', 3)
+        with building(self.config):
+            self.loader, self.transforms = TRANSFORMS.build(loader), Compose(rest)
+
+    @property
+    def gives_masks(self) -> bool:
+        """Whether a detector cuts objects out."""
+        told = getattr(self.model, 'with_mask', False)
+        return bool(told or getattr(self.model.data_preprocessor, 'pad_mask', False))
+
+    def __call__(
+        self,
+        inputs: str | os.PathLike | np.ndarray | Iterable[str | os.PathLike | np.ndarray],
+        batch_size: int = 8,
+        *,
+        progress: bool = False,
+        skip_bad: bool = False,
+    ) -> Iterator[tuple[str, BaseDataElement]]:
+        """Predict, batch by batch, while the results are asked for.
+
+        Args:
+            inputs: paths of images, folders and videos, globs, or arrays: (H, W, 3) uint8 in
+                OpenCV's order, BGR, or (H, W, channels) in a model of other channels. One or many.
+            batch_size: images that go through the model together. A detector pads smaller ones
+                to the largest, as in testing; segmentation takes those of one size together.
+            progress: show a bar.
+            skip_bad: pass over images that cannot be read, and note them in ``skipped``.
+
+        Yields:
+            The path (``'clip.mp4#12'`` for a frame, the number for an array) and OpenMMLab's data
+            sample on the CPU: ``pred_instances`` (boxes x1 y1 x2 y2 in pixels, scores 0 to 1,
+            labels, masks), ``pred_sem_seg.data`` (1, H, W), ``pred_depth_map.data`` (1, H, W) in
+            metres, or ``pred_label`` and ``pred_score`` (classes,).
+
+        Raises:
+            DataError: no such input, or one that cannot be read; after the results before it.
+        """
+        arrays, inputs = _arrays(inputs)
+        if arrays:
+            items, total = array_items(inputs), len(inputs)
+        else:
+            media = find_media(inputs)
+            items, total = self.stream(media, skip_bad), count_items(media) if progress else None
+        found = self.predict(items, batch_size, skip_bad)
+        for item, sample in tqdm(found, total=total, unit='image', disable=not progress):
+            yield item.label, sample
+
+    def stream(self, media: Iterable[Media], skip_bad: bool = False) -> Iterator[Item]:
+        """The images and frames of ``media``, one by one; ``skip_bad`` as in :meth:`predict`."""
+        self.skipped = []
+        for one in media:
+            if not one.is_video:
+                yield Item(one)
+                continue
+            try:
+                yield from Video(one)
+            except DataError as error:
+                self._skip(error, skip_bad)
+
+    def predict(
+        self, items: Iterable[Item], batch_size: int = 8, skip_bad: bool = False
+    ) -> Iterator[tuple[Item, BaseDataElement]]:
+        """Items with their results, in their order; see :meth:`__call__`."""
+        if batch_size < 1:
+            raise ConfigError(f'batch_size is 1 or more, not {batch_size}.')
+        items = iter(items)
+        with ThreadPoolExecutor(1) as ahead:  # reads files while the model computes
+            coming = ahead.submit(self._load, items, batch_size, skip_bad)
+            while True:
+                loaded, error = coming.result()
+                last = len(loaded) < batch_size
+                if not last:
+                    coming = ahead.submit(self._load, items, batch_size, skip_bad)
+                samples = self._forward([data for _, data in loaded])
+                yield from zip([item for item, _ in loaded], samples, strict=True)
+                if error is not None:
+                    raise error
+                if last:
+                    return
+
+    def _load(
+        self, items: Iterator[Item], batch_size: int, skip_bad: bool
+    ) -> tuple[list[tuple[Item, dict[str, Any]]], DataError | None]:
+        """The next items through the pipeline, and the error that ended them, if any."""
+        loaded: list[tuple[Item, dict[str, Any]]] = []
+        try:
+            while len(loaded) < batch_size and (item := next(items, None)) is not None:
+                try:
+                    loaded.append((item, self._prepare(item)))
+                except DataError as error:
+                    self._skip(error, skip_bad)
+        except DataError as error:
+            return loaded, error
+        return loaded, None
+
+    def _skip(self, error: DataError, skip_bad: bool) -> None:
+        if not skip_bad:
+            raise error
+        self.skipped.append(str(error))
+        print_log(f'{error} Skipped.', logger='current', level=logging.WARNING)
+
+    def _prepare(self, item: Item) -> dict[str, Any]:
+        data: dict[str, Any] = {'img_path': item.label, 'img_id': item.label}
+        if item.image is not None:
+            image = check_array(item.image, self.channels, item.label)
+            data |= {'img': image, 'img_shape': image.shape[:2], 'ori_shape': image.shape[:2]}
+            return self.transforms(data)
+        try:
+            data = self.loader(data)
+        except VitmmError:
+            raise
+        except Exception as error:  # every decoder fails in its own way
+            raise DataError(f'{item.label} cannot be read ({type(error).__name__}).') from error
+        return self.transforms(data)
+
+    @torch.no_grad()  # in inference mode results could not be changed in place
+    def _forward(self, batch: Sequence[dict[str, Any]]) -> list[BaseDataElement]:
+        # mmseg pads no batch in testing; the images of one size go together.
+        apart = self.task in ('seg', 'depth')
+        groups: dict[Any, list[int]] = {}
+        for number, data in enumerate(batch):
+            groups.setdefault(data['inputs'].shape if apart else None, []).append(number)
+        samples: dict[int, BaseDataElement] = {}
+        scope = DefaultScope.overwrite_default_scope(self.config.get('default_scope'))
+        with scope, torch.autocast(self.device.type, torch.bfloat16, enabled=self.amp):
+            for numbers in groups.values():
+                found = self.model.test_step(pseudo_collate([batch[n] for n in numbers]))
+                samples.update(zip(numbers, found, strict=True))
+        return [self._finish(samples[number]) for number in range(len(batch))]
+
+    def _finish(self, sample: BaseDataElement) -> BaseDataElement:
+        if not self.keep_logits and 'seg_logits' in sample:
+            del sample.seg_logits  # many times as large as all the rest
+        return sample.cpu()
+
+
+def _arrays(inputs: Any) -> tuple[bool, list[Any]]:
+    """Whether these are arrays, and each of them."""
+    if isinstance(inputs, str | os.PathLike):
+        return False, [inputs]
+    if isinstance(inputs, np.ndarray) and inputs.ndim < 4:
+        return True, [inputs]
+    inputs = list(inputs)
+    kinds = {isinstance(one, np.ndarray) for one in inputs}
+    if len(kinds) > 1:
+        raise DataError('give paths or arrays, not both at once.')
+    return True in kinds, inputs
+
+
+def _device(name: str) -> torch.device:
+    try:
+        device = torch.device(get_device() if name == 'auto' else name)
+        torch.zeros(1, device=device)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        reason = (str(error).splitlines() or [''])[0]
+        raise ConfigError(f'--device {name} cannot be used here: {reason}') from error
+    return device
