@@ -1,9 +1,11 @@
 """Fixtures that every test may ask for."""
 
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import pytest
-from support import COUNTS
+from support import CONFIGS, COUNTS
 
 
 @pytest.fixture(scope='session')
@@ -33,3 +35,45 @@ def tiny_options(tiny_shapes: Path) -> dict:
         'train_dataloader.batch_size': 4,
         'env_cfg.mp_cfg': {},
     }
+
+
+@pytest.fixture(scope='session')
+def trained(tiny_shapes: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """A function: the checkpoint of a small model of a task after one epoch, trained once."""
+
+    @cache
+    def checkpoint(task: str) -> Path:
+        from vitmm.apis.train import train
+        from vitmm.datasets import write_rooms
+
+        root, recipe, special = {
+            'cls': (tiny_shapes, 'cls/vit_linear.py', {
+                'image_size': 64, 'resize_edge': 64, 'default_hooks.ema.type': 'EMAHook',
+            }),
+            'det': (tiny_shapes, 'det/convnext_mask_rcnn.py', {
+                # A detector that has hardly learnt finds nothing above the usual threshold.
+                'image_scale': (96, 96), 'model.test_cfg.rcnn.score_thr': 0.0,
+                'model.test_cfg.rcnn.max_per_img': 20,
+            }),
+            'seg': (tiny_shapes, 'seg/convnext_fcn.py', {
+                'image_scale': (96, 96), 'crop_size': (64, 64),
+            }),
+            'depth': (None, 'depth/vit_depth.py', {}),
+        }[task]  # fmt: skip
+        root = root or write_rooms(tmp_path_factory.mktemp('data') / 'rooms', 8, 4)
+        options = {
+            'data_root': str(root),
+            'prepare_data': None,
+            'train_cfg.max_epochs': 1,
+            'train_dataloader.num_workers': 0,
+            'val_dataloader.num_workers': 0,
+            'train_dataloader.batch_size': 4,
+            'model.backbone.model_name': 'test_resnet',  # timm's smallest
+            'env_cfg.mp_cfg': {},
+            **special,
+        }
+        out = tmp_path_factory.mktemp(task) / f'small_{task}'
+        train(CONFIGS / recipe, work_dir=out, options=options)
+        return out / 'epoch_1.pth'
+
+    return checkpoint

@@ -63,7 +63,7 @@ def infer(
             it are kept.
     """
     out = Path(out)
-    _check_formats(formats, ann)
+    _check(formats, ann, batch_size)
     media = find_media(inputs, leave_out=str(out))
     predictor = Predictor(checkpoint, config, device=device, amp=amp, options=options)
     items = predictor.stream(media, skip_bad)
@@ -87,7 +87,9 @@ def infer(
     return f'{count} image{"s" if count != 1 else ""} ({predictor.task}){skipped}: {written}'
 
 
-def _check_formats(formats: Sequence[str] | None, ann: str | Path | None) -> None:
+def _check(formats: Sequence[str] | None, ann: str | Path | None, batch_size: int) -> None:
+    if batch_size < 1:
+        raise ConfigError(f'--batch-size is 1 or more, not {batch_size}.')
     for name in formats or ():
         if name not in FORMATS:
             raise ConfigError(

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -96,8 +97,4 @@ def _plain(config: Config) -> str:
 def _name(meta: Mapping[str, Any], path: Path) -> str:
     """The name of the recipe: MMEngine's of the run, without the time behind it."""
     name = str(meta.get('config') or meta.get('experiment_name') or path.parent.name)
-    stem, _, time = name.rpartition('_')
-    while stem and time.isdigit():
-        name = stem
-        stem, _, time = name.rpartition('_')
-    return name
+    return re.sub(r'_\d{8}_\d{6}$', '', name)

@@ -194,6 +194,8 @@ def building(config: Config) -> Iterator[None]:
             patch('mmengine.registry.registry.get_object_from_string', side_effect=KeyError),
         ):
             yield
+    except TypeError as error:
+        raise ConfigError(f'the config does not fit what it builds: {error}') from error
     except RuntimeError as error:
         if 'Failed to get' not in str(error):
             raise
