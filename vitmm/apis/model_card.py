@@ -1,6 +1,5 @@
 """What a published model says of itself, in the form of Hugging Face's model cards."""
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -9,6 +8,7 @@ import timm
 from mmengine.config import Config
 from torch import nn
 
+from vitmm.apis.report import last_scores
 from vitmm.datasets.sources import leaves
 from vitmm.inference.stored_model import StoredModel
 
@@ -159,19 +159,11 @@ def _metrics(stored: StoredModel) -> list[str]:
 
 def scores_of(stored: StoredModel) -> dict[str, float]:
     """The metrics of the validation at a checkpoint's own step, from the logs in its work dir."""
-    steps = {stored.meta.get('epoch'), stored.meta.get('iter')} - {None}
     by_epoch = (stored.config.get('train_cfg') or {}).get('by_epoch', True)
     step = stored.meta.get('epoch' if by_epoch else 'iter')
-    logs = stored.path.parent.glob('*/vis_data/scalars.json')
     found: dict[str, float] = {}
-    for log in sorted(logs, key=lambda path: path.stat().st_mtime) if steps else ():
-        for line in log.read_text(encoding='utf-8').splitlines():
-            entry = json.loads(line)
-            if 'lr' in entry or entry.get('step') != step:  # lr: of training
-                continue
-            found = {
-                name: value
-                for name, value in entry.items()
-                if name not in ('step', 'data_time', 'time') and isinstance(value, int | float)
-            }
+    if step is not None:
+        logs = stored.path.parent.glob('*/vis_data/scalars.json')
+        for log in sorted(logs, key=lambda path: path.stat().st_mtime):
+            found = last_scores(log, step) or found
     return found

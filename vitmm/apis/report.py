@@ -43,12 +43,13 @@ def summarize(runner: Runner, config: str | Path) -> str:
     return '\n'.join(lines)
 
 
-def last_scores(scalars: Path) -> dict[str, float]:
-    """The metrics of the last validation in MMEngine's JSON log, by name."""
+def last_scores(scalars: Path, step: int | None = None) -> dict[str, float]:
+    """The metrics of the last validation in MMEngine's JSON log, or of that at ``step``."""
     scores: dict[str, float] = {}
     for line in scalars.read_text().splitlines():
         entry = json.loads(line)
-        if 'lr' not in entry:  # a validation's entry has no learning rate
+        # A validation's entry has no learning rate.
+        if 'lr' not in entry and step in (None, entry.get('step')):
             scores = {
                 name: value
                 for name, value in entry.items()

@@ -119,10 +119,13 @@ def _fixed_part(pattern: str) -> str:
 
 
 def count_items(media: Iterable[Media]) -> int | None:
-    """The images and frames, as far as the videos tell; None where one does not."""
+    """The images and frames; None where a video does not tell."""
     total = 0
     for one in media:
-        frames = Video(one).frames if one.is_video else 1
+        try:
+            frames = Video(one).frames if one.is_video else 1
+        except DataError:  # to be told of when it is its turn
+            frames = 0
         if frames <= 0:
             return None
         total += frames
