@@ -10,8 +10,8 @@ from pathlib import PurePath
 import cv2
 import numpy as np
 
-from vitmm.datasets.check import IMAGE_SUFFIXES
 from vitmm.datasets.errors import DataError
+from vitmm.datasets.listing import IMAGE_SUFFIXES
 
 IMAGES = (*IMAGE_SUFFIXES, '.tiff', '.webp')
 VIDEOS = ('.mp4', '.avi', '.mov', '.mkv', '.webm', '.m4v')
