@@ -57,3 +57,11 @@ def test_segmentation(spoiled, tmp_path):
         train(recipe, work_dir=tmp_path / 'runs/a', options=options)
     runner = train(recipe, work_dir=tmp_path / 'runs/b', options={**options, 'bad_data': 'skip'})
     assert len(runner.train_dataloader.dataset) == 11
+
+
+def test_classification(spoiled, tmp_path):
+    root, options = spoiled
+    options |= {'image_size': 64, 'resize_edge': 64, 'bad_data': 'skip'}
+    next((root / 'imagefolder/train/star').glob('*.jpg')).write_bytes(b'no image')
+    runner = train(CONFIGS / 'cls/vit_linear.py', work_dir=tmp_path / 'runs/a', options=options)
+    assert len(runner.train_dataloader.dataset) == 23

@@ -11,7 +11,7 @@ from mmengine.registry import DATASETS
 from PIL import Image
 from shapes_configs import coco, folders, seg, voc
 
-from vitmm.datasets import DataError, check_annotations
+from vitmm.datasets import DataError, check_annotations, write_rooms
 from vitmm.datasets.draw import CLASSES
 from vitmm.datasets.inspection import inspect
 from vitmm.datasets.leave_out import leave_out
@@ -169,6 +169,30 @@ def test_several_labels(copy, tmp_path):
     left, said = leave_out(cfg, None, 'train', tmp_path / 'out')
     assert '1 of 2 images' in said
     assert [one['gt_label'] for one in built(left)] == [[0, 3]]
+
+
+def test_depth(tmp_path):
+    root = write_rooms(tmp_path / 'rooms', 6, 2)
+    cfg = dict(
+        type='mmseg.NYUDataset', data_root=str(root), pipeline=[],
+        data_prefix=dict(img_path='images/train', depth_map_path='annotations/train'),
+    )  # fmt: skip
+    assert inspect(cfg).faults == []
+    before = built(cfg)
+    maps = sorted((root / 'annotations/train').iterdir())
+    maps[0].unlink()
+    Image.new('I;16', (7, 5)).save(maps[1])
+    Image.fromarray(np.zeros_like(np.asarray(Image.open(maps[2])))).save(maps[2])
+    found = inspect(cfg).faults
+    assert len(found) == 4
+    assert 'is missing' in found[0] and 'has 7 x 5 pixels, not ' in found[1]
+    assert 'room_00002.png has no measured pixel' in found[3]
+    left, said = leave_out(cfg, None, 'train', tmp_path / 'out')
+    assert '3 of 6 images' in said
+    names = [[Path(one[key]).name for key in ('img_path', 'depth_map_path')] for one in before[3:]]
+    kept = [[Path(one[key]).name for key in ('img_path', 'depth_map_path')] for one in built(left)]
+    assert kept == names
+    assert np.asarray(Image.open(built(left)[0]['depth_map_path'])).any()
 
 
 def test_it_is_read_once_and_again_when_something_is_mended(copy, tmp_path, monkeypatch):

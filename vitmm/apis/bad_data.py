@@ -1,5 +1,6 @@
 """What a run does about data that is bad: stop at it, or leave it out."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -39,8 +40,9 @@ def check_or_leave_out(cfg: Config, loader: str) -> None:
         def change(one: dict) -> dict:
             changed, said = leave_out(one, scope, name, folder)
             print_log(said, logger='current')
-            if changed.get('ann_file') != one.get('ann_file'):
-                files[str(Path(one.get('data_root') or '', one['ann_file']))] = changed['ann_file']
+            if one.get('ann_file'):
+                path = os.path.join(one.get('data_root') or '', one['ann_file'])
+                files[path] = changed['ann_file']
             return changed
 
         cfg[loader].dataset = _change_leaves(cfg[loader].dataset.to_dict(), change)
@@ -62,8 +64,7 @@ def _change_leaves(cfg: dict, change: Callable[[dict], dict]) -> dict:
 def _follow(evaluator: Any, files: dict[str, str]) -> None:
     """Let metrics read the same file of annotations as the data set."""
     for one in evaluator if isinstance(evaluator, (list, tuple)) else [evaluator]:
-        for key in ('metrics', 'ann_file'):
-            if one and key == 'metrics' and one.get(key):
-                _follow(one[key], files)
-            elif one and one.get(key) and str(Path(one[key])) in files:
-                one[key] = files[str(Path(one[key]))]
+        if one and 'metrics' in one:
+            _follow(one['metrics'], files)
+        if one and str(one.get('ann_file')) in files:
+            one['ann_file'] = files[str(one['ann_file'])]

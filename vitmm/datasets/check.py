@@ -44,6 +44,7 @@ def check_annotations(dataset_cfg: dict, scope: str | None = None, boxes: bool =
         'folder': _check_folder,
         'multilabel': _check_multilabel,
         'seg': _check_seg,
+        'depth': _check_seg,
     }
     for cfg in leaves(dataset_cfg):
         source = read_source(cfg, scope)
@@ -168,7 +169,7 @@ def _check_seg(source: Source, scope: str | None) -> None:
     if source.ann_file and not os.path.isdir(source.ann_file):
         _check_exist('image', images, source)
     if masks[0]:
-        _check_exist('mask', masks, source)
+        _check_exist('depth map' if source.kind == 'depth' else 'mask', masks, source)
 
 
 def _check_exist(what: str, paths: Iterable[str], source: Source) -> None:

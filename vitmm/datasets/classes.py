@@ -106,7 +106,7 @@ def _read_one(cfg: dict, scope: str | None) -> tuple[str, ...]:
         found = _voc_classes(source, scope)
     elif source.kind == 'folder':
         found = _folder_classes(source, scope)
-    elif source.kind == 'seg':
+    elif source.kind in ('seg', 'depth'):
         found = _listed_classes(source) or _own_classes(source, scope)
     else:
         found = _own_classes(source, scope)

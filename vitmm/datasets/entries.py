@@ -27,6 +27,7 @@ class Entry:
         labels: the names of its classes, one for each box or one for the image.
         boxes: of detection.
         mask: the path of its mask, or None.
+        depth: the path of its depth map, or None.
         faults: what is wrong with the image or its file, already without opening it.
         box_faults: what is wrong with a box, by its number in the file, likewise.
         is_image: False where ``image`` is another file or folder, which has the faults.
@@ -37,6 +38,7 @@ class Entry:
     labels: list[str] = field(default_factory=list)
     boxes: list[Box] = field(default_factory=list)
     mask: str | None = None
+    depth: str | None = None
     faults: list[str] = field(default_factory=list)
     box_faults: dict[int, str] = field(default_factory=dict)
     is_image: bool = True
@@ -53,7 +55,7 @@ def read_entries(source: Source, classes: Sequence[str], scope: str | None) -> l
     Raises:
         DataError: an annotation file that cannot be read at all, or a format not known here.
     """
-    if source.kind == 'seg':
+    if source.kind in ('seg', 'depth'):
         return _seg(source, scope)
     readers: dict[str, Callable[[Source, Sequence[str]], list[Entry]]] = {
         'coco': _coco,
@@ -64,12 +66,14 @@ def read_entries(source: Source, classes: Sequence[str], scope: str | None) -> l
     if source.kind not in readers or not source.local:
         raise DataError(
             f'{source.type}: only files on this machine in the formats of COCO, Pascal VOC, image '
-            'folders, lists of labels and folders of masks can be checked'
+            'folders, lists of labels and folders of masks or depth maps can be checked'
         )
     return readers[source.kind](source, classes)
 
 
 def _seg(source: Source, scope: str | None) -> list[Entry]:
+    if source.kind == 'depth':
+        return [Entry(image, depth=depth) for image, depth in mask_paths(source, scope)]
     entries = [Entry(image, mask=mask) for image, mask in mask_paths(source, scope)]
     if source.ann_file or entries[0].mask is None:
         return entries  # a list may name some of the masks

@@ -102,7 +102,8 @@ def inspect(dataset_cfg: dict, scope: str | None = None, name: str = 'data set')
     except DataError as error:
         report.faults.append(str(error))
         return report
-    report.classes.update(dict.fromkeys(classes, 0))
+    if not all(one.entry.depth for one in seen):  # there are no classes in metres
+        report.classes.update(dict.fromkeys(classes, 0))
     if not seen:
         report.faults.append('the split is empty: no image')
     for one in seen:
@@ -167,6 +168,8 @@ def _look(
         pixels, bad = _look_at_mask(entry.mask, size, classes, zero)
         seen.classes.update(pixels)
         seen.faults += bad
+    if entry.depth:
+        seen.faults += _look_at_depth(entry.depth, size)
     return seen
 
 
@@ -185,18 +188,9 @@ def _decode(path: str, channels: int, max_value: float | None) -> tuple[int, int
 def _look_at_mask(
     path: str, size: tuple[int, int] | None, classes: Sequence[str], zero: bool
 ) -> tuple[Counter[str], list[str]]:
-    if not os.path.isfile(path):
-        return Counter(), [f'its mask {path} is missing']
-    try:
-        with Image.open(path) as image:
-            mask = np.asarray(image)
-    except Exception as error:  # every decoder fails in its own way
-        return Counter(), [f'its mask {path} does not decode ({error})']
-    if mask.ndim != 2:
-        return Counter(), [f'its mask {path} has {mask.shape[2]} channels: one is read as classes']
-    faults = []
-    if size and mask.shape[::-1] != size:
-        faults.append(f'its mask {path} has {_shown(mask.shape[::-1])} pixels, not {_shown(size)}')
+    mask, faults = _read_map('mask', path, size)
+    if mask is None:
+        return Counter(), faults
     ignored = (0, IGNORED) if zero else (IGNORED,)
     values, pixels = np.unique(mask, return_counts=True)
     counts: Counter[str] = Counter()
@@ -210,6 +204,32 @@ def _look_at_mask(
                 f'{int(zero)} to {len(classes) - 1 + zero}, and {IGNORED}'
             )
     return counts, faults
+
+
+def _look_at_depth(path: str, size: tuple[int, int] | None) -> list[str]:
+    depth, faults = _read_map('depth map', path, size)
+    if depth is not None and not (depth > 0).any():
+        faults.append(f'its depth map {path} has no measured pixel: all are 0')
+    return faults
+
+
+def _read_map(
+    what: str, path: str, size: tuple[int, int] | None
+) -> tuple[np.ndarray | None, list[str]]:
+    """An image of one channel, (H, W), if it is one; and what is wrong with it."""
+    if not os.path.isfile(path):
+        return None, [f'its {what} {path} is missing']
+    try:
+        with Image.open(path) as image:
+            found = np.asarray(image)
+    except Exception as error:  # every decoder fails in its own way
+        return None, [f'its {what} {path} does not decode ({error})']
+    if found.ndim != 2:
+        return None, [f'its {what} {path} has {found.shape[2]} channels, not one']
+    if size and found.shape[::-1] != size:
+        shown = _shown(found.shape[::-1])
+        return found, [f'its {what} {path} has {shown} pixels, not {_shown(size)}']
+    return found, []
 
 
 def _shown(size: Sequence[int]) -> str:

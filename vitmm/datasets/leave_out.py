@@ -60,7 +60,12 @@ def leave_out(cfg: dict, scope: str | None, name: str, folder: Path) -> tuple[di
 
     def write(out: Path) -> None:
         seen = look_at_all(cfg, classes, scope, name)
-        bad = [path for one in seen if one.faults for path in (one.entry.image, one.entry.mask)]
+        bad = [
+            path
+            for one in seen
+            if one.faults
+            for path in (one.entry.image, one.entry.mask, one.entry.depth)
+        ]
         (out / _BAD).write_text(json.dumps({path: _mtime(path) for path in bad if path}))
         lines = [line for one in seen for line in one.lines()]
         (out / 'left_out.txt').write_text(''.join(f'{line}\n' for line in lines))
@@ -207,6 +212,20 @@ def _multilabel(
     return {'ann_file': 'annotations.json'}
 
 
+def _depth(
+    source: Source, classes: Sequence[str], scope: str | None, seen: list[Seen], out: Path
+) -> dict[str, str]:
+    # mmseg's class lists folders: these hold links to what is left.
+    for one in seen:
+        for path in () if one.faults else (one.entry.image, one.entry.depth):
+            link = out / os.path.relpath(path, source.root)
+            if not link.resolve().is_relative_to(out.resolve()):
+                raise DataError(f'{path} is not below data_root, {source.root}')
+            link.parent.mkdir(parents=True, exist_ok=True)
+            link.symlink_to(os.path.abspath(path))
+    return {'data_root': '.'}
+
+
 def _write_lines(path: Path, lines: Sequence[str]) -> None:
     path.write_text(''.join(f'{line}\n' for line in lines), encoding='utf-8')
 
@@ -216,6 +235,7 @@ WRITERS: dict[str, Writer] = {
     'coco': _coco,
     'voc': _voc,
     'seg': _seg,
+    'depth': _depth,
     'folder': _folder,
     'multilabel': _multilabel,
 }

@@ -13,13 +13,13 @@ IMAGE_SUFFIXES = ('.jpg', '.jpeg', '.png', '.ppm', '.bmp', '.pgm', '.tif')  # mm
 
 
 def mask_paths(source: Source, scope: str | None) -> list[tuple[str, str | None]]:
-    """The image files of a segmentation data set, at least one, each with its mask's.
+    """The image files of a set for segmentation or depth, at least one, each with its map's.
 
     Raises:
         DataError: no such folder or list, an empty one.
     """
     images = source.folders.get('img_path', '')
-    masks = source.folders.get('seg_map_path')
+    masks = source.folders.get('depth_map_path' if source.kind == 'depth' else 'seg_map_path')
     suffix = image_suffix(source, scope)
     ending = mask_suffix(source, scope)
     if not os.path.isdir(images):

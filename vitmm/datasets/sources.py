@@ -18,6 +18,7 @@ KINDS = {
     'XMLDataset': 'voc',
     'ImageNet': 'folder',
     'CustomDataset': 'folder',
+    'NYUDataset': 'depth',
     'BaseSegDataset': 'seg',
     'VOC': 'other',  # mmpretrain's
     'MultiLabelDataset': 'multilabel',
@@ -30,7 +31,8 @@ class Source:
     """One data set of a config, wrappers taken off.
 
     Attributes:
-        kind: 'coco', 'voc', 'folder' (classification), 'multilabel', 'seg' or 'other'.
+        kind: 'coco', 'voc', 'folder' (classification), 'multilabel', 'seg', 'depth' or
+            'other'.
         type: Name of the data set's class, for messages.
         root: Its ``data_root``, '' if none.
         ann_file: Path of its annotation file or list, '' if none.
