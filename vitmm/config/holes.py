@@ -49,6 +49,12 @@ def begins_with(text: str, first: str) -> bool:
     return any(re.split(r'[.\[]', hole)[0] == first for hole in _HOLE.findall(text))
 
 
+def paths(text: str) -> list[tuple[str | int, ...]]:
+    """Where the holes in ``text`` point: ``'${a.b[0]}'`` to ``('a', 'b', 0)``."""
+    found = (_STEP.findall(hole) for hole in _HOLE.findall(text) if _PATH.fullmatch(hole))
+    return [tuple(int(s) if s.lstrip('-').isdigit() else s for s in steps) for steps in found]
+
+
 def _evaluate(expression: str, look_up: Callable[[str], Any], where: str) -> Any:
     hole = f'{where} = ${{{expression}}}'
     if not _PATH.fullmatch(expression):

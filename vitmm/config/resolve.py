@@ -18,7 +18,7 @@ _NO_OBJECT = 0.1  # Carion et al., DETR, https://arxiv.org/abs/2005.12872, secti
 _ASKS_FOR_MORE = re.compile(r'\$\{backbone\b(?!\.in_chans\})')
 
 
-def resolve(config: Config) -> Config:
+def resolve(config: Config, known: Mapping[str, Any] | None = None) -> Config:
     """Return the plain, complete config: what is printed, dumped and stored in checkpoints.
 
     Two things fill the holes of a recipe: ``${backbone.…}`` (``channels``, ``strides``, ``mean``,
@@ -29,17 +29,33 @@ def resolve(config: Config) -> Config:
     ``${data_root}`` or ``${train_cfg.max_epochs}``, so that one change on the command line is
     enough. An embedded data set that ``prepare_data`` names is written first.
 
+    Args:
+        config: a loaded config; it is not changed.
+        known: what holes of these first names stand for (``{'data': {'classes': …}}``): nobody is
+            asked for it. Where ``data`` is known, none is written.
+
     Raises:
         ConfigError: a hole that nothing fills, or that refers to itself.
         VitmmError: a backbone that timm lacks; data whose classes cannot be read.
     """
     plain = config.to_dict()
     names = _Names(plain)
-    _prepare_data(plain, names)
+    names.known.update(known or {})
+    if 'data' not in names.known:
+        _prepare_data(plain, names)
     filled = holes.fill(plain, names)
     # MMEngine dumps it under this name, and by its suffix: the resolved config is always Python.
     filename = config.filename and str(Path(config.filename).with_suffix('.py'))
     return Config(filled, cfg_text=config.text or '\n', filename=filename)
+
+
+def describe_data(config: Config) -> dict[str, Any]:
+    """What ``${data.…}`` stands for in a config, from files that are there; none are written.
+
+    Raises:
+        VitmmError: data whose classes cannot be read, or a config without a data loader.
+    """
+    return _Names(config.to_dict())('data')
 
 
 class _Names:

@@ -21,7 +21,6 @@ model = dict(
     panoptic_head=dict(
         type='mmdet.Mask2FormerHead',
         in_channels='${backbone.channels}',
-        strides=[4, 8, 16, 32],
         feat_channels='${embed_dims}',
         out_channels='${embed_dims}',
         num_things_classes='${data.num_classes}',

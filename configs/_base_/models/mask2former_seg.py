@@ -7,7 +7,6 @@ model = dict(
         _delete_=True,
         type='mmseg.Mask2FormerHead',
         in_channels='${backbone.channels}',
-        strides=[4, 8, 16, 32],
         feat_channels='${embed_dims}',
         out_channels='${embed_dims}',
         num_classes='${data.num_classes}',

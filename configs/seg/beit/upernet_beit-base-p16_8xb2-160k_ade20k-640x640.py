@@ -17,8 +17,8 @@ head_channels = 768
 model = dict(
     data_preprocessor=dict(
         # The authors keep ImageNet's here, not those of BEiT.
-        mean=[123.675, 116.28, 103.53],
-        std=[58.395, 57.12, 57.375],
+        mean=[123.675, 116.28, 103.53],  # check_config: allow pixels
+        std=[58.395, 57.12, 57.375],  # check_config: allow pixels
         test_cfg=None,
     ),
     backbone=dict(

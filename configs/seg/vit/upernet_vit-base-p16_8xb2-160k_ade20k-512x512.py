@@ -14,8 +14,8 @@ _base_ = [
 model = dict(
     data_preprocessor=dict(
         # mmseg keeps ImageNet's here, not those of this ViT.
-        mean=[123.675, 116.28, 103.53],
-        std=[58.395, 57.12, 57.375],
+        mean=[123.675, 116.28, 103.53],  # check_config: allow pixels
+        std=[58.395, 57.12, 57.375],  # check_config: allow pixels
         test_cfg=None,
     ),
     backbone=dict(

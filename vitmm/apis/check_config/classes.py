@@ -1,0 +1,94 @@
+"""Classes that differ between data sets and heads."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from vitmm.apis.check_config.case import Case, walk
+from vitmm.datasets.classes import given_classes, read_classes
+from vitmm.datasets.errors import DataError
+from vitmm.datasets.sources import dataset_class, leaves
+
+# That count something else: is there an object or not; what a stock backbone was trained on.
+_OTHERS = {'rpn_head', 'backbone'}
+
+
+def check_classes(case: Case) -> None:
+    """Compare the classes of all data sets with each other, and with every head's number."""
+    found = {}
+    for split in ('train', 'val', 'test'):
+        key = (f'{split}_dataloader', 'dataset')
+        classes = _classes(case, case.get(*key))
+        if classes:
+            found[key] = classes
+    if not found:
+        return
+    first, *others = found
+    for other in others:
+        if found[other] != found[first]:
+            case.say(
+                'classes',
+                (*other, 'metainfo', 'classes'),
+                f'{other[0]} has other classes ({_show(found[other])}) than {first[0]} '
+                f'({_show(found[first])})',
+                'give both the same, in the same order',
+            )
+    count = len(found[first])
+    for key, part in walk(case.get('model') or {}, ('model',)):
+        if _OTHERS & set(key) and part.get('type') != 'vitmm.TimmBackbone':
+            continue
+        number = _number(part)
+        if number is not None and number != count:
+            name = 'num_classes' if 'num_classes' in part else 'num_things_classes'
+            case.say(
+                'classes',
+                (*key, name),
+                f'{".".join(map(str, key))} has {number} classes, and the data {count} '
+                f'({_show(found[first])})',
+                f'set {name} to {count}, or to ${{data.num_classes}}',
+            )
+        weights = part.get('class_weight')
+        if isinstance(weights, list | tuple) and len(weights) not in (count, count + 1):
+            case.say(
+                'classes',
+                (*key, 'class_weight'),
+                f'class_weight has {len(weights)} numbers for {count} classes',
+                'give one for each class (and one for no object in losses over queries)',
+            )
+
+
+def _classes(case: Case, dataset: Any) -> tuple[str, ...] | None:
+    """The names, as far as anything on this machine tells them."""
+    if not dataset:
+        return None
+    try:
+        given = [given_classes(leaf) for leaf in leaves(dataset)]
+        if all(given):
+            told = case.told or not _asks_data(case.raw)
+            return given[0] if told else None
+        return tuple(read_classes(dataset, case.scope))
+    except (DataError, OSError):
+        pass
+    try:
+        names = [
+            dataset_class(leaf, case.scope).METAINFO.get('classes') for leaf in leaves(dataset)
+        ]
+    except (DataError, AttributeError):
+        return None
+    return tuple(names[0]) if names and isinstance(names[0], list | tuple) else None
+
+
+def _asks_data(raw: Mapping[str, Any]) -> bool:
+    return '${data.' in str({k: v for k, v in raw.items() if k.endswith('_dataloader')})
+
+
+def _number(part: Mapping[str, Any]) -> int | None:
+    if isinstance(part.get('num_classes'), int):
+        binary = part['num_classes'] == 2 and part.get('out_channels') == 1
+        return None if binary else part['num_classes']
+    parts = [part.get('num_things_classes'), part.get('num_stuff_classes')]
+    return sum(parts) if all(isinstance(one, int) for one in parts) else None
+
+
+def _show(names: tuple[str, ...]) -> str:
+    shown = ', '.join(names[:4])
+    return f'{shown}, … {len(names)} in all' if len(names) > 4 else shown

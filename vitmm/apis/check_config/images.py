@@ -1,0 +1,37 @@
+"""How many images a data set lists, without opening any."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from vitmm.datasets.errors import DataError
+from vitmm.datasets.files import read_coco, read_labels, read_lines
+from vitmm.datasets.sources import leaves, read_source
+
+_SIMPLE = ('RepeatDataset', 'ConcatDataset')
+
+
+def count_images(dataset: Mapping[str, Any] | None, scope: str | None) -> int | None:
+    """The images of a data set that a file lists; None where no file on this machine does.
+
+    Images that the data set's own filter drops are counted: there are no more than this.
+    """
+    if not dataset:
+        return None
+    times = dataset.get('times', 1) if 'dataset' in dataset else 1
+    if 'dataset' in dataset and dataset['type'].split('.')[-1] not in _SIMPLE:
+        return None
+    total = 0
+    for leaf in leaves(dataset):
+        try:
+            source = read_source(leaf, scope)
+            if not source.local or not source.ann_file:
+                return None
+            if source.kind == 'coco':
+                total += len(read_coco(source.ann_file).file_names)
+            elif source.kind == 'multilabel':
+                total += len(read_labels(source.ann_file).images)
+            else:
+                total += len(read_lines(source.ann_file))
+        except DataError:
+            return None
+    return times * total

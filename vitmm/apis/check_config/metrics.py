@@ -1,0 +1,78 @@
+"""What picks the best checkpoint, what the evaluator reads, and two sources of weights."""
+
+import os
+from collections.abc import Mapping
+from typing import Any
+
+from vitmm.apis.check_config.case import Case
+from vitmm.apis.check_config.signatures import classes_of
+from vitmm.datasets.errors import DataError
+from vitmm.datasets.sources import leaves, read_source
+
+
+def check_metrics(case: Case) -> None:
+    """A best checkpoint by a metric that no evaluator gives, an evaluator of other annotations."""
+    for split in ('val', 'test'):
+        evaluators = _list(case.get(f'{split}_evaluator'))
+        for place, one in enumerate(evaluators):
+            _check_file(case, split, place, one)
+    wanted = case.get('default_hooks', 'checkpoint', 'save_best')
+    prefixes = [_prefix(case, one) for one in _list(case.get('val_evaluator'))]
+    if not prefixes or None in prefixes:
+        return
+    for name in [wanted] if isinstance(wanted, str) else wanted or ():
+        prefix, slash, _ = name.rpartition('/')
+        if name != 'auto' and prefix not in prefixes:
+            known = ' or '.join(f'{p}/…' if p else 'names without a prefix' for p in prefixes)
+            case.say(
+                'metrics',
+                ('default_hooks', 'checkpoint', 'save_best'),
+                f"save_best='{name}' is no metric of val_evaluator, which gives {known}",
+                f"write '{prefixes[0]}/{name}'" if prefixes[0] and not slash else 'name one',
+            )
+
+
+def check_weights(case: Case) -> None:
+    """``load_from`` overwrites what ``pretrained`` has loaded."""
+    backbone = case.get('model', 'backbone') or {}
+    if case.get('load_from') and not case.get('resume') and backbone.get('pretrained'):
+        case.say(
+            'weights',
+            ('load_from',),
+            'load_from overwrites the weights of model.backbone.pretrained',
+            'set one of them to None',
+        )
+
+
+def _check_file(case: Case, split: str, place: int, evaluator: Mapping[str, Any]) -> None:
+    dataset = case.get(f'{split}_dataloader', 'dataset')
+    if not evaluator.get('ann_file') or not dataset:
+        return
+    try:
+        files = [read_source(leaf, case.scope).ann_file for leaf in leaves(dataset)]
+    except DataError:
+        return
+    if any(files) and os.path.normpath(evaluator['ann_file']) not in map(os.path.normpath, files):
+        key = (f'{split}_evaluator', 'ann_file')
+        if isinstance(case.get(f'{split}_evaluator'), list):
+            key = (key[0], place, key[1])
+        case.say(
+            'metrics',
+            key,
+            f'{split}_evaluator reads {evaluator["ann_file"]}, and {split}_dataloader {files[0]}',
+            'give both the same file',
+        )
+
+
+def _prefix(case: Case, evaluator: Mapping[str, Any]) -> str | None:
+    """What a metric's names begin with: '' for nothing, None for nobody knows."""
+    if evaluator.get('prefix'):
+        return evaluator['prefix']
+    found = classes_of(str(evaluator.get('type')), case.scope)
+    if len(found) != 1 or not hasattr(found[0], 'default_prefix'):
+        return None
+    return found[0].default_prefix or ''
+
+
+def _list(value: Any) -> list[Any]:
+    return [] if not value else list(value) if isinstance(value, list | tuple) else [value]

@@ -1,0 +1,136 @@
+"""Schedules that end before or after the training, and what counts in the wrong unit."""
+
+from collections.abc import Iterator, Mapping
+from math import ceil
+from typing import Any
+
+from vitmm.apis.check_config.case import Case
+from vitmm.apis.check_config.images import count_images
+from vitmm.config.origin import Key
+
+_FOREVER = int(1e9)  # MMEngine's end of a schedule that says none
+_WARM_UP = ('Linear', 'Constant')
+_STEPS = ('MultiStep', 'Step', 'Exponential', 'ReduceOnPlateau')
+_HALF_WAY = ('CosineAnnealing', 'Poly', 'CosineRestart', 'OneCycle')  # wrong if they end early
+
+
+def check_schedule(case: Case) -> None:
+    """Compare every schedule, interval and hook with the length of the training."""
+    cfg = case.get('train_cfg') or {}
+    by_epoch = _by_epoch(cfg)
+    length = cfg.get('max_epochs' if by_epoch else 'max_iters')
+    if not isinstance(length, int):
+        return
+    unit = 'epochs' if by_epoch else 'iterations'
+    limits = {unit: length}
+    if by_epoch and (batches := _batches(case)):
+        limits['iterations'] = length * batches
+    schedulers = list(_schedulers(case.get('param_scheduler')))
+    for place, (key, one) in enumerate(schedulers):
+        own = 'epochs' if one.get('by_epoch', True) else 'iterations'
+        if own == 'epochs' and not by_epoch:
+            case.say(
+                'schedule',
+                (*key, 'by_epoch') if 'by_epoch' in one else key,
+                f'{one["type"]} counts epochs in a training that counts iterations, so it never '
+                'takes a step',
+                'set by_epoch=False, and its begin and end in iterations',
+            )
+        elif own in limits:
+            _check_end(case, key, one, limits[own], own, place == len(schedulers) - 1)
+    _check_intervals(case, length, unit)
+
+
+def _by_epoch(cfg: Mapping[str, Any]) -> bool:
+    if 'by_epoch' in cfg:
+        return bool(cfg['by_epoch'])
+    return 'Iter' not in str(cfg.get('type', '')) if cfg.get('type') else 'max_epochs' in cfg
+
+
+def _schedulers(value: Any, key: Key = ('param_scheduler',)) -> Iterator[tuple[Key, Any]]:
+    """Each with its key; several optimisers have a dict of lists."""
+    if isinstance(value, Mapping) and 'type' not in value:
+        for name, inner in value.items():
+            yield from _schedulers(inner, (*key, name))
+    elif isinstance(value, Mapping):
+        yield key, value
+    elif isinstance(value, list | tuple):
+        for place, inner in enumerate(value):
+            yield from _schedulers(inner, (*key, place))
+
+
+def _check_end(
+    case: Case, key: Key, one: Mapping[str, Any], length: int, unit: str, last: bool
+) -> None:
+    kind = str(one['type']).split('.')[-1]
+    begin, end = one.get('begin', 0), one.get('end', _FOREVER)
+    if not (isinstance(begin, int) and isinstance(end, int)):
+        return
+    training = f'the training of {length} {unit}'
+    if kind.startswith('MultiStep'):
+        late = [m for m in one.get('milestones', ()) if m >= length]
+        if late:
+            what = f'{kind} has milestones ({", ".join(map(str, late))}) behind the end of '
+            case.say('schedule', (*key, 'milestones'), what + training, 'put them before it')
+    if begin >= length:
+        what = f'{kind} begins at {begin}, behind the end of {training}'
+        case.say('schedule', (*key, 'begin'), what, 'train longer, or let it begin sooner')
+    elif kind.startswith(_WARM_UP) and end > length:
+        what = f'{kind} ends at {_show(end)}, after {training}'
+        case.say('schedule', (*key, 'end'), what, f'set end to {length} {unit} or less')
+    elif kind.startswith(_HALF_WAY):
+        span = one.get('T_max') or one.get('total_steps') or end - begin
+        ends = begin + span if end == _FOREVER else end
+        if ends != length and (last or ends > length):
+            where = 'before' if ends < length else 'after'
+            what = f'{kind} ends at {_show(ends)}, {where} {training}'
+            name = 'end' if 'end' in one else 'T_max' if 'T_max' in one else 'type'
+            case.say('schedule', (*key, name), what, f'set its end to {length}')
+        elif one.get('T_max') and end != _FOREVER and begin + one['T_max'] not in (end, end - 1):
+            what = f'{kind} has T_max={one["T_max"]}, but lasts from {begin} to {end}'
+            case.say('schedule', (*key, 'T_max'), what, f'set T_max to {end - begin}')
+    elif kind.startswith(_STEPS) and last and end < length:
+        what = f'{kind} ends at {end}, before {training}'
+        case.say('schedule', (*key, 'end'), what, f'set its end to {length}, and its steps by that')
+
+
+def _show(end: int) -> str:
+    return 'no time' if end >= _FOREVER else str(end)
+
+
+def _check_intervals(case: Case, length: int, unit: str) -> None:
+    interval = case.get('train_cfg', 'val_interval')
+    if case.get('val_dataloader') and isinstance(interval, int) and interval > length:
+        case.say(
+            'schedule',
+            ('train_cfg', 'val_interval'),
+            f'validation every {interval} {unit} never comes in {length} {unit}',
+            f'set val_interval to {length} or less',
+        )
+    if unit == 'iterations':
+        for key in (('default_hooks', 'checkpoint'), ('log_processor',)):
+            settings = case.get(*key)
+            if settings and settings.get('by_epoch', True):
+                case.say(
+                    'schedule',
+                    (*key, 'by_epoch') if 'by_epoch' in settings else key,
+                    f'{".".join(map(str, key))} counts epochs in a training that counts iterations',
+                    'set by_epoch=False',
+                )
+    for name in ('default_hooks', 'custom_hooks'):
+        hooks = case.get(name) or {}
+        for at, hook in hooks.items() if isinstance(hooks, Mapping) else enumerate(hooks):
+            after = (hook or {}).get('after')
+            same = (hook or {}).get('by_epoch', True) is (unit == 'epochs')
+            if isinstance(after, int) and same and after >= length:
+                what = f'{hook["type"]} waits for {after} {unit} in a training of {length}'
+                case.say('schedule', (name, at, 'after'), what, f'set after to less than {length}')
+
+
+def _batches(case: Case) -> int | None:
+    """How many an epoch has; None where the data is not on this machine."""
+    loader = case.get('train_dataloader') or {}
+    images = count_images(loader.get('dataset'), case.scope)
+    if not images or not loader.get('batch_size'):
+        return None
+    return max(1, ceil(images / loader['batch_size'] / case.processes))

@@ -1,0 +1,129 @@
+"""Keys at the top of a config that nothing reads, pipelines that reach no data loader."""
+
+import inspect
+import re
+from collections.abc import Iterator, Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from mmengine.runner import Runner
+
+from vitmm.apis.check_config.case import Case, walk
+from vitmm.config import holes
+from vitmm.config.origin import COMMAND_LINE
+from vitmm.errors import did_you_mean
+
+# What others than the Runner read: our tools, MMEngine's loading, OpenMMLab's tools and hooks.
+_TOOLS = {
+    'prepare_data', 'tta_model', 'tta_pipeline', 'runner_type', 'custom_imports', 'compile',
+    'env_cfg', 'work_dir', 'launcher', '_base_',
+}  # fmt: skip
+_LOADERS = {'train': ('train',), 'val': ('val',), 'test': ('test', 'val')}
+
+
+def check_top_level(case: Case) -> None:
+    """What the config itself says and nothing reads; ``_base_`` files may offer what is unused."""
+    read = _reachable(case.raw)
+    dump = _is_dump(case)
+    for key in case.raw:
+        place = case.origins.find((key,))
+        ours = place.file == COMMAND_LINE or '_base_' not in Path(place.file).parts
+        if key in read or key.startswith('_') or not ours or _read_by_name(case, key, place.file):
+            continue
+        near = did_you_mean(key, _runner_reads() | _TOOLS, limit=1).strip()
+        if dump and not near:  # a dumped config keeps the names that its recipe had
+            continue
+        if re.fullmatch(r'(train|val|test)_pipeline', key):
+            if not _reaches(case, key):
+                _say_pipeline(case, key)
+            continue
+        what = f"nothing reads '{key}'"
+        case.say('keys', (key,), what, near or _where_instead(case, key))
+
+
+def check_pipelines(case: Case) -> None:
+    """``train_pipeline`` and its like differ from what their data loaders got."""
+    for key in ('train_pipeline', 'val_pipeline', 'test_pipeline'):
+        if key not in case.config or _reaches(case, key):
+            continue
+        others = [v for k, v in case.config.items() if k.endswith('_pipeline') and k != key]
+        used = [p for split in _LOADERS[key[:-9]] for p in _pipelines(case, split)]
+        if used and not any(pipeline in others for pipeline in used):
+            _say_pipeline(case, key)
+
+
+def _say_pipeline(case: Case, key: str) -> None:
+    split = key.removesuffix('_pipeline')
+    own = case.config.get(f'{split}_dataloader') or case.raw.get(f'{split}_dataloader')
+    split = split if own else 'val'
+    case.say(
+        'pipeline',
+        (key,),
+        f'{key} does not reach {split}_dataloader, which has another',
+        f'set {split}_dataloader.dataset.pipeline to it',
+    )
+
+
+def _reaches(case: Case, key: str) -> bool:
+    value = case.config.get(key, case.raw.get(key))
+    splits = _LOADERS[key.removesuffix('_pipeline')]
+    return any(value == pipeline for split in splits for pipeline in _pipelines(case, split))
+
+
+def _pipelines(case: Case, split: str) -> Iterator[Any]:
+    loader = (case.config or case.raw).get(f'{split}_dataloader') or {}
+    for _, part in walk(loader):
+        if 'pipeline' in part:
+            yield part['pipeline']
+
+
+def _reachable(raw: Mapping[str, Any]) -> set[str]:
+    """The top-level keys that the Runner reads, and those that holes in these lead to."""
+    found: set[str] = set()
+    ahead = [key for key in _runner_reads() | _TOOLS if key in raw]
+    while ahead:
+        key = ahead.pop()
+        if key not in found:
+            found.add(key)
+            ahead += [name for name in _names_in(raw[key]) if name in raw]
+    return found
+
+
+def _names_in(value: Any) -> Iterator[str]:
+    if isinstance(value, Mapping):
+        for inner in value.values():
+            yield from _names_in(inner)
+    elif isinstance(value, list | tuple):
+        for inner in value:
+            yield from _names_in(inner)
+    elif isinstance(value, str):
+        yield from (str(path[0]) for path in holes.paths(value))
+
+
+@cache
+def _runner_reads() -> frozenset[str]:
+    names = set(inspect.signature(Runner.__init__).parameters) - {'self', 'cfg'}
+    names |= set(re.findall(r"self\.cfg\.get\(\s*'(\w+)'", inspect.getsource(Runner)))
+    return frozenset(names)
+
+
+def _read_by_name(case: Case, key: str, file: str) -> bool:
+    """Whether the Python of the file that says it, or of one that inherits from it, reads it."""
+    files = case.origins.files
+    later = files[files.index(file) :] if file in files else []
+    return any(key in case.origins.reads[one] for one in later)
+
+
+def _where_instead(case: Case, key: str) -> str:
+    files = [f for f in case.origins.files if key in case.origins.reads[f]]
+    if files:
+        return f'{files[0]} has read its own value before: set the keys that it goes into'
+    return did_you_mean(key, case.raw, limit=1).strip() or 'take it out'
+
+
+def _is_dump(case: Case) -> bool:
+    """Whether it is one plain file, as MMEngine writes resolved configs."""
+    (*bases, last) = case.origins.files
+    plain = case.origins.reads[last] <= {'dict', 'float', 'None'}
+    return not bases and plain and not any(_names_in(case.raw))
