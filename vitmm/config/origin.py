@@ -3,6 +3,7 @@
 import ast
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -67,6 +68,9 @@ class Origins:
         for length in range(len(key), 0, -1):
             if key[:length] in self.places:
                 return self.places[key[:length]]
+        for other, place in self.places.items():  # a.b=1 on the command line says a as well
+            if other[: len(key)] == key:
+                return place
         return Place(str(self.path))
 
     def follow(self, key: Key) -> Key:
@@ -113,10 +117,8 @@ class Origins:
             )
         ):
             file = _find_data(self.data, file.parent)
-        try:
+        with suppress(ValueError):  # it lies elsewhere
             file = file.relative_to(Path.cwd())  # as short as the user would write it
-        except ValueError:
-            pass  # it lies elsewhere
         self._read(file)
 
     def _read_yaml(self, path: Path) -> None:

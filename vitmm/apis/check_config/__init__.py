@@ -25,6 +25,7 @@ from vitmm.errors import VitmmError
 __all__ = ['Finding', 'check_config']
 
 _CHECKS: tuple[Callable[[Case], None], ...] = (
+    check_keys,
     check_top_level,
     check_pipelines,
     check_schedule,
@@ -71,15 +72,15 @@ def check_config(
         options=options or {},
         processes=processes or processes_of(path),
     )
-    check_keys(case)
+    failed = None
     try:
         case.config, case.told = _fill(raw, loaded.filename)
     except VitmmError as error:
-        check_top_level(case)
-        case.say('resolve', (), f'the config does not resolve ({error})', 'see the message')
-    else:
-        for check in _CHECKS:
-            check(case)
+        failed = error
+    for check in _CHECKS if failed is None else (check_keys, check_top_level):
+        check(case)
+    if failed is not None and not case.findings:  # or they say why
+        case.say('resolve', (), f'the config does not resolve ({failed})', 'see the message')
     return sorted(case.findings, key=lambda f: (f.file, f.line or 0, f.key))
 
 

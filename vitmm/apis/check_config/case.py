@@ -1,10 +1,11 @@
 """What every check looks at, and what it finds."""
 
 import copy
+import io
 import logging
 import warnings
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -70,17 +71,25 @@ class Case:
     config: Config = field(default_factory=Config)
     told: bool = True
     findings: list[Finding] = field(default_factory=list)
+    noted: set[tuple[str, Key]] = field(default_factory=set)
 
     @property
     def scope(self) -> str | None:
         return self.raw.get('default_scope')
+
+    @cached_property
+    def said(self) -> Mapping[str, Any]:
+        """The resolved config in plain dicts, or what was loaded where there is none."""
+        return self.config.to_dict() or self.raw
 
     def say(self, kind: str, key: Key, what: str, remedy: str) -> None:
         """Note a finding at the place where ``key`` was said."""
         place = self.origins.find(key)
         dotted = '.'.join(map(str, key))
         found = Finding(kind, dotted, place.file, place.line, what, remedy)
-        if found not in self.findings and not _allowed(found):
+        key = self.origins.follow(key)  # through holes one key is in several places
+        if (kind, key) not in self.noted and not _allowed(found):
+            self.noted.add((kind, key))
             self.findings.append(found)
 
     def get(self, *key: str | int) -> Any:
@@ -104,7 +113,8 @@ class Case:
                 init_default_scope(self.scope or 'mmengine')
             try:
                 with quiet(), torch.device('meta'):
-                    return MODELS.build(copy.deepcopy(settings))
+                    # Some parts are made by torch.Tensor(), which always has memory.
+                    return MODELS.build(copy.deepcopy(settings)).to('meta')
             except (RuntimeError, NotImplementedError):  # some compute while they are built
                 with quiet():
                     return MODELS.build(settings)
@@ -133,7 +143,7 @@ def quiet() -> Iterator[None]:
     level = logger.level
     logger.setLevel(logging.CRITICAL)
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), redirect_stdout(io.StringIO()):
             warnings.simplefilter('ignore')
             yield
     finally:
@@ -141,10 +151,11 @@ def quiet() -> Iterator[None]:
 
 
 def _light(settings: Any) -> Any:
-    """Without checkpointing of activations, which wants a real device."""
+    """Without checkpointing of activations, which wants a real device, and without downloads."""
     settings = copy.deepcopy(settings)
     for _, part in walk(settings):
-        for switch in ('grad_checkpointing', 'with_cp'):
+        fetches = str(part.get('type')).endswith('TIMMBackbone')  # mmpretrain's, as it is built
+        for switch in ('grad_checkpointing', 'with_cp', *(['pretrained'] if fetches else [])):
             if switch in part:
                 part[switch] = False
     return settings

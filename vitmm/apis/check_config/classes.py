@@ -8,8 +8,9 @@ from vitmm.datasets.classes import given_classes, read_classes
 from vitmm.datasets.errors import DataError
 from vitmm.datasets.sources import dataset_class, leaves
 
-# That count something else: is there an object or not; what a stock backbone was trained on.
-_OTHERS = {'rpn_head', 'backbone'}
+# That count something else: is there an object or not; kinds of ground; what a stock backbone was
+# trained on.
+_OTHERS = {'rpn_head', 'semantic_head', 'backbone'}
 
 
 def check_classes(case: Case) -> None:
@@ -37,7 +38,8 @@ def check_classes(case: Case) -> None:
         if _OTHERS & set(key) and part.get('type') != 'vitmm.TimmBackbone':
             continue
         number = _number(part)
-        if number is not None and number != count:
+        # Heads that compare with texts have as many places as these have words.
+        if number is not None and number != count and 'contrastive_cfg' not in part:
             name = 'num_classes' if 'num_classes' in part else 'num_things_classes'
             case.say(
                 'classes',

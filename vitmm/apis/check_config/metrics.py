@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from vitmm.apis.check_config.case import Case
-from vitmm.apis.check_config.signatures import classes_of
+from vitmm.apis.check_config.signatures import class_made_by, classes_of
 from vitmm.datasets.errors import DataError
 from vitmm.datasets.sources import leaves, read_source
 
@@ -49,9 +49,10 @@ def _check_file(case: Case, split: str, place: int, evaluator: Mapping[str, Any]
     if not evaluator.get('ann_file') or not dataset:
         return
     try:
-        files = [read_source(leaf, case.scope).ann_file for leaf in leaves(dataset)]
+        sources = [read_source(leaf, case.scope) for leaf in leaves(dataset)]
     except DataError:
         return
+    files = [source.ann_file for source in sources if source.kind == 'coco']
     if any(files) and os.path.normpath(evaluator['ann_file']) not in map(os.path.normpath, files):
         key = (f'{split}_evaluator', 'ann_file')
         if isinstance(case.get(f'{split}_evaluator'), list):
@@ -68,10 +69,9 @@ def _prefix(case: Case, evaluator: Mapping[str, Any]) -> str | None:
     """What a metric's names begin with: '' for nothing, None for nobody knows."""
     if evaluator.get('prefix'):
         return evaluator['prefix']
-    found = classes_of(str(evaluator.get('type')), case.scope)
-    if len(found) != 1 or not hasattr(found[0], 'default_prefix'):
-        return None
-    return found[0].default_prefix or ''
+    found = classes_of(str(evaluator.get('type')), case.scope, 'metric')
+    made = class_made_by(found[0]) if found else None
+    return (made.default_prefix or '') if hasattr(made, 'default_prefix') else None
 
 
 def _list(value: Any) -> list[Any]:

@@ -62,23 +62,21 @@ def _check_groups(case: Case, model: nn.Module, learning: dict[str, nn.Parameter
 
 
 def _check_gradients(case: Case, model: nn.Module, learning: dict[str, nn.Parameter]) -> None:
-    """Which parameters have no way to any output, when all outputs count.
+    """Which parameters of backbone and neck have no way to any output of a head.
 
-    A loss reads no more than the outputs, so that these get no gradient from any loss; others may
-    get none, too: ``--deep`` takes a true step.
+    A loss reads no more than these, so that no loss gives them a gradient.
     """
-    # Not any parameter's: some are made by torch.Tensor(), which always has memory.
-    device = next(getattr(model, 'backbone', model).parameters()).device
+    device = next(model.parameters()).device
     channels, side = len(case.get('model', 'data_preprocessor', 'mean') or 'RGB'), 256
     try:
         with quiet(), _noted(model) as called:
             images = torch.zeros(2, channels, side, side, device=device)
             maps = model.train().extract_feat(images)
-            parts = called & {'backbone', 'neck'}
-            outputs, heads = _run_heads(model, maps)
-            total = sum(tensor.float().sum() for tensor in _tensors(outputs))
-            names = [n for n in learning if n.split('.')[0] in parts | heads]
-            found = torch.autograd.grad(total, [learning[n] for n in names], allow_unused=True)
+            parts = called & {'backbone', 'neck'}  # a head may have what only its loss reads
+            total = sum(tensor.float().sum() for tensor in _tensors(_run_heads(model, maps)))
+            names = [n for n in learning if n.split('.')[0] in parts]
+            wanted = [learning[name] for name in names]
+            found = torch.autograd.grad(total, wanted, allow_unused=True) if wanted else ()
     except Exception as error:  # models that take more than images, operators without meta
         LOG.warning('not checked: gradients (%s: %s)', type(error).__name__, error)
         return
@@ -93,13 +91,9 @@ def _check_gradients(case: Case, model: nn.Module, learning: dict[str, nn.Parame
     _check_strides(case, model, maps, side)
 
 
-def _run_heads(model: nn.Module, maps: Any) -> tuple[list[Any], set[str]]:
-    """The outputs of all heads, or what goes into those that want more than maps.
-
-    Returns:
-        The outputs; the names of the heads that ran.
-    """
-    outputs, parts = [], set()
+def _run_heads(model: nn.Module, maps: Any) -> list[Any]:
+    """The outputs of all heads, or what goes into those that want more than maps."""
+    outputs = []
     for name in _HEADS:
         head = getattr(model, name, None)
         for one in head if isinstance(head, nn.ModuleList) else [head] if head is not None else []:
@@ -107,10 +101,7 @@ def _run_heads(model: nn.Module, maps: Any) -> tuple[list[Any], set[str]]:
                 outputs.append(one(maps))
             except Exception:  # it takes queries, boxes or labels as well
                 outputs.append(maps)
-                continue
-            if not isinstance(head, nn.ModuleList):
-                parts.add(name)
-    return outputs or [maps], parts
+    return outputs or [maps]
 
 
 def _check_strides(case: Case, model: nn.Module, maps: Any, side: int) -> None:

@@ -22,9 +22,8 @@ def processes_of(path: Path) -> int:
 def check_rate(case: Case) -> None:
     """Compare the batch with the one that the rate is for.
 
-    That is ``auto_scale_lr.base_batch_size``, or else the batch where the rate was set: in the
-    recipe, if the command line changes the batch alone, or in the recipe that this one inherits
-    from.
+    That is ``auto_scale_lr.base_batch_size``, or else the batch of the recipe whose rate is taken
+    over: if the command line changes the batch alone, or a recipe that inherits from another.
     """
     scaling = case.get('auto_scale_lr') or {}
     batch, lr = case.get(*_BATCH), case.get(*_LR)
@@ -37,12 +36,13 @@ def check_rate(case: Case) -> None:
     if base:
         # MMEngine's scaling leaves accumulation out of the batch; some count it in the base.
         if base not in (whole, whole * counts):
+            more = f'train with {base // batch} processes (--processes), '
+            more = '' if base % batch else more
             case.say(
                 'rate',
                 _BATCH,
                 f'the learning rate {lr:g} is for batches of {base} images, not of {sizes}',
-                f'train with {base // batch} processes (--processes), set '
-                'auto_scale_lr.enable=True, or set both to what you mean',
+                f'{more}set auto_scale_lr.enable=True, or set both to what you mean',
             )
         return
     before = _batch_where_rate_was_set(case)
@@ -64,8 +64,12 @@ def _batch_where_rate_was_set(case: Case) -> int | None:
         case.options
     ):
         return _batch(case.path, case.origins.data)
-    if place.file in case.origins.files[:-1]:
-        return _batch(Path(place.file), None)
+    files = case.origins.files
+    for number, file in reversed(list(enumerate(files[:-1]))):
+        if '_base_' in Path(file).parts or not (before := _batch(Path(file), None)):
+            continue  # a part of a recipe
+        later = place.file in files[number + 1 :]
+        return None if later else before
     return None
 
 

@@ -8,10 +8,9 @@ from vitmm.apis.check_config.case import Case
 from vitmm.apis.check_config.images import count_images
 from vitmm.config.origin import Key
 
-_FOREVER = int(1e9)  # MMEngine's end of a schedule that says none
 _WARM_UP = ('Linear', 'Constant')
-_STEPS = ('MultiStep', 'Step', 'Exponential', 'ReduceOnPlateau')
-_HALF_WAY = ('CosineAnnealing', 'Poly', 'CosineRestart', 'OneCycle')  # wrong if they end early
+_STEPS = ('MultiStep', 'Step', 'Exponential')
+_GRADUAL = ('CosineAnnealing', 'Poly')
 
 
 def check_schedule(case: Case) -> None:
@@ -26,7 +25,8 @@ def check_schedule(case: Case) -> None:
     if by_epoch and (batches := _batches(case)):
         limits['iterations'] = length * batches
     schedulers = list(_schedulers(case.get('param_scheduler')))
-    for place, (key, one) in enumerate(schedulers):
+    everyone = [one for _, one in schedulers]
+    for key, one in schedulers:
         own = 'epochs' if one.get('by_epoch', True) else 'iterations'
         if own == 'epochs' and not by_epoch:
             case.say(
@@ -37,7 +37,7 @@ def check_schedule(case: Case) -> None:
                 'set by_epoch=False, and its begin and end in iterations',
             )
         elif own in limits:
-            _check_end(case, key, one, limits[own], own, place == len(schedulers) - 1)
+            _check_end(case, key, one, everyone, limits[own])
     _check_intervals(case, length, unit)
 
 
@@ -59,13 +59,13 @@ def _schedulers(value: Any, key: Key = ('param_scheduler',)) -> Iterator[tuple[K
             yield from _schedulers(inner, (*key, place))
 
 
-def _check_end(
-    case: Case, key: Key, one: Mapping[str, Any], length: int, unit: str, last: bool
-) -> None:
+def _check_end(case: Case, key: Key, one: Mapping[str, Any], others: list, length: int) -> None:
+    """``length`` is that of the training, in the unit of the schedule ``one``."""
     kind = str(one['type']).split('.')[-1]
-    begin, end = one.get('begin', 0), one.get('end', _FOREVER)
+    begin, end, period = one.get('begin', 0), one.get('end', length), one.get('T_max')
     if not (isinstance(begin, int) and isinstance(end, int)):
         return
+    unit = 'epochs' if one.get('by_epoch', True) else 'iterations'
     training = f'the training of {length} {unit}'
     if kind.startswith('MultiStep'):
         late = [m for m in one.get('milestones', ()) if m >= length]
@@ -75,27 +75,20 @@ def _check_end(
     if begin >= length:
         what = f'{kind} begins at {begin}, behind the end of {training}'
         case.say('schedule', (*key, 'begin'), what, 'train longer, or let it begin sooner')
-    elif kind.startswith(_WARM_UP) and end > length:
-        what = f'{kind} ends at {_show(end)}, after {training}'
-        case.say('schedule', (*key, 'end'), what, f'set end to {length} {unit} or less')
-    elif kind.startswith(_HALF_WAY):
-        span = one.get('T_max') or one.get('total_steps') or end - begin
-        ends = begin + span if end == _FOREVER else end
-        if ends != length and (last or ends > length):
-            where = 'before' if ends < length else 'after'
-            what = f'{kind} ends at {_show(ends)}, {where} {training}'
-            name = 'end' if 'end' in one else 'T_max' if 'T_max' in one else 'type'
-            case.say('schedule', (*key, name), what, f'set its end to {length}')
-        elif one.get('T_max') and end != _FOREVER and begin + one['T_max'] not in (end, end - 1):
-            what = f'{kind} has T_max={one["T_max"]}, but lasts from {begin} to {end}'
-            case.say('schedule', (*key, 'T_max'), what, f'set T_max to {end - begin}')
-    elif kind.startswith(_STEPS) and last and end < length:
-        what = f'{kind} ends at {end}, before {training}'
-        case.say('schedule', (*key, 'end'), what, f'set its end to {length}, and its steps by that')
-
-
-def _show(end: int) -> str:
-    return 'no time' if end >= _FOREVER else str(end)
+        return
+    if period and 'end' in one and begin + period not in (end, end - 1):
+        what = f'{kind} has T_max={period}, but lasts from {begin} to {end}'
+        case.say('schedule', (*key, 'T_max'), what, f'set T_max to {end - begin}')
+        return
+    ends = begin + period if period and 'end' not in one else end
+    place = (*key, 'T_max' if period and 'end' not in one else 'end')
+    followed = any(other is not one and other.get('begin', 0) >= ends for other in others)
+    if ends > length and kind.startswith((*_WARM_UP, *_GRADUAL)):
+        what = f'{kind} ends at {ends}, after {training}'
+        case.say('schedule', place, what, f'let it end at {length}, or before')
+    elif ends < length and not followed and kind.startswith((*_STEPS, *_GRADUAL)):
+        what = f'{kind} ends at {ends}, before {training}'
+        case.say('schedule', place, what, f'let it end at {length}')
 
 
 def _check_intervals(case: Case, length: int, unit: str) -> None:

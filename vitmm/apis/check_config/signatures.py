@@ -5,6 +5,7 @@ import inspect
 import textwrap
 from collections.abc import Callable
 from functools import cache
+from importlib import import_module
 from typing import Any
 
 import mmengine.registry.root as roots
@@ -16,15 +17,18 @@ REGISTRIES = [value for value in vars(roots).values() if isinstance(value, Regis
 
 
 @cache
-def classes_of(name: str, scope: str | None) -> tuple[Callable[..., Any], ...]:
+def classes_of(name: str, scope: str | None, kind: str | None = None) -> tuple[Any, ...]:
     """All that OpenMMLab's registries have under a config's ``type``.
 
     Args:
         name: ``'mmdet.RetinaHead'``, or without a scope.
         scope: the config's ``default_scope``.
+        kind: the name of the one registry to look into, if that is known.
     """
-    found = []
+    found: list[Any] = []
     for root in REGISTRIES:
+        if kind not in (None, root.name):
+            continue
         try:
             with quiet(), root.switch_scope_and_registry(scope) as registry:
                 one = registry.get(name)
@@ -43,24 +47,60 @@ def accepted(callable: Callable[..., Any]) -> frozenset[str] | None:
     anything else with them, all keywords may be read.
     """
     if not inspect.isclass(callable):
-        return _own(callable)[0] if _own(callable)[1] == 'none' else None
+        own, rest = _own(callable)
+        if own is None or rest == 'none':
+            return own
+        made = class_made_by(callable)
+        inner = None if made is callable else accepted(made)
+        return None if inner is None else own | inner
     names: set[str] = set()
-    for cls in callable.__mro__:
-        if '__init__' not in vars(cls):
-            continue
-        if cls is object:
-            break
+    ahead = [cls for cls in callable.__mro__[:-1] if '__init__' in vars(cls)]
+    while ahead:
+        cls = ahead.pop(0)
         own, rest = _own(cls.__init__)
         if own is None or rest == 'other':
             return None
         names |= own
         if rest == 'none':
             break
-    return frozenset(names - {'self', 'args', 'kwargs'})
+        ahead = _after(ahead, callable, rest)
+    return frozenset(names - {'self'})
+
+
+def class_made_by(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The class that a function imports to hand its ``**kwargs`` to, or ``function`` itself."""
+    tree = None if inspect.isclass(function) else _tree(function)
+    for node in ast.walk(tree) if tree else ():
+        if not isinstance(node, ast.ImportFrom) or node.level or not node.module:
+            continue
+        for name in node.names:
+            makes = (c for c in ast.walk(tree) if isinstance(c, ast.Call))
+            if any(
+                isinstance(c.func, ast.Name)
+                and c.func.id == (name.asname or name.name)
+                and any(keyword.arg is None for keyword in c.keywords)
+                for c in makes
+            ):
+                return getattr(import_module(node.module), name.name)
+    return function
+
+
+def _after(ahead: list[type], callable: type, goal: str) -> list[type]:
+    """Those of the classes ``ahead`` that ``goal`` leaves: see :func:`_own`."""
+    kind, _, name = goal.partition(' ')
+    order = [cls.__name__ for cls in callable.__mro__]
+    if name not in order:
+        return ahead
+    skipped = callable.__mro__[: order.index(name) + (kind == 'super')]
+    return [cls for cls in ahead if cls not in skipped]
 
 
 def _own(function: Callable[..., Any]) -> tuple[frozenset[str] | None, str]:
-    """Its named parameters, and where ``**kwargs`` go: 'none', 'super' or 'other'."""
+    """Its named parameters, and where ``**kwargs`` go.
+
+    That is 'none' (there are none, or nobody looks at them), 'super', 'super X' (of the class X),
+    'base X' (X itself) or 'other'.
+    """
     try:
         parameters = inspect.signature(function).parameters.values()
     except (TypeError, ValueError):
@@ -72,19 +112,34 @@ def _own(function: Callable[..., Any]) -> tuple[frozenset[str] | None, str]:
 
 
 def _where_to(function: Callable[..., Any], rest: str) -> str:
-    try:
-        source = textwrap.dedent(inspect.getsource(function))
-        tree = ast.parse(source)
-    except (OSError, TypeError, SyntaxError):
+    tree = _tree(function)
+    if tree is None:
         return 'other'
-    handed = {
-        id(keyword.value)
-        for call in ast.walk(tree)
-        if isinstance(call, ast.Call) and getattr(call.func, 'attr', '') == '__init__'
-        for keyword in call.keywords
-        if keyword.arg is None
-    }
-    uses = [n for n in ast.walk(tree) if isinstance(n, ast.Name) and n.id == rest]
-    if not uses:
-        return 'none'  # swallowed
-    return 'super' if all(id(use) in handed for use in uses) else 'other'
+    uses = {id(n) for n in ast.walk(tree) if isinstance(n, ast.Name) and n.id == rest}
+    goals, chained = set(), False
+    for call in ast.walk(tree):
+        if isinstance(call, ast.Call) and getattr(call.func, 'attr', '') == '__init__':
+            chained = True
+            handed = {id(k.value) for k in call.keywords if k.arg is None} & uses
+            uses -= handed
+            goals |= {_goal(call.func)} if handed else set()
+    if uses or len(goals) > 1 or not chained:  # without, it stands for what is not installed
+        return 'other'
+    return goals.pop() if goals else 'none'
+
+
+def _tree(function: Callable[..., Any]) -> ast.Module | None:
+    """Its source, parsed; None where there is none."""
+    try:
+        return ast.parse(textwrap.dedent(inspect.getsource(function)))
+    except (OSError, TypeError, SyntaxError):
+        return None
+
+
+def _goal(function: ast.Attribute) -> str:
+    """Whose ``__init__`` it is: of ``super()``, ``super(X, self)`` or ``X``."""
+    owner = ast.unparse(function.value)
+    if owner.startswith('super('):
+        first = owner[6:].split(',')[0].strip(' )')
+        return f'super {first}' if first else 'super'
+    return f'base {owner}'

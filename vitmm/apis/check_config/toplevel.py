@@ -3,7 +3,6 @@
 import inspect
 import re
 from collections.abc import Iterator, Mapping
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,7 @@ from mmengine.runner import Runner
 
 from vitmm.apis.check_config.case import Case, walk
 from vitmm.config import holes
-from vitmm.config.origin import COMMAND_LINE
+from vitmm.config.origin import COMMAND_LINE, Key
 from vitmm.errors import did_you_mean
 
 # What others than the Runner read: our tools, MMEngine's loading, OpenMMLab's tools and hooks.
@@ -19,6 +18,9 @@ _TOOLS = {
     'prepare_data', 'tta_model', 'tta_pipeline', 'runner_type', 'custom_imports', 'compile',
     'env_cfg', 'work_dir', 'launcher', '_base_',
 }  # fmt: skip
+_RUNNER = set(inspect.signature(Runner.__init__).parameters) - {'self', 'cfg'}
+_RUNNER |= set(re.findall(r"self\.cfg\.get\(\s*'(\w+)'", inspect.getsource(Runner)))
+READ = frozenset(_RUNNER | _TOOLS)
 _LOADERS = {'train': ('train',), 'val': ('val',), 'test': ('test', 'val')}
 
 
@@ -31,7 +33,7 @@ def check_top_level(case: Case) -> None:
         ours = place.file == COMMAND_LINE or '_base_' not in Path(place.file).parts
         if key in read or key.startswith('_') or not ours or _read_by_name(case, key, place.file):
             continue
-        near = did_you_mean(key, _runner_reads() | _TOOLS, limit=1).strip()
+        near = did_you_mean(key, READ, limit=1).strip()
         if dump and not near:  # a dumped config keeps the names that its recipe had
             continue
         if re.fullmatch(r'(train|val|test)_pipeline', key):
@@ -39,7 +41,7 @@ def check_top_level(case: Case) -> None:
                 _say_pipeline(case, key)
             continue
         what = f"nothing reads '{key}'"
-        case.say('keys', (key,), what, near or _where_instead(case, key))
+        case.say('keys', (key,), what, _where_instead(case, key) or near or 'take it out')
 
 
 def check_pipelines(case: Case) -> None:
@@ -48,15 +50,19 @@ def check_pipelines(case: Case) -> None:
         if key not in case.config or _reaches(case, key):
             continue
         others = [v for k, v in case.config.items() if k.endswith('_pipeline') and k != key]
-        used = [p for split in _LOADERS[key[:-9]] for p in _pipelines(case, split)]
-        if used and not any(pipeline in others for pipeline in used):
+        used = [one for split in _LOADERS[key[:-9]] for one in _pipelines(case, split)]
+        if not used or any(pipeline in others for _, pipeline in used):
+            continue
+        order = case.origins.files
+        files = [case.origins.find(one).file for one in ((key,), *(at for at, _ in used))]
+        places = [order.index(file) if file in order else len(order) for file in files]
+        if _is_dump(case) or places[0] > max(places[1:]):  # said later, or where nothing is later
             _say_pipeline(case, key)
 
 
 def _say_pipeline(case: Case, key: str) -> None:
     split = key.removesuffix('_pipeline')
-    own = case.config.get(f'{split}_dataloader') or case.raw.get(f'{split}_dataloader')
-    split = split if own else 'val'
+    split = split if case.said.get(f'{split}_dataloader') else 'val'
     case.say(
         'pipeline',
         (key,),
@@ -66,22 +72,22 @@ def _say_pipeline(case: Case, key: str) -> None:
 
 
 def _reaches(case: Case, key: str) -> bool:
-    value = case.config.get(key, case.raw.get(key))
+    value = case.said[key]
     splits = _LOADERS[key.removesuffix('_pipeline')]
-    return any(value == pipeline for split in splits for pipeline in _pipelines(case, split))
+    return any(value == pipeline for split in splits for _, pipeline in _pipelines(case, split))
 
 
-def _pipelines(case: Case, split: str) -> Iterator[Any]:
-    loader = (case.config or case.raw).get(f'{split}_dataloader') or {}
-    for _, part in walk(loader):
+def _pipelines(case: Case, split: str) -> Iterator[tuple[Key, Any]]:
+    name = f'{split}_dataloader'
+    for key, part in walk(case.said.get(name) or {}, (name,)):
         if 'pipeline' in part:
-            yield part['pipeline']
+            yield (*key, 'pipeline'), part['pipeline']
 
 
 def _reachable(raw: Mapping[str, Any]) -> set[str]:
     """The top-level keys that the Runner reads, and those that holes in these lead to."""
     found: set[str] = set()
-    ahead = [key for key in _runner_reads() | _TOOLS if key in raw]
+    ahead = [key for key in READ if key in raw]
     while ahead:
         key = ahead.pop()
         if key not in found:
@@ -101,13 +107,6 @@ def _names_in(value: Any) -> Iterator[str]:
         yield from (str(path[0]) for path in holes.paths(value))
 
 
-@cache
-def _runner_reads() -> frozenset[str]:
-    names = set(inspect.signature(Runner.__init__).parameters) - {'self', 'cfg'}
-    names |= set(re.findall(r"self\.cfg\.get\(\s*'(\w+)'", inspect.getsource(Runner)))
-    return frozenset(names)
-
-
 def _read_by_name(case: Case, key: str, file: str) -> bool:
     """Whether the Python of the file that says it, or of one that inherits from it, reads it."""
     files = case.origins.files
@@ -116,10 +115,11 @@ def _read_by_name(case: Case, key: str, file: str) -> bool:
 
 
 def _where_instead(case: Case, key: str) -> str:
+    """Python's names are read where they stand: what a later file says does not reach them."""
     files = [f for f in case.origins.files if key in case.origins.reads[f]]
     if files:
         return f'{files[0]} has read its own value before: set the keys that it goes into'
-    return did_you_mean(key, case.raw, limit=1).strip() or 'take it out'
+    return ''
 
 
 def _is_dump(case: Case) -> bool:
