@@ -325,7 +325,7 @@ def test_a_dumped_config_is_clean_and_an_edit_of_it_is_not(tmp_path, data):
     config = resolve(load_config(CONFIGS / 'det/vit_retinanet.py', options=options))
     dump = tmp_path / 'vit_retinanet.py'
     config.dump(dump)
-    assert check_config(dump) == []
+    assert [str(found) for found in check_config(dump)] == []
     config.train_pipeline[2].keep_ratio = False
     config.dump(dump)
     (found,) = check_config(dump)
@@ -338,7 +338,7 @@ def test_the_tool(tmp_path, data):
     done = run_tool('check_config.py', recipe)
     assert done.returncode == 1, done.stderr
     first, last = done.stdout.splitlines()
-    assert first == f"{recipe}:{line}: nothing reads 'train_cgf': Did you mean train_cfg?"
+    assert first == f"{recipe}:{line}: nothing reads 'train_cgf': did you mean train_cfg?"
     assert last == f'{recipe}: 1 finding'
     done = run_tool('check_config.py', CONFIGS / 'cls/vit_linear.py')
     assert (done.returncode, len(done.stdout.splitlines())) == (0, 1), done.stdout

@@ -38,7 +38,15 @@ def words(tiny_shapes):
 
 
 @pytest.mark.parametrize(
-    'tool', ['train.py', 'test.py', 'print_config.py', 'prepare_data.py', 'merge_lora.py']
+    'tool',
+    [
+        'train.py',
+        'test.py',
+        'print_config.py',
+        'check_config.py',
+        'prepare_data.py',
+        'merge_lora.py',
+    ],
 )
 def test_help_answers(tool):
     done = run_tool(tool, '--help')

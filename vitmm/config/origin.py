@@ -93,39 +93,34 @@ class Origins:
                 return key
         return key
 
-    def _read(self, path: Path) -> None:
+    def _read(self, path: Path, swaps: bool = True) -> None:
+        """Note a file after its bases; where ``swaps``, ``data`` takes the place of one."""
         if path.suffix in SUFFIXES:
-            self._read_yaml(path)
+            self._read_yaml(path, swaps)
             return
         tree, _, bases = _bases(path)
         for base in bases:
-            self._read_base(base, path)
+            self._read_base(base, path, swaps)
         name = str(path)
         self.files.append(name)
         self.reads[name] = {*_names_read(tree)}
         _File(self, name).record(tree)
 
-    def _read_base(self, base: str, path: Path) -> None:
+    def _read_base(self, base: str, path: Path, swaps: bool) -> None:
         file = Path(Config._get_cfg_path(base, str(path))[0]).resolve()
-        if (
-            self.data
-            and '::' not in base
-            and 'datasets'
-            in (
-                file.parent.name,
-                file.parent.parent.name,
-            )
-        ):
-            file = _find_data(self.data, file.parent)
+        folders = (file.parent.name, file.parent.parent.name)
+        swapped = bool(self.data) and swaps and '::' not in base and 'datasets' in folders
+        if swapped:
+            file = _find_data(str(self.data), file.parent)
         with suppress(ValueError):  # it lies elsewhere
             file = file.relative_to(Path.cwd())  # as short as the user would write it
-        self._read(file)
+        self._read(file, swaps and not swapped)
 
-    def _read_yaml(self, path: Path) -> None:
+    def _read_yaml(self, path: Path, swaps: bool) -> None:
         node = yaml.compose(path.read_text(encoding='utf-8'), yaml.SafeLoader)
         entries = {k.value: v for k, v in node.value} if node else {}
         for base in _scalars(entries.get('_base_')):
-            self._read_base(base, path)
+            self._read_base(base, path, swaps)
         self.files.append(str(path))
         self.reads[str(path)] = set()
         self._record_yaml((), node, str(path))

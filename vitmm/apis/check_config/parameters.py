@@ -73,14 +73,12 @@ def _check_gradients(case: Case, model: nn.Module, learning: dict[str, nn.Parame
             images = torch.zeros(2, channels, side, side, device=device)
             maps = model.train().extract_feat(images)
             parts = called & {'backbone', 'neck'}  # a head may have what only its loss reads
-            total = sum(tensor.float().sum() for tensor in _tensors(_run_heads(model, maps)))
-            names = [n for n in learning if n.split('.')[0] in parts]
-            wanted = [learning[name] for name in names]
-            found = torch.autograd.grad(total, wanted, allow_unused=True) if wanted else ()
+            reached = _reached(_tensors(_run_heads(model, maps)))
     except Exception as error:  # models that take more than images, operators without meta
         LOG.warning('not checked: gradients (%s: %s)', type(error).__name__, error)
         return
-    lost = [name for name, gradient in zip(names, found, strict=True) if gradient is None]
+    own = [name for name in learning if name.split('.')[0] in parts]
+    lost = [name for name in own if id(learning[name]) not in reached]
     if lost:
         case.say(
             'parameters',
@@ -101,7 +99,23 @@ def _run_heads(model: nn.Module, maps: Any) -> list[Any]:
                 outputs.append(one(maps))
             except Exception:  # it takes queries, boxes or labels as well
                 outputs.append(maps)
-    return outputs or [maps]
+    others = {name for name, _ in model.named_children()} - {'backbone', 'neck', *_HEADS}
+    return [*outputs, maps] if others - {'data_preprocessor'} or not outputs else outputs
+
+
+def _reached(outputs: Iterable[torch.Tensor]) -> set[int]:
+    """The ids of the parameters that autograd's graph leads to; nothing is computed."""
+    ahead = [tensor.grad_fn for tensor in outputs if tensor.grad_fn is not None]
+    seen, found = set(ahead), set()
+    while ahead:
+        node = ahead.pop()
+        if hasattr(node, 'variable'):
+            found.add(id(node.variable))
+        for inner, _ in node.next_functions:
+            if inner is not None and inner not in seen:
+                seen.add(inner)
+                ahead.append(inner)
+    return found
 
 
 def _check_strides(case: Case, model: nn.Module, maps: Any, side: int) -> None:

@@ -1,5 +1,6 @@
 """Keys at the top of a config that nothing reads, pipelines that reach no data loader."""
 
+import difflib
 import inspect
 import re
 from collections.abc import Iterator, Mapping
@@ -11,7 +12,6 @@ from mmengine.runner import Runner
 from vitmm.apis.check_config.case import Case, walk
 from vitmm.config import holes
 from vitmm.config.origin import COMMAND_LINE, Key
-from vitmm.errors import did_you_mean
 
 # What others than the Runner read: our tools, MMEngine's loading, OpenMMLab's tools and hooks.
 _TOOLS = {
@@ -33,7 +33,7 @@ def check_top_level(case: Case) -> None:
         ours = place.file == COMMAND_LINE or '_base_' not in Path(place.file).parts
         if key in read or key.startswith('_') or not ours or _read_by_name(case, key, place.file):
             continue
-        near = did_you_mean(key, READ, limit=1).strip()
+        near = ''.join(difflib.get_close_matches(key, READ, n=1, cutoff=0.8))
         if dump and not near:  # a dumped config keeps the names that its recipe had
             continue
         if re.fullmatch(r'(train|val|test)_pipeline', key):
@@ -41,7 +41,7 @@ def check_top_level(case: Case) -> None:
                 _say_pipeline(case, key)
             continue
         what = f"nothing reads '{key}'"
-        case.say('keys', (key,), what, _where_instead(case, key) or near or 'take it out')
+        case.say('keys', (key,), what, _where_instead(case, key) or _hint(near))
 
 
 def check_pipelines(case: Case) -> None:
@@ -58,6 +58,10 @@ def check_pipelines(case: Case) -> None:
         places = [order.index(file) if file in order else len(order) for file in files]
         if _is_dump(case) or places[0] > max(places[1:]):  # said later, or where nothing is later
             _say_pipeline(case, key)
+
+
+def _hint(near: str) -> str:
+    return f'did you mean {near}?' if near else 'take it out'
 
 
 def _say_pipeline(case: Case, key: str) -> None:
