@@ -34,7 +34,8 @@ def check_top_level(case: Case) -> None:
         if key in read or key.startswith('_') or not ours or _read_by_name(case, key, place.file):
             continue
         near = ''.join(difflib.get_close_matches(key, READ, n=1, cutoff=0.8))
-        if dump and not near:  # a dumped config keeps the names that its recipe had
+        # A dumped config keeps the names that its recipe had.
+        if dump and (not near or key.endswith('_pipeline')):
             continue
         if re.fullmatch(r'(train|val|test)_pipeline', key):
             if not _reaches(case, key):
