@@ -16,6 +16,7 @@ setup(
     long_description_content_type='text/markdown',
     license='Apache-2.0',
     packages=find_packages(include=['vitmm', 'vitmm.*']),
+    package_data={'vitmm.apis.compare': ['page.html']},
     python_requires='>=3.10,<3.14',
     install_requires=[
         'torch>=2.6',
@@ -43,6 +44,8 @@ setup(
         'lora': ['peft>=0.21'],  # and transformers with it: MMEngine then takes 3 s longer to start
         'lvis': ['lvis'],  # reads and measures LVIS; not needed for other data
         'tiff': ['imagecodecs'],  # LZW and other compressions of multi-band TIFFs
+        'submitit': ['submitit'],  # tools/compare.py over Slurm
+        'ray': ['ray'],  # tools/compare.py over a Ray cluster
         'dev': ['pytest', 'pytest-xdist', 'ruff', 'pre-commit'],
     },
     classifiers=[

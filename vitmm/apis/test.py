@@ -74,7 +74,7 @@ def test(
     )
     cfg.load_from, cfg.resume = None if checkpoint is None else str(checkpoint), False
     if show_dir is not None:
-        _draw_into(cfg, Path(show_dir).resolve(), show_interval)
+        draw_into(cfg, Path(show_dir).resolve(), show_interval)
     if tta:
         _augment(cfg)
     if amp:
@@ -89,7 +89,7 @@ def test(
     return runner.test()
 
 
-def _draw_into(cfg: Config, folder: Path, interval: int | None) -> None:
+def draw_into(cfg: Config, folder: Path, interval: int | None) -> None:
     hook = cfg.get('default_hooks', {}).get('visualization')
     kind = hook.type.rpartition('.')[-1] if hook else None
     if kind not in _DRAW:

@@ -1,0 +1,69 @@
+"""What MMEngine's JSON logs tell of a training: scores, learning curves, time, memory."""
+
+import json
+from pathlib import Path
+
+from vitmm.errors import ConfigError
+
+_NO_METRIC = ('step', 'epoch', 'iter', 'data_time', 'time')
+
+
+def read_run(folder: str | Path) -> dict:
+    """Read the logs of a work dir, those of interrupted and resumed runs as one.
+
+    Args:
+        folder: a work dir of ``tools/train.py``.
+
+    Returns:
+        ``scores``: the last validation's metrics by name. ``curve``: ``loss``, pairs of iteration
+        and training loss; ``validations``, pairs of iteration and metrics. ``seconds``: of training
+        iterations, loading included, validation and start not. ``memory``: peak on the GPU in MiB
+        while training, None without one. ``iterations``: trained.
+
+    Raises:
+        ConfigError: there is no log.
+    """
+    folder = Path(folder)
+    logs = sorted(folder.glob('*/vis_data/scalars.json'), key=lambda path: path.parent.parent.name)
+    if not logs:
+        raise ConfigError(
+            f'{folder} holds no results (*/vis_data/scalars.json): it is no work dir of '
+            'tools/train.py.'
+        )
+    training: dict[int, dict] = {}
+    validations: dict[int, dict] = {}
+    for log in logs:
+        first, step = True, 0
+        for line in log.read_text().splitlines():
+            try:
+                entry = json.loads(line)
+            except json.JSONDecodeError:  # a killed run was writing
+                continue
+            if 'lr' in entry:
+                # By epochs or by iterations, MMEngine counts a training's steps in iterations.
+                step = entry['step']
+                if first:  # what a resumed run does again was lost
+                    training = {s: e for s, e in training.items() if s < step}
+                    validations = {s: e for s, e in validations.items() if s < step}
+                    first = False
+                training[step] = entry
+            else:
+                validations[step] = {
+                    name: value
+                    for name, value in entry.items()
+                    if name not in _NO_METRIC and isinstance(value, int | float)
+                }
+    seconds, before = 0.0, 0
+    for step, entry in sorted(training.items()):
+        seconds += entry.get('time', 0) * (step - before)
+        before = step
+    curve = [(step, entry['loss']) for step, entry in sorted(training.items()) if 'loss' in entry]
+    memories = [entry['memory'] for entry in training.values() if 'memory' in entry]
+    found = sorted(validations.items())
+    return {
+        'scores': found[-1][1] if found else {},
+        'curve': {'loss': curve, 'validations': found},
+        'seconds': seconds,
+        'memory': max(memories, default=None),
+        'iterations': before,
+    }
