@@ -67,7 +67,7 @@ def knn(
         loaders=('train_dataloader', 'test_dataloader'),
     )
     _check(cfg)
-    train, test = _loaders(cfg)
+    train, test = plain_loaders(cfg)
     cfg.load_from, cfg.resume = None if checkpoint is None else str(checkpoint), False
     runner = build_runner(cfg)
     if checkpoint is None:
@@ -132,7 +132,7 @@ def _check(cfg: Config) -> None:
         raise ConfigError('knn: images of one class each; this recipe has several labels an image.')
 
 
-def _loaders(cfg: Config) -> tuple[dict, dict]:
+def plain_loaders(cfg: Config) -> tuple[dict, dict]:
     """The loaders of the training and of the test images, in order and in the test pipeline."""
     test = cfg.test_dataloader
     train = deepcopy(test)
@@ -148,16 +148,17 @@ def _features(
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Features (N, C) in float32 and classes (N,) of all images of a loader."""
     features, labels = [], []
-    for found, truth in _batches(model, Runner.build_dataloader(loader), what, amp):
+    for found, truth in feature_batches(model, Runner.build_dataloader(loader), what, amp):
         features.append(found)
         labels.append(truth)
     return torch.cat(features), torch.cat(labels)
 
 
 @torch.inference_mode()
-def _batches(
+def feature_batches(
     model: nn.Module, loader: torch.utils.data.DataLoader, what: str, amp: bool
 ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+    """Features (N, C) in float32 and classes (N,), batch by batch."""
     for batch in tqdm(loader, desc=what):
         data = model.data_preprocessor(batch)
         images = data['inputs']

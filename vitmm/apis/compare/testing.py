@@ -8,6 +8,7 @@ from mmengine.runner import Runner
 
 from vitmm.apis.checkpoints import check_belongs, find_last
 from vitmm.apis.compare.jobs import plain
+from vitmm.apis.compare.logs import read_run
 from vitmm.apis.compare.per_class import ask, more_evaluators, take_apart
 from vitmm.apis.launch import build_runner, prepare
 from vitmm.apis.switches import test_with_amp
@@ -61,6 +62,7 @@ def test_run(told: dict, folder: Path) -> dict:
     scores, what, by_class = take_apart(found, class_names(cfg))
     files = sorted(str(file.relative_to(shown)) for file in shown.rglob('*.[jp][pn]g'))
     return {
+        **(_of_training(Path(checkpoint).parent) if told['checkpoint'] else {}),
         'checkpoint': str(checkpoint),
         'scores': scores,
         'per_class': {'what': what, 'values': by_class},
@@ -72,6 +74,14 @@ def class_names(cfg: Config) -> list[str]:
     """The classes that a resolved config's test data names."""
     dataset = next(leaves(cfg.test_dataloader.dataset))
     return [str(name) for name in (dataset.get('metainfo') or {}).get('classes', ())]
+
+
+def _of_training(folder: Path) -> dict:
+    """What the logs beside a given checkpoint tell of its training, where there are any."""
+    try:
+        return read_run(folder)
+    except ConfigError:
+        return {}
 
 
 def _ask_for_classes(cfg: Config) -> None:
