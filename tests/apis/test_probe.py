@@ -6,6 +6,7 @@ import torch
 from support import CONFIGS
 
 from vitmm.apis.compare import probe as module
+from vitmm.apis.compare.compare import compare
 from vitmm.apis.compare.probe import probe
 from vitmm.apis.compare.ridge import Ridge
 from vitmm.errors import ConfigError
@@ -120,8 +121,9 @@ def test_features_that_tell_the_mask_give_the_mask(tiny_options, tmp_path, monke
     assert found['scores']['aAcc'] > 97  # resampling from 96 pixels blurs the edges
 
 
-def test_other_tasks_are_refused(tiny_options, tmp_path):
-    options = {'model.backbone.model_name': 'test_convnext', 'train_dataloader.num_workers': 0}
+def test_other_tasks_are_refused_before_their_data_is_written(tmp_path):
+    options = {'data_root': str(tmp_path / 'rooms')}
     recipe = CONFIGS / 'depth' / 'vit_depth.py'
     with pytest.raises(ConfigError, match='not for DepthEstimator yet'):
-        probe(dict(recipe=recipe, data=None, options=options, amp=False), tmp_path)
+        compare(recipe, ['test_vit'], mode='probe', work_dir=tmp_path / 'w', options=options)
+    assert not list(tmp_path.iterdir())

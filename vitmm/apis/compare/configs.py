@@ -9,6 +9,7 @@ from typing import Any
 from mmengine.config import Config
 
 from vitmm.apis.compare.jobs import folder_name, write_whole
+from vitmm.apis.compare.probe import task_of
 from vitmm.apis.compare.settings import Settings
 from vitmm.config import load_config, resolve
 from vitmm.errors import ConfigError
@@ -27,17 +28,19 @@ def resolve_one(settings: Settings, backbone: str) -> Config:
         VitmmError: what :func:`vitmm.config.resolve` raises.
     """
     loaded = load_config(settings.recipe, settings.data, settings.options)
+    if not loaded.get('test_evaluator') or not loaded.get('test_dataloader'):
+        raise ConfigError(
+            f'{settings.recipe} has no test_evaluator and test_dataloader: there is no metric to '
+            'compare by (pretraining is compared by the recipe that its weights are for).'
+        )
     kind = loaded.get('model', {}).get('backbone', {}).get('type', '')
     if kind.rpartition('.')[2] != 'TimmBackbone':
         raise ConfigError(
             f'{settings.recipe} has model.backbone.type {kind or "none"}: only recipes with '
             'vitmm.TimmBackbone can be compared backbone by backbone.'
         )
-    if not loaded.get('test_evaluator') or not loaded.get('test_dataloader'):
-        raise ConfigError(
-            f'{settings.recipe} has no test_evaluator and test_dataloader: there is no metric to '
-            'compare by (pretraining is compared by the recipe that its weights are for).'
-        )
+    if settings.mode == 'probe':
+        task_of(loaded)  # raises before anything is written or run
     options = settings.options_of(backbone)
     return resolve(load_config(settings.recipe, settings.data, options))
 

@@ -55,7 +55,7 @@ def probe(told: dict, folder: Path) -> dict:
         work_dir=folder / 'probe',
         loaders=('train_dataloader', 'test_dataloader'),
     )
-    task = _task(cfg)
+    task = task_of(cfg)
     runner = build_runner(cfg)
     runner._init_model_weights()
     init_default_scope(cfg.get('default_scope') or 'mmengine')
@@ -65,9 +65,16 @@ def probe(told: dict, folder: Path) -> dict:
     return {'scores': scores, 'per_class': per_class, 'pretrained': pretrained}
 
 
-def _task(cfg: Config) -> Any:
+def task_of(cfg: Config) -> Any:
+    """The function that probes the task of a config, resolved or not.
+
+    Raises:
+        ConfigError: it has none.
+    """
     kind = cfg.model.type.rpartition('.')[2]
-    if kind == 'ImageClassifier' and 'MultiLabel' not in cfg.model.head.type:
+    if kind == 'ImageClassifier' and 'MultiLabel' not in (cfg.model.get('head') or {}).get(
+        'type', ''
+    ):
         return _classify
     if kind == 'EncoderDecoder':
         return _segment
