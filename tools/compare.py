@@ -87,7 +87,8 @@ def main() -> None:
     try:
         found = run(job)
     except KeyboardInterrupt:
-        sys.exit('stopped: what is done is kept, and the same command goes on from here.')
+        print('stopped: what is done is kept; the same command goes on from here.', file=sys.stderr)
+        sys.exit(130)  # as the shell says it
     folder = Path(found['work_dir'])
     print((folder / 'compare.md').read_text())
     print(f'page: {folder / "compare.html"}')

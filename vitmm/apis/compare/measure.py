@@ -96,7 +96,8 @@ def measure(told: dict, folder: Path) -> dict:
 def count_flops(model: nn.Module, batch: Any) -> int:
     """Floating-point operations of one test step: twice the multiply-adds that PyTorch counts.
 
-    Attention is counted by its matrix products, whichever kernel would run it.
+    Attention is counted by its matrix products, whichever kernel would run it; torchvision's
+    operators (RoIAlign, deformable convolutions, NMS) are not.
     """
     with (
         torch.no_grad(),

@@ -53,6 +53,12 @@ def notes(found: Mapping[str, Any]) -> list[str]:
         told.append(
             'Frozen features, nothing fine-tuned: a ranking to begin with, not what training gives.'
         )
+        runs = [run for row in found['rows'] for run in row['runs']]
+        if not all(run['pretrained'] for run in runs):
+            told.append(
+                'These backbones had no pretrained weights: random features were ranked. Add '
+                '--cfg-options model.backbone.pretrained=True.'
+            )
     cost = next((row['cost'] for row in found['rows'] if row['cost']), None)
     if cost:
         size = ' x '.join(map(str, cost['input']))

@@ -18,6 +18,7 @@ _WEIGHTS = {'train': 1.0, 'test': 0.15, 'measure': 0.1, 'probe': 1.0}
 _EPOCHS = re.compile(r'Epoch\(train\)\s+\[(\d+)\]\[\s*(\d+)/(\d+)\]')
 _ITERS = re.compile(r'Iter\(train\)\s+\[\s*(\d+)/(\d+)\]')
 _TAIL = 8192  # bytes of output that are looked at
+_LATE = 10.0  # seconds until another machine's file is seen here, at most
 
 
 @dataclass
@@ -131,6 +132,9 @@ def _start(job: Job, settings: Settings, launcher: Local | Submitit | Ray) -> _R
 def _end(one: _Running, status: int) -> str:
     """Note a failure; return the line that tells how it went."""
     took = f'{time.time() - one.begun:.0f} s'
+    deadline = time.time() + _LATE * (status == 0)
+    while one.job.done() is None and time.time() < deadline:
+        time.sleep(_POLL)
     if status == 0 and one.job.done() is not None:
         return f'{one.job.title}: done, {took}'
     why = _reason(one.job, status)
