@@ -10,7 +10,8 @@ from vitmm.apis.compare.table import number
 
 _WIDTH, _HEIGHT = 430, 310
 _LEFT, _RIGHT, _TOP, _BOTTOM = 56, 14, 14, 42
-_CHARACTER = 6.4  # pixels a letter of a label takes, about
+_CHARACTER = {'on': 7.2, 'off': 6.6}  # pixels a letter of a label takes, about
+_NAMED = 16  # so many points have all their names; of more, only the front has
 COLORS = 8  # .c0 to .c7 of the page's style
 
 
@@ -33,18 +34,21 @@ def scatter(
     parts = [_frame(x_axis, y_axis, cost, metric)]
     line = ' '.join(f'{x_axis(points[i][1]):.1f},{y_axis(points[i][2]):.1f}' for i in best)
     parts.append(f'<polyline class="front" points="{line}"/>')
-    placed: list[tuple[float, float, float, float]] = []
+    places = [(x_axis(x), y_axis(y)) for _, x, y in points]
+    placed = [(x - 5, y - 5, x + 5, y + 5) for x, y in places]  # names keep off the points
     # The front's names come first: where there is no room for all, those are kept.
     for i in [*best, *(i for i in range(len(points)) if i not in best)]:
         name, x, y = points[i]
-        px, py = x_axis(x), y_axis(y)
+        px, py = places[i]
         kind = 'on' if i in best else 'off'
         title = f'{name}: {metric} {number(y, 4)}, {cost} {number(x, 3)}'
         parts.append(
             f'<circle class="{kind}" cx="{px:.1f}" cy="{py:.1f}" r="5">'
             f'<title>{escape(title)}</title></circle>'
         )
-        if label := _label(name, px, py, placed):
+        if kind == 'off' and len(points) > _NAMED:
+            continue
+        if label := _label(len(name) * _CHARACTER[kind], px, py, placed):
             lx, ly, anchor = label
             parts.append(
                 f'<text class="name {kind}" x="{lx:.1f}" y="{ly:.1f}" text-anchor="{anchor}">'
@@ -54,12 +58,15 @@ def scatter(
 
 
 def curves(
-    lines: Sequence[tuple[str, int, Sequence[tuple[float, float]]]], y_name: str, log: bool = False
+    lines: Sequence[tuple[str, int | None, Sequence[tuple[float, float]]]],
+    y_name: str,
+    log: bool = False,
 ) -> str:
     """Learning curves over iterations.
 
     Args:
-        lines: (name, number of the colour, pairs of iteration and value); thin lines, one a run.
+        lines: (name, number of the colour or None for grey, pairs of iteration and value), one a
+            run.
         y_name: of the upward axis.
         log: whether that is logarithmic.
     """
@@ -71,18 +78,16 @@ def curves(
     ys = [y for *_, line in lines for _, y in line]
     y_axis = _Axis(ys, _HEIGHT - _BOTTOM, _TOP, log=log and min(ys) > 0)
     parts = [_frame(x_axis, y_axis, 'iterations', y_name)]
-    for name, color, line in lines:
+    for name, color, line in sorted(lines, key=lambda one: one[1] is not None):  # grey ones below
+        kind = 'rest' if color is None else f'c{color}'
         title = f'<title>{escape(name)}</title>'
         places = [(x_axis(x), y_axis(y)) for x, y in line]
         text = ' '.join(f'{x:.1f},{y:.1f}' for x, y in places)
-        parts.append(
-            f'<polyline class="curve c{color % COLORS}" points="{text}">{title}</polyline>'
-        )
+        parts.append(f'<polyline class="curve {kind}" points="{text}">{title}</polyline>')
         if len(places) == 1:  # a line of one point is none
             x, y = places[0]
             parts.append(
-                f'<circle class="dot c{color % COLORS}" cx="{x:.1f}" cy="{y:.1f}" r="3">'
-                f'{title}</circle>'
+                f'<circle class="dot {kind}" cx="{x:.1f}" cy="{y:.1f}" r="3">{title}</circle>'
             )
     return _svg(parts, f'{y_name} while training')
 
@@ -156,10 +161,9 @@ def _frame(x_axis: _Axis, y_axis: _Axis, x_name: str, y_name: str) -> str:
 
 
 def _label(
-    name: str, x: float, y: float, placed: list[tuple[float, float, float, float]]
+    width: float, x: float, y: float, placed: list[tuple[float, float, float, float]]
 ) -> tuple[float, float, str] | None:
     """Where a name has room beside its point: x, y, anchor; None where it has none."""
-    width = _CHARACTER * len(name)
     for dx, dy, anchor in (
         (9, 4, 'start'),
         (-9, 4, 'end'),
@@ -196,20 +200,24 @@ def _svg(parts: Sequence[str], title: str) -> str:
     )
 
 
-def learning_curves(rows: Sequence[Mapping], metric: str | None) -> dict[str, str]:
+def learning_curves(
+    rows: Sequence[Mapping], metric: str | None, colors: Mapping[str, int]
+) -> dict[str, str]:
     """The charts of training: the metric at each validation, and the loss.
 
     Args:
-        rows: of ``compare.json``; the place of a row is the number of its colour.
+        rows: of ``compare.json``.
         metric: its full name.
+        colors: numbers of the colours that some backbones have; the others are grey.
     """
     scores, losses = [], []
-    for number_, row in enumerate(rows):
+    for row in rows:
+        color = colors.get(row['backbone'])
         for run in row['runs']:
             curve = run.get('curve') or {}
             name = row['backbone'] + ('' if run['seed'] is None else f', seed {run["seed"]}')
             values = [(s, m[metric]) for s, m in curve.get('validations', ()) if metric in m]
-            scores.append((name, number_, values))
-            losses.append((name, number_, curve.get('loss', [])))
+            scores.append((name, color, values))
+            losses.append((name, color, curve.get('loss', [])))
     name = (metric or '').rpartition('/')[2]
     return {name: curves(scores, name), 'loss': curves(losses, 'training loss', log=True)}

@@ -36,9 +36,8 @@ def make_page(found: Mapping[str, Any], texts: Mapping[str, str]) -> str:
     summaries, higher, metric = found['summary'], found['higher_is_better'], found['metric']
     columns = table.columns(summaries, metric, higher)
     ranks = table.ranked(summaries, higher)
-    names = [row['backbone'] for row in found['rows']]
-    seen = [one['backbone'] for one in ranks if one['backbone'] in names]
-    colors = {name: i % charts.COLORS for i, name in enumerate(names)}
+    seen = [one['backbone'] for one in ranks]
+    colors = {name: i for i, name in enumerate(seen[: charts.COLORS])}
     return environment.from_string(source).render(
         found=found,
         title=Path(found['recipe']).stem,
@@ -67,7 +66,11 @@ def make_page(found: Mapping[str, Any], texts: Mapping[str, str]) -> str:
             for key, name in _COSTS
             if (plot := Markup(_plot(found, key, name)))  # of numbers and escaped names
         ],
-        curves={k: Markup(v) for k, v in _curves(found, metric).items() if v},
+        curves={
+            k: Markup(v)
+            for k, v in charts.learning_curves(found['rows'], metric, colors).items()
+            if v
+        },
         colors=colors,
         names=seen,
         classes=_classes(found),
@@ -94,10 +97,6 @@ def _plot(found: Mapping[str, Any], key: str, name: str) -> str:
     ]
     metric = (found['metric'] or '').rpartition('/')[2]
     return charts.scatter(points, name, metric, found['higher_is_better'])
-
-
-def _curves(found: Mapping[str, Any], metric: str | None) -> dict[str, str]:
-    return charts.learning_curves(found['rows'], metric)
 
 
 def _classes(found: Mapping[str, Any]) -> list[dict]:
