@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import timm
+import torch
 from support import CONFIGS, ROOT, as_cfg_options, fitting, run_tool
 from torch import nn
 
@@ -22,7 +23,7 @@ from vitmm.apis.compare import launchers
 from vitmm.apis.compare.collect import choose_metric, summarize
 from vitmm.apis.compare.compare import compare
 from vitmm.apis.compare.configs import differences, flatten
-from vitmm.apis.compare.jobs import Job, folder_name
+from vitmm.apis.compare.jobs import Job, folder_name, plain
 from vitmm.apis.compare.logs import read_run
 from vitmm.apis.compare.pareto import front
 from vitmm.apis.compare.run import run_jobs
@@ -248,6 +249,47 @@ def test_the_metric_is_the_one_that_picks_the_best_checkpoint(hook, scores, want
     assert choose_metric({'default_hooks': {'checkpoint': hook}}, rows, wanted) == expected
 
 
+def test_results_by_class_are_the_definitions_and_add_up():
+    from mmengine.evaluator import Evaluator
+
+    from vitmm.apis.compare.per_class import ask, take_apart
+
+    torch.manual_seed(0)
+    truth, found = torch.randint(3, (2, 4, 5, 5))
+    samples = [
+        {'gt_sem_seg': {'data': t[None]}, 'pred_sem_seg': {'data': f[None]}}
+        for t, f in zip(truth, found, strict=True)
+    ]
+    metric = Evaluator(ask(dict(type='mmseg.IoUMetric', iou_metrics=['mIoU'])))
+    metric.dataset_meta = {'classes': ('a', 'b', 'c')}
+    metric.process(data_samples=samples, data_batch=None)
+    scores, what, values = take_apart(plain(metric.evaluate(4)), 'abc')
+    for number, name in enumerate('abc'):
+        both = ((truth == number) & (found == number)).sum()
+        either = ((truth == number) | (found == number)).sum()
+        assert values[name] == pytest.approx(100 * float(both / either))
+    assert what == 'IoU' and scores['mIoU'] == pytest.approx(np.mean([*values.values()]), abs=0.01)
+
+    votes = torch.rand(40, 3).softmax(1)
+    labels = torch.randint(3, (40,))
+    metric = Evaluator(ask(dict(type='vitmm.Accuracy', topk=(1,))))
+    samples = [
+        {'pred_score': v, 'pred_label': v.argmax()[None], 'gt_label': y[None], 'num_classes': 3}
+        for v, y in zip(votes, labels, strict=True)
+    ]
+    metric.process(data_samples=samples, data_batch=None)
+    scores, what, values = take_apart(plain(metric.evaluate(40)), 'abc')
+    right = votes.argmax(1) == labels
+    for number, name in enumerate('abc'):
+        assert values[name] == pytest.approx(100 * float(right[labels == number].float().mean()))
+    assert what == 'recall' and set(scores) == {'accuracy/top1'}
+
+    coco = {'coco/bbox_mAP': 0.5, 'coco/a_precision': 0.4, 'coco/segm_mAP': 0.6}
+    assert take_apart(coco, 'ab') == (
+        {'coco/bbox_mAP': 0.5, 'coco/segm_mAP': 0.6}, 'mask AP', {'a': 0.4}
+    )  # fmt: skip
+
+
 def test_one_seed_has_no_spread():
     row = {'backbone': 'a', 'runs': [{'scores': {'m': 3.0}}], 'cost': None, 'errors': {'x': 'y'}}
     found = summarize(row, 'm')
@@ -413,7 +455,9 @@ def test_killed_and_called_again_it_goes_on(options, tmp_path):
     assert second[0] > 6  # of 6 iterations an epoch: it went on, and did not start anew
     assert second[-1] == 6 * epochs == trained['iterations'] > reached
     assert trained['scores'].keys() == {'accuracy/top1'}
-    assert len(trained['per_class']['values']) == 6 and len(trained['shown']) == 1
+    recalls = trained['per_class']['values'].values()  # of as many images each
+    assert np.mean([*recalls]) == pytest.approx(trained['scores']['accuracy/top1'])
+    assert len(recalls) == 6 and len(trained['shown']) == 1
     assert found['summary'][0]['latency'] > 0 and row['cost']['trained']
     before = {file: file.stat().st_mtime for file in tmp_path.rglob('*.job')}
     compare(RECIPE, ['test_resnet'], work_dir=tmp_path, samples=2, options=options)

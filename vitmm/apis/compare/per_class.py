@@ -10,6 +10,11 @@ from vitmm.registry import METRICS
 # What each metric is called by class, and under which key its values come.
 _RECALL = ('recall', 'single-label/recall_classwise')
 _AP = ('AP', 'multi-label/AP_classwise')
+# What tells each class beside a metric that does not.
+_BESIDE = {
+    'Accuracy': dict(type='mmpretrain.SingleLabelMetric', items=('recall',), average=None),
+    'AveragePrecision': dict(type='mmpretrain.AveragePrecision', average=None),
+}
 
 
 @METRICS.register_module()
@@ -26,30 +31,25 @@ class ClasswiseIoU(IoUMetric):
         return metrics
 
 
-def ask(evaluator: Any) -> dict[str, Any]:
-    """Options that make an evaluator tell each class, ``{}`` where nothing is known of it.
+def ask(evaluator: Any) -> list[dict]:
+    """The metrics of a resolved config's evaluator, so that they tell each class where they can.
 
     Args:
-        evaluator: ``test_evaluator`` of a resolved config.
+        evaluator: ``test_evaluator``, a metric or a list of them.
+
+    Returns:
+        A list of metrics: changed ones, and added ones behind those that tell all classes only.
     """
-    if not isinstance(evaluator, Mapping):
-        return {}
-    kind = str(evaluator['type']).rpartition('.')[2]
-    if kind == 'CocoMetric':
-        return {'classwise': True}
-    if kind == 'IoUMetric' and 'mIoU' in evaluator.get('iou_metrics', ['mIoU']):
-        return {'type': 'vitmm.ClasswiseIoU'}
-    return {}
-
-
-def more_evaluators(evaluator: Any) -> list[dict]:
-    """Metrics to add to an evaluator that cannot tell each class by itself."""
-    kind = str(evaluator['type']).rpartition('.')[2] if isinstance(evaluator, Mapping) else ''
-    if kind == 'Accuracy':
-        return [dict(type='mmpretrain.SingleLabelMetric', items=('recall',), average=None)]
-    if kind == 'AveragePrecision':
-        return [dict(type='mmpretrain.AveragePrecision', average=None)]
-    return []
+    found = []
+    for one in evaluator if isinstance(evaluator, list | tuple) else [evaluator]:
+        kind = str(one['type']).rpartition('.')[2]
+        if kind == 'CocoMetric':
+            found.append({**one, 'classwise': True})
+        elif kind == 'IoUMetric' and 'mIoU' in one.get('iou_metrics', ['mIoU']):
+            found.append({**one, 'type': 'vitmm.ClasswiseIoU'})
+        else:
+            found += [dict(one), *([dict(_BESIDE[kind])] if kind in _BESIDE else [])]
+    return found
 
 
 def take_apart(

@@ -122,8 +122,7 @@ def _segment(model: nn.Module, cfg: Config, amp: bool) -> tuple[dict, dict]:
     train, test = (Runner.build_dataloader(loader) for loader in plain_loaders(cfg))
     names = class_names(cfg)
     classifier = _fit(_cells(model, train, len(names), amp), len(names))
-    evaluator = dict(cfg.test_evaluator, **ask(cfg.test_evaluator))
-    metric = Evaluator(evaluator)
+    metric = Evaluator(ask(cfg.test_evaluator))
     metric.dataset_meta = test.dataset.metainfo
     with torch.inference_mode():
         for batch in tqdm(test, desc='test images'):

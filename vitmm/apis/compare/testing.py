@@ -9,7 +9,7 @@ from mmengine.runner import Runner
 from vitmm.apis.checkpoints import check_belongs, find_last
 from vitmm.apis.compare.jobs import plain
 from vitmm.apis.compare.logs import read_run
-from vitmm.apis.compare.per_class import ask, more_evaluators, take_apart
+from vitmm.apis.compare.per_class import ask, take_apart
 from vitmm.apis.launch import build_runner, prepare
 from vitmm.apis.switches import test_with_amp
 from vitmm.apis.test import draw_into
@@ -47,7 +47,8 @@ def test_run(told: dict, folder: Path) -> dict:
     cfg.load_from, cfg.resume = str(checkpoint), False
     if told['amp']:
         test_with_amp(cfg)
-    _ask_for_classes(cfg)
+    if class_names(cfg):
+        cfg.test_evaluator = ask(cfg.test_evaluator)
     shown = folder / 'shown'
     draws = told['samples'] > 0 and cfg.get('default_hooks', {}).get('visualization')
     if draws:
@@ -82,15 +83,6 @@ def _of_training(folder: Path) -> dict:
         return read_run(folder)
     except ConfigError:
         return {}
-
-
-def _ask_for_classes(cfg: Config) -> None:
-    evaluator = cfg.test_evaluator
-    more = more_evaluators(evaluator) if class_names(cfg) else []
-    if isinstance(evaluator, dict):
-        evaluator.update(ask(evaluator))
-    if more:
-        cfg.test_evaluator = [evaluator, *more]
 
 
 def _spread_drawings(runner: Runner, samples: int) -> None:
