@@ -317,6 +317,10 @@ def test_the_logs_of_an_interrupted_run_count_once(tmp_path):
     assert found['seconds'] == 10 * (1 + 1 + 2 + 2)
     assert found['curve']['validations'] == [(20, {'m': 0.5}), (40, {'m': 0.75})]
     assert [s for s, _ in found['curve']['loss']] == [10, 20, 30, 40]
+    # What the runner knows: 45 iterations in all, 20 an epoch.
+    known = read_run(tmp_path, 45, 20)
+    assert known['seconds'] == found['seconds'] + 5 * 2
+    assert [s for s, _ in known['curve']['validations']] == [20, 40]
     with pytest.raises(ConfigError, match='no results'):
         read_run(tmp_path / '20260101_000000' / 'vis_data')
 

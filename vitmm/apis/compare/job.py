@@ -36,10 +36,12 @@ def work(told: dict) -> None:
 
 
 def _train(told: dict, folder: Path) -> dict:
+    from mmengine.runner import EpochBasedTrainLoop
+
     from vitmm.apis.compare.logs import read_run
     from vitmm.apis.train import train
 
-    train(
+    runner = train(
         told['recipe'],
         work_dir=folder,
         resume=True,
@@ -48,7 +50,9 @@ def _train(told: dict, folder: Path) -> dict:
         launcher=told['launcher'],
         options=told['options'],
     )
-    return read_run(folder)
+    by_epoch = isinstance(runner.train_loop, EpochBasedTrainLoop)
+    per_epoch = len(runner.train_dataloader) if by_epoch else None
+    return read_run(folder, runner.iter, per_epoch)
 
 
 def end_with_parent() -> None:

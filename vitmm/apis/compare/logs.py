@@ -8,11 +8,17 @@ from vitmm.errors import ConfigError
 _NO_METRIC = ('step', 'epoch', 'iter', 'data_time', 'time')
 
 
-def read_run(folder: str | Path) -> dict:
+def read_run(
+    folder: str | Path, iterations: int | None = None, per_epoch: int | None = None
+) -> dict:
     """Read the logs of a work dir, those of interrupted and resumed runs as one.
 
     Args:
         folder: a work dir of ``tools/train.py``.
+        iterations: trained, where that is known; else those up to the last line of the log, which
+            MMEngine leaves out where it comes soon after the one before.
+        per_epoch: iterations of an epoch, where validations are counted in epochs; else each is
+            noted at the last line before it.
 
     Returns:
         ``scores``: the last validation's metrics by name. ``curve``: ``loss``, pairs of iteration
@@ -48,7 +54,8 @@ def read_run(folder: str | Path) -> dict:
                     first = False
                 training[step] = entry
             else:
-                validations[step] = {
+                at = entry['step'] * per_epoch if per_epoch else step
+                validations[at] = {
                     name: value
                     for name, value in entry.items()
                     if name not in _NO_METRIC and isinstance(value, int | float)
@@ -57,6 +64,8 @@ def read_run(folder: str | Path) -> dict:
     for step, entry in sorted(training.items()):
         seconds += entry.get('time', 0) * (step - before)
         before = step
+    if training and iterations and iterations > before:
+        seconds += training[before].get('time', 0) * (iterations - before)
     curve = [(step, entry['loss']) for step, entry in sorted(training.items()) if 'loss' in entry]
     memories = [entry['memory'] for entry in training.values() if 'memory' in entry]
     found = sorted(validations.items())
@@ -65,5 +74,5 @@ def read_run(folder: str | Path) -> dict:
         'curve': {'loss': curve, 'validations': found},
         'seconds': seconds,
         'memory': max(memories, default=None),
-        'iterations': before,
+        'iterations': iterations or before,
     }
