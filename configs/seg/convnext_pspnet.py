@@ -1,4 +1,4 @@
-"""PSPNet on ConvNeXt."""
+"""PSPNet on a dilated ConvNeXt."""
 
 _base_ = [
     '../_base_/models/pspnet.py',
@@ -8,5 +8,11 @@ _base_ = [
 ]
 
 head_channels = 96
-model = dict(backbone=dict(model_name='convnext_atto', out_norm='layer'))
+model = dict(
+    backbone=dict(
+        model_name='convnext_atto',
+        model_kwargs=dict(output_stride=8),  # dilated: the last two stages stay at stride 8
+        out_norm='layer',
+    )
+)
 train_cfg = dict(max_epochs=8)

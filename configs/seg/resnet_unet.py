@@ -7,7 +7,7 @@ _base_ = [
     '../_base_/runtime/seg.py',
 ]
 
-head_channels = 16
+head_channels = 32
 out_strides = (2, 4, 8, 16, 32)
 model = dict(
     backbone=dict(
@@ -15,4 +15,4 @@ model = dict(
         model_kwargs=dict(channels=(32, 64, 128, 256)),  # half of its width
     )
 )
-train_cfg = dict(max_epochs=6)
+train_cfg = dict(max_epochs=12)
