@@ -1,9 +1,10 @@
 """What came of a run, and what to type next."""
 
-import json
 from pathlib import Path
 
 from mmengine.runner import Runner
+
+from vitmm.apis.scalars import is_training, read_scalars, scores_of
 
 
 def summarize(runner: Runner, config: str | Path) -> str:
@@ -46,15 +47,9 @@ def summarize(runner: Runner, config: str | Path) -> str:
 def last_scores(scalars: Path, step: int | None = None) -> dict[str, float]:
     """The metrics of the last validation in MMEngine's JSON log, or of that at ``step``."""
     scores: dict[str, float] = {}
-    for line in scalars.read_text().splitlines():
-        entry = json.loads(line)
-        # A validation's entry has no learning rate.
-        if 'lr' not in entry and step in (None, entry.get('step')):
-            scores = {
-                name: value
-                for name, value in entry.items()
-                if name not in ('step', 'data_time', 'time') and isinstance(value, int | float)
-            }
+    for entry in read_scalars(scalars)[0]:
+        if not is_training(entry) and step in (None, entry['step']):
+            scores = scores_of(entry)
     return scores
 
 

@@ -1,0 +1,42 @@
+"""MMEngine's JSON log of a run, ``<time>/vis_data/scalars.json``: one object a line."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+_COUNTERS = ('step', 'iter', 'epoch', 'time', 'data_time', 'memory')  # say when, not how well
+
+
+def read_scalars(file: str | Path) -> tuple[list[dict[str, Any]], list[int]]:
+    """Read the log's lines.
+
+    Returns:
+        The entries in their order, and the numbers (from 1) of lines that are no whole entry: a
+        run that is killed while it writes leaves half a line.
+    """
+    entries, broken = [], []
+    for number, line in enumerate(Path(file).read_text(errors='replace').splitlines(), 1):
+        try:
+            entry = json.loads(line) if line.strip() else None
+        except ValueError:
+            entry = ''
+        if isinstance(entry, dict) and isinstance(entry.get('step'), int | float):
+            entries.append(entry)
+        elif entry is not None:
+            broken.append(number)
+    return entries, broken
+
+
+def is_training(entry: Mapping[str, Any]) -> bool:
+    """Whether an entry is of training; a validation's has no learning rate."""
+    return 'lr' in entry
+
+
+def scores_of(entry: Mapping[str, Any]) -> dict[str, float]:
+    """What an entry measures, by name: losses and rates, or metrics."""
+    return {
+        name: value
+        for name, value in entry.items()
+        if name not in _COUNTERS and isinstance(value, int | float)
+    }
