@@ -1,5 +1,6 @@
 """Results drawn on their images, by the visualizer of the task's own codebase."""
 
+from collections.abc import Mapping, Sequence
 from itertools import count
 from typing import Any
 
@@ -8,6 +9,7 @@ import numpy as np
 from mmengine import fileio
 from mmengine.registry import VISUALIZERS
 from mmengine.structures import BaseDataElement
+from mmengine.visualization import Visualizer
 
 from vitmm.engine.viewing import to_picture
 from vitmm.errors import ConfigError
@@ -32,19 +34,8 @@ class Drawing:
 
     def __init__(self, predictor: Predictor, score: float = 0.3) -> None:
         self.predictor, self.score = predictor, score
-        settings = dict(predictor.config.get('visualizer') or {})
-        # Without backends, which write files by themselves, and under a name of its own:
-        # visualizers of one name are one.
-        settings.update(vis_backends=None, name=f'infer_{next(_numbers)}')
-        with building(predictor.config):
-            self.visualizer = VISUALIZERS.build(settings) if 'type' in settings else None
-        method = 'visualize_cls' if predictor.task == 'cls' else 'add_datasample'
-        if not hasattr(self.visualizer, method) or type(self.visualizer).__name__ == 'Visualizer':
-            raise ConfigError(
-                'pictures: the config has no visualizer of mmdet, mmseg or mmpretrain.'
-            )
-        self.visualizer.dataset_meta = dict(
-            classes=predictor.classes, palette=colours(predictor.palette, predictor.classes)
+        self.visualizer = task_visualizer(
+            predictor.config, predictor.task, predictor.classes, predictor.palette
         )
 
     def __call__(self, item: Item, sample: BaseDataElement) -> np.ndarray:
@@ -57,6 +48,37 @@ class Drawing:
             settings['pred_score_thr'] = self.score
         self.visualizer.add_datasample(item.label, image, sample, **settings)
         return self.visualizer.get_image()
+
+
+def task_visualizer(
+    config: Mapping[str, Any],
+    task: str,
+    classes: Sequence[str] | None,
+    palette: Sequence[Sequence[int]] | None,
+    **settings: Any,
+) -> Visualizer:
+    """Build the visualizer that a config names, so that it writes no files by itself.
+
+    Args:
+        config: resolved.
+        task: ``'cls'``, ``'det'``, ``'seg'`` or ``'depth'``.
+        classes: names, by label.
+        palette: a colour (R, G, B) of each class, 0 to 255, or None.
+        settings: of the visualizer, where the config does not say otherwise.
+
+    Raises:
+        ConfigError: the config has no visualizer of the task.
+    """
+    settings |= dict(config.get('visualizer') or {})
+    # Under a name of its own: visualizers of one name are one.
+    settings.update(vis_backends=None, name=f'infer_{next(_numbers)}')
+    with building(config):
+        visualizer = VISUALIZERS.build(settings) if 'type' in settings else None
+    method = 'visualize_cls' if task == 'cls' else 'add_datasample'
+    if not hasattr(visualizer, method) or type(visualizer).__name__ == 'Visualizer':
+        raise ConfigError('pictures: the config has no visualizer of mmdet, mmseg or mmpretrain.')
+    visualizer.dataset_meta = dict(classes=classes, palette=colours(palette, classes))
+    return visualizer
 
 
 def read_picture(item: Item, channels: int) -> np.ndarray:

@@ -52,7 +52,7 @@ class MaskedTimmBackbone(TimmBackbone):
                 f"'{model_name}' ({type(model).__name__}) cannot leave patches out: take a plain "
                 'ViT on patches that do not overlap, such as vit_small_patch16_224.'
             )
-        model.patch_drop = _LeaveOut(mask_ratio, model.num_prefix_tokens, isinstance(model, Eva))
+        model.patch_drop = LeaveOut(mask_ratio, model.num_prefix_tokens, isinstance(model, Eva))
         if getattr(model, 'pos_embed', None) is not None:
             self._unused |= {'model.pos_embed'}
             self.freeze(settings.get('frozen_groups', 0), settings.get('frozen_norms', False))
@@ -102,7 +102,7 @@ class MaskedTimmBackbone(TimmBackbone):
         return torch.cat([first, patches], dim=1), slot.mask, slot.restore
 
 
-class _LeaveOut(nn.Module):
+class LeaveOut(nn.Module):
     """Stands where timm has its patch dropout, and does nothing unless ``armed``.
 
     Args:
