@@ -210,7 +210,9 @@ def test_classification(name, resolved):
     augment, erase = steps['mmpretrain.RandAugment'], steps['mmpretrain.RandomErasing']
     assert (augment.magnitude_level, augment.magnitude_std, augment.num_policies) == (9, 0.5, 2)
     assert (erase.erase_prob, erase.mode) == (0.25, 'rand')
-    mixes = [(mix.type, mix.alpha) for mix in config.model.train_cfg.augments]
+    # Where the preprocessor has the key, mmpretrain no longer looks into train_cfg.
+    mixing = config.model.data_preprocessor.batch_augments
+    mixes = [(mix.type, mix.alpha) for mix in mixing.augments]
     assert mixes == [('mmpretrain.Mixup', 0.8), ('mmpretrain.CutMix', 1.0)]
     assert config.model.head.loss.label_smooth_val == 0.1
     test = {step.type: step for step in config.val_dataloader.dataset.pipeline}

@@ -2,16 +2,12 @@
 
 _base_ = './linear.py'
 
+batch_augments = '${mixup_cutmix}'
+
 model = dict(
     head=dict(
         loss=dict(
             _delete_=True, type='mmpretrain.LabelSmoothLoss', label_smooth_val=0.1, mode='original'
         ),
-    ),
-    train_cfg=dict(
-        augments=[
-            dict(type='mmpretrain.Mixup', alpha=0.8),
-            dict(type='mmpretrain.CutMix', alpha=1.0),
-        ]
     ),
 )
