@@ -167,6 +167,19 @@ def test_boxes_that_are_loaded_behind_the_resizing(browse, tiny_shapes):
                 assert changed[r - 4 : r + 5, columns].any(0).mean() > 0.8
 
 
+def test_images_without_objects_or_annotations(browse, tiny_shapes, tmp_path):
+    content = json.loads((tiny_shapes / 'coco/instances_val.json').read_text())
+    (tmp_path / 'none.json').write_text(json.dumps(content | {'annotations': []}))
+    options = {'val_ann': str(tmp_path / 'none.json')}
+    found = browse('det/convnext_mask_rcnn.py', 1, split='val', options=options)
+    assert [words for *_, words in found.values()] == ['0 boxes']
+    resize = dict(type='mmdet.Resize', scale=(96, 96), keep_ratio=True)
+    pipeline = [LOAD, resize, dict(type='mmdet.PackDetInputs')]
+    options = {'test_dataloader.dataset.pipeline': pipeline}
+    found = browse('det/convnext_mask_rcnn.py', 1, split='test', options=options)
+    assert [words for *_, words in found.values()] == ['no annotations']
+
+
 def test_fixed_padding_is_seen(browse):
     pad = dict(type='mmdet.BatchFixedSizePad', size=(256, 288), img_pad_value=0, pad_mask=True)
     options = {

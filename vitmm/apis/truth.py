@@ -76,7 +76,7 @@ class TruthDrawing:
 
     def _place(self, sample: BaseDataElement, times: int, size: Sequence[int]) -> None:
         """Bring annotations to the pixels of the enlarged picture, ``size`` (H, W)."""
-        if 'gt_instances' in sample:
+        if 'bboxes' in sample.get('gt_instances', ()):  # test sets may have no annotations
             scale = sample.get('scale_factor') if self.resized_first else None
             width, height = scale if scale is not None else (1, 1)
             instances = sample.gt_instances
@@ -90,13 +90,14 @@ class TruthDrawing:
                 instances.masks = instances.masks.resize(inner).pad(tuple(size))
         for key, nothing in _MAPS.items():
             if key in sample:
-                data = torch.as_tensor(sample.get(key).data)
+                name = next(iter(sample.get(key).keys()))  # 'data', or mmdet's 'sem_seg'
+                data = torch.as_tensor(sample.get(key).get(name))
                 rows, columns = data.shape[-2:]
                 inner = tuple(side * times for side in sample.img_shape[:2])
                 if (rows * times, columns * times) == tuple(size):  # padded with the image
                     inner = tuple(size)
                 # PixelData holds to the size that it has.
-                sample.set_field(PixelData(data=_fit(data, inner, size, nothing)), key)
+                sample.set_field(PixelData(**{name: _fit(data, inner, size, nothing)}), key)
 
     def _shares(self, sample: BaseDataElement) -> tuple[str, list[str] | None]:
         """Labels in words, and names of the classes with the shares that mixing gave them."""
@@ -112,6 +113,8 @@ class TruthDrawing:
         return ', '.join(told[label] for label in sample.gt_label.tolist()), told
 
     def _boxes(self, sample: BaseDataElement) -> str:
+        if 'labels' not in sample.gt_instances:
+            return 'no annotations'
         labels = sample.gt_instances.labels.tolist()
         ignored = sample.get('ignored_instances')
         more = f', {len(ignored)} ignored' if ignored is not None and len(ignored) else ''
