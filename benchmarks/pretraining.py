@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parent.parent
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description='Fine-tuning after MAE and from nothing.')
     parser.add_argument('--seeds', type=int, nargs='+', default=[0, 1, 2])
-    parser.add_argument('--epochs', type=int, default=5, help='of fine-tuning (%(default)s)')
+    parser.add_argument('--epochs', type=int, default=1, help='of fine-tuning (%(default)s)')
     parser.add_argument('--pretraining', type=int, default=40, help='its epochs (%(default)s)')
     parser.add_argument('--work-dir', type=Path, default=Path('work_dirs/pretraining'))
     return parser.parse_args()
