@@ -1,0 +1,153 @@
+"""Export a checkpoint with its pre- and post-processing, and hold it against PyTorch."""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import vitmm
+from vitmm.errors import ConfigError, VitmmError
+from vitmm.export.files import SUFFIXES, check_packages, load, put, save, scratch, trace
+from vitmm.export.graph import Graph
+from vitmm.export.parity import HALF, Limits, compare
+from vitmm.inference.predictor import Predictor
+
+DYNAMIC = 32  # pixels: the coarsest stride of common backbones
+
+RESULTS = {
+    'cls': 'scores (N, classes), 0 to 1',
+    'seg': 'labels (N, H, W)',
+    'det': 'boxes (1, K, 4) x1 y1 x2 y2 in pixels of the input, scores (1, K), labels (1, K), best '
+    'first, the rest of K filled with score 0 and label -1',
+}
+MASKS = '; masks (1, K, h, w), 0 to 1, each over its own box'
+
+
+def export(
+    checkpoint: str | Path,
+    out: str | Path,
+    *,
+    format: str | None = None,
+    size: Sequence[int] | None = None,
+    dynamic: bool = False,
+    fp16: bool = False,
+    check: Iterable[str | Path] = (),
+    config: str | Path | None = None,
+    options: Mapping[str, Any] | None = None,
+) -> str:
+    """Write one file that makes results of raw images, without OpenMMLab.
+
+    It takes ``images``, float32 (N, C, H, W), 0 to 255, RGB; mean, std and padding are inside, and
+    so are softmax, the decoding of boxes, NMS and the resizing of segments. Detectors take one
+    image at a time. Metadata in the file say all this, the classes too (``vitmm.json`` in a
+    ``.pt2``).
+
+    Args:
+        checkpoint: a ``.pth`` file, or a folder that ``tools/publish_model.py`` wrote.
+        out: the file.
+        format: ``'onnx'``, or ``'torch'`` for :func:`torch.export.save`; by default what the suffix
+            of ``out`` says (``.pt2`` is torch's).
+        size: (H, W) of the images in pixels; by default as the recipe tests.
+        dynamic: any height and width in whole multiples of 32.
+        fp16: weights and maps in float16, input and results in float32.
+        check: images on which PyTorch and the export are compared; an export that differs is not
+            kept.
+        config: a config file; by default the config in the checkpoint.
+        options: ``{'dotted.key': value}`` over the config.
+
+    Returns:
+        What was written and how far it is from PyTorch, for people.
+
+    Raises:
+        VitmmError: whatever the user can mend, in one message. Nothing is written then.
+    """
+    out = Path(out)
+    kind = _format(out, format)
+    if size is not None and (dynamic or len(size) != 2 or min(size) < 1):
+        raise ConfigError('--size takes two lengths in pixels, H W, and goes without --dynamic.')
+    if out.is_dir():
+        raise ConfigError(
+            f'{out} is a folder; name a file, such as {out / "model"}{SUFFIXES[kind]}.'
+        )
+    check_packages(kind)
+    predictor = Predictor(checkpoint, config, device='cpu', options=options)
+    graph = Graph(predictor.model, predictor.task, predictor.channels, fp16)
+    height, width = size or test_size(predictor)
+    multiple = max(DYNAMIC, graph.prepare.divisor) if dynamic else 1
+    if dynamic:  # the example's sides differ from each other and from any native size
+        height, width = 5 * multiple, 7 * multiple
+    program = trace(graph, (height, width), multiple if dynamic else None)
+    told = _metadata(predictor, graph, None if dynamic else (height, width), multiple, fp16)
+    try:
+        with scratch(out) as place:
+            files = save(program, place, kind, graph.outputs, told)
+            parity, limits = None, HALF if fp16 else Limits()
+            if check := list(check):
+                shape = None if dynamic else (height, width)
+                run = load(place, kind)
+                parity = compare(predictor, run, graph.outputs, check, shape, multiple, limits)
+                if bad := parity.beyond(limits):
+                    raise VitmmError(
+                        f'the export differs from PyTorch on {parity.images} images: '
+                        f'{"; ".join(bad)}. It is not kept.'
+                    )
+            put(sorted(files, key=lambda file: file != place), out.parent)
+    except OSError as error:
+        raise VitmmError(f'{out} cannot be written: {error}.') from error
+    lines = [
+        f'{out}: {out.stat().st_size / 2**20:.1f} MiB, {kind}{", float16" if fp16 else ""}',
+        f'input   {told["input"]}',
+        f'output  {told["output"]}',
+        f'checked on {parity.images} images, largest differences to PyTorch: {parity}'
+        if parity
+        else 'not checked: --check IMAGES compares it with PyTorch',
+    ]
+    return '\n'.join(lines)
+
+
+def test_size(predictor: Predictor) -> tuple[int, int]:
+    """(H, W) in pixels of what the test pipeline makes of an image of the size it scales to."""
+    steps = predictor.transforms.transforms
+    width, height = next((s.scale for s in steps if _pair(getattr(s, 'scale', None))), (256, 256))
+    image = np.full((height, width, predictor.channels), 127, np.uint8)
+    shape = image.shape[:2]
+    data = {'img': image, 'img_shape': shape, 'ori_shape': shape, 'img_path': '', 'img_id': 0}
+    return tuple(predictor.transforms(data)['inputs'].shape[-2:])
+
+
+def _pair(scale: Any) -> bool:
+    return isinstance(scale, list | tuple) and len(scale) == 2
+
+
+def _format(out: Path, told: str | None) -> str:
+    by_suffix = {suffix: name for name, suffix in SUFFIXES.items()}
+    kind = told or by_suffix.get(out.suffix, 'onnx')
+    if kind not in SUFFIXES:
+        raise ConfigError(f"--format is onnx or torch, not '{kind}'.")
+    if by_suffix.get(out.suffix, kind) != kind:
+        raise ConfigError(f'--format {kind} does not fit {out.name}: name it *{SUFFIXES[kind]}.')
+    return kind
+
+
+def _metadata(
+    predictor: Predictor,
+    graph: Graph,
+    size: tuple[int, int] | None,
+    multiple: int,
+    fp16: bool,
+) -> dict[str, str]:
+    number = 'N' if graph.batches else '1'
+    sides = f'{size[0]}, {size[1]}' if size else 'H, W'
+    colours = 'RGB' if predictor.channels == 3 else 'the bands as trained'
+    note = '' if size else f'; H and W whole multiples of {multiple}'
+    return {
+        'task': predictor.task,
+        'input': f'images float32 ({number}, {predictor.channels}, {sides}), 0 to 255, {colours}, '
+        f'not normalised{note}',
+        'output': RESULTS[predictor.task] + (MASKS if 'masks' in graph.outputs else ''),
+        'classes': json.dumps(predictor.classes),
+        'precision': 'float16' if fp16 else 'float32',
+        'vitmm': vitmm.__version__,
+    }

@@ -1,0 +1,196 @@
+"""Graphs as files: ONNX, and torch.export's."""
+
+import json
+import os
+import tempfile
+import warnings
+from collections.abc import Callable, Mapping
+from contextlib import contextmanager, redirect_stdout
+from importlib import import_module
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from vitmm.errors import ConfigError
+from vitmm.export.graph import INPUT, Graph
+
+SUFFIXES = {'onnx': '.onnx', 'torch': '.pt2'}
+NEEDED = {'onnx': ('onnx', 'onnxruntime', 'onnxscript'), 'torch': ()}
+OPSET = 18
+EXTRA = 'vitmm.json'
+
+Run = Callable[[Tensor], list[Tensor]]
+
+
+def check_packages(kind: str) -> None:
+    """Refuse where a package is missing.
+
+    Raises:
+        ConfigError: it names them, and how to install them.
+    """
+    missing = []
+    for name in NEEDED[kind]:
+        try:
+            import_module(name)
+        except ImportError:
+            missing.append(name)
+    if missing:
+        raise ConfigError(
+            f"--format {kind} needs {', '.join(missing)}: pip install 'vitmm[export]'."
+        )
+
+
+def trace(graph: Graph, size: tuple[int, int], dynamic: int | None) -> torch.export.ExportedProgram:
+    """The program of a graph.
+
+    Args:
+        graph: of :mod:`.graph`.
+        size: (H, W) of its images in pixels, or of one example.
+        dynamic: images of other sizes too, in whole multiples of this.
+
+    Raises:
+        ConfigError: torch cannot follow the model; the message has torch's reason.
+    """
+    first = _export(graph, size, dynamic, graph.batches)
+    if isinstance(first, Exception) and graph.batches:
+        # Some models fix the number of images in their code.
+        graph.batches, first = False, _export(graph, size, dynamic, False)
+    if isinstance(first, Exception):
+        advice = (
+            'Its code depends on the size of its images: leave --dynamic out.'
+            if dynamic
+            else 'It runs in PyTorch alone: tools/infer.py.'
+        )
+        raise ConfigError(
+            f'the model cannot be exported{" with --dynamic" if dynamic else ""}: '
+            f'{_reason(first)} {advice}'
+        ) from first
+    return first
+
+
+def _export(
+    graph: Graph, size: tuple[int, int], dynamic: int | None, batches: bool
+) -> torch.export.ExportedProgram | Exception:
+    dims: dict[int, Any] = {}
+    if batches:
+        dims[0] = torch.export.Dim('batch', min=1, max=1024)
+    if dynamic:
+        dims[2] = dynamic * torch.export.Dim('rows', min=1, max=256)
+        dims[3] = dynamic * torch.export.Dim('columns', min=1, max=256)
+    images = torch.rand(2 if batches else 1, len(graph.prepare.mean), *size) * 255
+    try:
+        with _quiet(), torch.no_grad():
+            return torch.export.export(graph, (images,), dynamic_shapes=[dims] if dims else None)
+    except ConfigError:
+        raise
+    except Exception as error:  # torch's exporter and the model's code raise what they like
+        return error
+
+
+def _reason(error: Exception) -> str:
+    """The first lines of a message with a full stop behind them."""
+    lines = [line.strip() for line in str(error).splitlines()]
+    lines = [line for line in lines if line and 'For more information' not in line][:2]
+    text = ' '.join(lines)[:300].rstrip('. ') or 'no reason is given'
+    return f'{type(error).__name__}: {text}.'
+
+
+def save(
+    program: torch.export.ExportedProgram,
+    path: Path,
+    kind: str,
+    outputs: tuple[str, ...],
+    told: Mapping[str, str],
+) -> list[Path]:
+    """Write ``path`` (above 2 GB, ONNX puts the weights into a file beside it).
+
+    Args:
+        program: of :func:`trace`.
+        path: the file.
+        kind: ``'onnx'`` or ``'torch'``.
+        outputs: names of the results.
+        told: metadata.
+
+    Returns:
+        The files.
+
+    Raises:
+        ConfigError: ONNX has no such operator.
+    """
+    if kind == 'torch':
+        with _quiet():
+            torch.export.save(program, path, extra_files={EXTRA: json.dumps(dict(told))})
+        return [path]
+    from torch import onnx  # heavy
+
+    try:
+        with _quiet():
+            made = onnx.export(
+                program,
+                (),
+                input_names=[INPUT],
+                output_names=list(outputs),
+                opset_version=OPSET,
+                dynamo=True,
+                verbose=False,
+            )
+            made.model.metadata_props.update(told)
+            made.save(path)
+    except onnx.OnnxExporterError as error:
+        reason = str(error.__cause__ or error).strip().splitlines()[0]
+        raise ConfigError(
+            f'the model cannot be exported to ONNX: {reason[:300]}. --format torch has no such '
+            'limits.'
+        ) from error
+    return sorted(path.parent.iterdir())
+
+
+def load(path: Path, kind: str) -> Run:
+    """A function from images to results, by ONNX Runtime on the CPU or the saved program."""
+    if kind == 'torch':
+        with _quiet():
+            program = torch.export.load(path).module()
+        return lambda images: list(program(images))
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3
+    session = onnxruntime.InferenceSession(path, options, providers=['CPUExecutionProvider'])
+
+    def run(images: Tensor) -> list[Tensor]:
+        found = session.run(None, {INPUT: np.ascontiguousarray(images.numpy())})
+        return [torch.from_numpy(one) for one in found]
+
+    return run
+
+
+@contextmanager
+def scratch(path: Path):
+    """Give a place to write to; :func:`put` moves what is there, or nothing is left of it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f'.{path.name}.', dir=path.parent) as folder:
+        yield Path(folder) / path.name
+
+
+def put(files: list[Path], folder: Path) -> None:
+    """Move files into a folder, the first last: where it is, all are."""
+    for file in reversed(files):
+        os.replace(file, folder / file.name)
+
+
+@contextmanager
+def _quiet():
+    """Without the exporters' progress and warnings; what goes wrong is raised."""
+    import logging
+
+    with warnings.catch_warnings(), redirect_stdout(StringIO()):
+        warnings.simplefilter('ignore')
+        logging.disable(logging.WARNING)
+        try:
+            yield
+        finally:
+            logging.disable(logging.NOTSET)
