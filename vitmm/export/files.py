@@ -141,7 +141,7 @@ def save(
             made.model.metadata_props.update(told)
             made.save(path)
     except onnx.OnnxExporterError as error:
-        reason = str(error.__cause__ or error).strip().splitlines()[0]
+        reason = str(error.__cause__ or error).strip().splitlines()[0].rstrip('. ')
         raise ConfigError(
             f'the model cannot be exported to ONNX: {reason[:300]}. --format torch has no such '
             'limits.'

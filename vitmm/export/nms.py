@@ -43,7 +43,7 @@ def best(
     if settings.get('class_agnostic', False):
         apart = boxes
     else:
-        apart = boxes + (groups.to(boxes) * (boxes.amax() + 1))[:, None]
+        apart = boxes + (groups.to(boxes) * (boxes.max() + 1))[:, None]
     index = candidates.nonzero()[:, 0]
     kept = index[
         torch.ops.torchvision.nms(apart[index], scores[index], float(settings['iou_threshold']))
