@@ -1,0 +1,204 @@
+"""Exports against PyTorch's own predictions, and what is refused."""
+
+import json
+import subprocess
+import sys
+from importlib.util import find_spec
+
+import cv2
+import numpy as np
+import pytest
+import torch
+
+from vitmm.apis.export import export
+from vitmm.apis.inference import Predictor
+from vitmm.apis.publish import publish
+from vitmm.errors import ConfigError, VitmmError
+from vitmm.export.nms import best
+
+needs_onnx = pytest.mark.skipif(
+    not all(find_spec(name) for name in ('onnx', 'onnxruntime', 'onnxscript')),
+    reason="pip install 'vitmm[export]' has not been done here",
+)
+# What a user runs: nothing of vitmm, OpenMMLab or torch.
+STRANGER = """
+import sys
+import numpy as np, onnxruntime
+session = onnxruntime.InferenceSession(sys.argv[1])
+names = [one.name for one in session.get_outputs()]
+found = session.run(None, {'images': np.load(sys.argv[2])})
+np.savez(sys.argv[3], **dict(zip(names, found)))
+assert 'torch' not in sys.modules
+print(session.get_modelmeta().custom_metadata_map['classes'])
+"""
+
+
+@pytest.fixture
+def picture(tiny_shapes):
+    """A function: a picture of a size, (H, W, 3) uint8 BGR, and as the input of an export."""
+
+    def read(height, width):
+        path = min((tiny_shapes / 'JPEGImages').glob('val*.jpg'))
+        image = cv2.resize(cv2.imread(str(path)), (width, height))
+        return image, image[None, ..., ::-1].transpose(0, 3, 1, 2).astype(np.float32)
+
+    return read
+
+
+def run_apart(model, images, tmp_path):
+    """What ONNX Runtime makes of images, in a process of its own, and the classes it tells."""
+    np.save(tmp_path / 'images.npy', images)
+    command = [sys.executable, '-c', STRANGER, model, tmp_path / 'images.npy', tmp_path / 'out.npz']
+    done = subprocess.run([str(c) for c in command], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return dict(np.load(tmp_path / 'out.npz')), json.loads(done.stdout)
+
+
+def same_boxes(found, ours):
+    count = len(ours)
+    assert count > 5
+    assert (found['labels'][0, :count] == ours.labels.numpy()).all()
+    assert (found['labels'][0, count:] == -1).all()
+    np.testing.assert_allclose(found['scores'][0, :count], ours.scores, atol=1e-5)
+    np.testing.assert_allclose(found['boxes'][0, :count], ours.bboxes, atol=1e-3)
+
+
+@needs_onnx
+def test_classification(trained, picture, tiny_shapes, tmp_path):
+    folder = publish(trained('cls'), tmp_path / 'published')
+    said = export(folder, tmp_path / 'm.onnx', check=[f'{tiny_shapes}/JPEGImages/val*.jpg'])
+    assert 'checked on 4 images' in said
+    predictor = Predictor(trained('cls'))
+    image, images = picture(64, 64)
+    found, classes = run_apart(tmp_path / 'm.onnx', np.concatenate([images] * 3), tmp_path)
+    (_, ours), *_ = predictor([image])
+    assert found['scores'].shape == (3, len(predictor.classes))
+    for scores in found['scores']:
+        np.testing.assert_allclose(scores, ours.pred_score, atol=1e-5)
+    assert classes == predictor.classes
+
+
+@needs_onnx
+def test_instances_of_any_size(trained, picture, tmp_path):
+    export(trained('det'), tmp_path / 'm.onnx', dynamic=True)
+    for height, width in ((96, 64), (64, 96)):
+        image, images = picture(height, width)
+        found, _ = run_apart(tmp_path / 'm.onnx', images, tmp_path)
+        (_, ours), *_ = Predictor(trained('det'))([image])
+        same_boxes(found, ours.pred_instances)
+        # A mask over its box holds as many pixels as the one that mmdet pastes, but for the rim.
+        areas = (found['masks'][0] > 0.5).mean((1, 2))
+        sides = found['boxes'][0, :, 2:] - found['boxes'][0, :, :2]
+        pasted = ours.pred_instances.masks.sum((1, 2))
+        rim = 2 * sides.sum(1) + 4
+        assert (np.abs(areas * sides.prod(1) - pasted) < rim).all()
+
+
+@needs_onnx
+def test_segments_of_any_size(trained, picture, tmp_path):
+    export(trained('seg'), tmp_path / 'm.onnx', dynamic=True)
+    image, images = picture(96, 64)
+    found, _ = run_apart(tmp_path / 'm.onnx', images, tmp_path)
+    (_, ours), *_ = Predictor(trained('seg'))([image])
+    assert (found['labels'][0] == ours.pred_sem_seg.data[0].numpy()).mean() > 0.9999
+
+
+def test_windows_and_torch_export(trained, picture, tiny_shapes, tmp_path):
+    options = {
+        'model.test_cfg.mode': 'slide',
+        'model.test_cfg.crop_size': (64, 64),
+        'model.test_cfg.stride': (40, 40),
+    }
+    export(trained('seg'), tmp_path / 'm.pt2', size=(96, 96), options=options)
+    image, images = picture(96, 96)
+    told = {'vitmm.json': ''}
+    program = torch.export.load(tmp_path / 'm.pt2', extra_files=told)
+    (labels,) = program.module()(torch.from_numpy(images).repeat(2, 1, 1, 1))
+    (_, ours), *_ = Predictor(trained('seg'), options=options)([image])
+    assert (labels[1] == ours.pred_sem_seg.data[0]).float().mean() > 0.9999
+    assert json.loads(told['vitmm.json'])['task'] == 'seg'
+
+
+@needs_onnx
+def test_half_precision(trained, picture, tiny_shapes, tmp_path):
+    image = min((tiny_shapes / 'JPEGImages').glob('val*.jpg'))
+    for fp16 in (False, True):
+        export(trained('cls'), tmp_path / f'{fp16}.onnx', fp16=fp16, check=[image])
+    sizes = [(tmp_path / f'{fp16}.onnx').stat().st_size for fp16 in (False, True)]
+    assert sizes[1] < 0.7 * sizes[0]
+    found, _ = run_apart(tmp_path / 'True.onnx', picture(64, 64)[1], tmp_path)
+    assert found['scores'].dtype == np.float32
+
+
+def test_nms_against_a_plain_loop():
+    torch.manual_seed(0)
+    boxes = torch.rand(60, 4) * 20
+    boxes[:, 2:] += boxes[:, :2]
+    scores, groups, candidates = torch.rand(60), torch.randint(0, 3, (60,)), torch.rand(60) > 0.3
+    kept = []
+    for one in scores.argsort(descending=True).tolist():
+        x1, y1, x2, y2 = boxes[one].tolist()
+        for other in kept:
+            a1, b1, a2, b2 = boxes[other].tolist()
+            inside = max(min(x2, a2) - max(x1, a1), 0) * max(min(y2, b2) - max(y1, b1), 0)
+            union = (x2 - x1) * (y2 - y1) + (a2 - a1) * (b2 - b1) - inside
+            if groups[one] == groups[other] and inside / union > 0.4:
+                break
+        else:
+            if candidates[one]:
+                kept.append(one)
+    assert 10 < len(kept) < candidates.sum()
+    order, found = best(boxes, scores, groups, candidates, dict(iou_threshold=0.4), 50)
+    assert len(order) == 50
+    assert order[found >= 0].tolist() == kept
+    assert (
+        best(boxes, scores, groups, candidates, dict(iou_threshold=0.4), 3)[0].tolist() == kept[:3]
+    )
+
+
+def test_an_export_that_differs_is_not_kept(trained, tiny_shapes, tmp_path, monkeypatch):
+    from vitmm.apis import export as module
+
+    def load(path, kind):
+        run = real(path, kind)
+
+        def moved(images):
+            boxes, *rest = run(images)
+            return [boxes + 0.01, *rest]
+
+        return moved
+
+    real = module.load
+    monkeypatch.setattr(module, 'load', load)
+    image = min((tiny_shapes / 'JPEGImages').glob('val*.jpg'))
+    with pytest.raises(VitmmError, match=r'differs from PyTorch .* boxes differ by 0.01'):
+        export(trained('det'), tmp_path / 'm.pt2', check=[image])
+    assert not list(tmp_path.iterdir())
+    monkeypatch.undo()
+    assert 'of 20 detections' in export(trained('det'), tmp_path / 'm.pt2', check=[image])
+
+
+@pytest.mark.parametrize(
+    ('task', 'settings', 'words'),
+    [
+        ('det', dict(options={'model.test_cfg.rcnn.nms.type': 'soft_nms'}), 'soft_nms'),
+        ('det', dict(options={'model.roi_head.type': 'mmdet.PISARoIHead'}), 'PISARoIHead cannot'),
+        ('cls', dict(size=(64, 64), dynamic=True), '--size'),
+        ('cls', dict(out='m.pt2', format='onnx'), r'name it \*\.onnx'),
+        ('cls', dict(check=['/nowhere.jpg']), '/nowhere.jpg'),
+        ('cls', dict(checkpoint='/nowhere.pth'), 'does not exist'),
+    ],
+    ids=['nms', 'head', 'size', 'suffix', 'image', 'checkpoint'],
+)
+def test_what_cannot_be_exported_leaves_nothing(task, settings, words, trained, tmp_path):
+    settings = {'checkpoint': trained(task), 'out': 'm.pt2', **settings}
+    with pytest.raises(VitmmError, match=words):
+        export(**{**settings, 'out': tmp_path / settings['out']})
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_missing_package_is_named(trained, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, 'onnxscript', None)
+    with pytest.raises(ConfigError, match=r'needs onnxscript: pip install .vitmm\[export\]'):
+        export(trained('cls'), tmp_path / 'm.onnx')
+    assert not list(tmp_path.iterdir())
