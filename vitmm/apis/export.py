@@ -76,8 +76,8 @@ def export(
     graph = Graph(predictor.model, predictor.task, predictor.channels, fp16)
     height, width = size or test_size(predictor)
     multiple = max(DYNAMIC, graph.prepare.divisor) if dynamic else 1
-    if dynamic:  # the example's sides differ from each other and from any native size
-        height, width = 5 * multiple, 7 * multiple
+    if dynamic:  # the example is of no native size, and leaves no map of a single cell
+        height, width = 11 * multiple, 13 * multiple
     program = trace(graph, (height, width), multiple if dynamic else None)
     told = _metadata(predictor, graph, None if dynamic else (height, width), multiple, fp16)
     try:

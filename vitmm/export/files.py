@@ -92,10 +92,11 @@ def _export(
 
 
 def _reason(error: Exception) -> str:
-    """The first lines of a message with a full stop behind them."""
+    """What a message says first, without torch's advice."""
     lines = [line.strip() for line in str(error).splitlines()]
-    lines = [line for line in lines if line and 'For more information' not in line][:2]
-    text = ' '.join(lines)[:300].rstrip('. ') or 'no reason is given'
+    lines = [line for line in lines if line and 'For more information' not in line]
+    text = (lines or ['no reason is given'])[0].lstrip('- ').partition('. If you')[0]
+    text = text[:300].rstrip('. ')
     return f'{type(error).__name__}: {text}.'
 
 
