@@ -58,7 +58,7 @@ class DenseBoxes(nn.Module):
         chosen, deltas, scores, groups, candidates = (
             torch.cat(part) for part in zip(*levels, strict=True)
         )
-        boxes = _plain(self.head.bbox_coder.decode(chosen, deltas, max_shape=size))
+        boxes = plain(self.head.bbox_coder.decode(chosen, deltas, max_shape=size))
         least = self.settings.get('min_bbox_size', -1)
         if least >= 0:
             candidates = candidates & ((boxes[:, 2:] - boxes[:, :2]) > least).all(1)
@@ -85,9 +85,9 @@ class DenseBoxes(nn.Module):
             candidates = scores > self.settings.get('score_thr', 0)  # before the factor
         if factors:
             scores = scores * factors[0][0].permute(1, 2, 0).reshape(-1).sigmoid()[anchor]
-        return _plain(priors)[anchor], deltas, scores, groups, candidates
+        return plain(priors)[anchor], deltas, scores, groups, candidates
 
 
-def _plain(boxes: Any) -> Tensor:
+def plain(boxes: Any) -> Tensor:
     """Boxes as a tensor, where mmdet wraps them."""
     return boxes if isinstance(boxes, Tensor) else boxes.tensor

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from vitmm.errors import ConfigError
+from vitmm.export.dense import plain
 from vitmm.export.nms import best, check_nms
 
 
@@ -69,11 +70,11 @@ class Regions(nn.Module):
             if number + 1 < len(self.boxes):
                 label = cls_score[:, :-1].argmax(1)
                 meta = {'img_shape': size}
-                proposals = _plain(head.regress_by_class(proposals, label, deltas, meta))
+                proposals = plain(head.regress_by_class(proposals, label, deltas, meta))
         scores = (sum(logits) / len(logits)).softmax(-1)[:, :-1]
         classes = scores.shape[1]
         each = 1 if head.reg_class_agnostic else classes
-        boxes = _plain(
+        boxes = plain(
             head.bbox_coder.decode(
                 proposals.repeat_interleave(each, 0), deltas.reshape(-1, 4), max_shape=size
             )
@@ -151,10 +152,6 @@ class RoIMaps(nn.Module):
 
 def _stages(part: nn.Module) -> nn.ModuleList:
     return part if isinstance(part, nn.ModuleList) else nn.ModuleList([part])
-
-
-def _plain(boxes: Any) -> Tensor:
-    return boxes if isinstance(boxes, Tensor) else boxes.tensor
 
 
 def _refusal(part: nn.Module, can: str) -> ConfigError:
