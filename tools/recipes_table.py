@@ -29,7 +29,6 @@ OTHERS = {
     'det/resnet_deformable_detr': ('coco/bbox_mAP', None),
     'det/resnet_mask2former': ('coco/segm_mAP', 0.4),
     'det/vit_vitdet': ('coco/segm_mAP', None),
-    'seg/convnext_mask2former': ('mIoU', None),
 }
 # Need what tools/prepare_data.py fetches, or data and weights from elsewhere.
 FETCHED = ('trees', 'lite0', 'timm_classifier', 'swin_cifar10')
