@@ -339,7 +339,7 @@ def test_costs_are_timms_and_a_count_by_hand(options, tmp_path):
     assert found['parameters'] == sum(p.numel() for p in bare.parameters())
     assert found['input'] == [3, 32, 32] and found['batch'] == 32 and not found['trained']
     assert 0 < found['latency']['low'] <= found['latency']['median'] <= found['latency']['high']
-    assert found['throughput'] > 0 and found['memory'] > 0
+    assert found['throughput'] > 0 and found['memory'] >= 0  # of a process that did much before
 
     cfg = prepare(RECIPE, options=options, work_dir=tmp_path)
     model = MODELS.build(cfg.model).eval()
@@ -463,6 +463,7 @@ def test_killed_and_called_again_it_goes_on(options, tmp_path):
     assert np.mean([*recalls]) == pytest.approx(trained['scores']['accuracy/top1'])
     assert len(recalls) == 6 and len(trained['shown']) == 1
     assert found['summary'][0]['latency'] > 0 and row['cost']['trained']
+    assert row['cost']['memory'] > 0  # of a process of its own
     before = {file: file.stat().st_mtime for file in tmp_path.rglob('*.job')}
     compare(RECIPE, ['test_resnet'], work_dir=tmp_path, samples=2, options=options)
     assert before == {file: file.stat().st_mtime for file in tmp_path.rglob('*.job')}

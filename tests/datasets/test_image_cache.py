@@ -115,16 +115,24 @@ def fill(folder, number, seed):
         assert np.array_equal(cache.get(__file__, (int(i),), image.copy), image)
 
 
+def fill_and_wait(folder, number, seed):
+    fill(folder, number, seed)
+    time.sleep(60)  # to be killed, be it that all was written in no time
+
+
 def test_many_write_at_once_and_some_are_killed(tmp_path):
     fork = multiprocessing.get_context('fork')
-    workers = [fork.Process(target=fill, args=(tmp_path, 150, seed)) for seed in range(4)]
+    workers = [
+        fork.Process(target=fill if seed else fill_and_wait, args=(tmp_path, 150, seed))
+        for seed in range(4)
+    ]
     for worker in workers:
         worker.start()
     time.sleep(0.05)
     os.kill(workers[0].pid, signal.SIGKILL)
     for worker in workers:
         worker.join()
-    assert [worker.exitcode for worker in workers[1:]] == [0, 0, 0]
+    assert [worker.exitcode for worker in workers] == [-signal.SIGKILL, 0, 0, 0]
     entries = list(tmp_path.glob('*.npy'))
     assert len(entries) == 150
     assert sorted(np.load(entry)[0, 0, 0] for entry in entries) == list(range(150))

@@ -172,7 +172,7 @@ def _peak(device: torch.device, before: float) -> float:
     if device.type == 'cuda':
         return torch.cuda.max_memory_allocated() / _MIB
     with suppress(OSError):
-        return (_status('VmHWM') - before) / _MIB
+        return max(0.0, _status('VmHWM') - before) / _MIB  # it may have given memory back
     scale = 1 if sys.platform == 'darwin' else 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * scale / _MIB
 
