@@ -1,4 +1,13 @@
-"""Data set configs of ``shapes`` in each format, as tests need them."""
+"""Data set configs of ``shapes`` in each format, as tests need them; editing their files."""
+
+import json
+
+
+def edit(path, change):
+    """Change the content of a JSON file in place."""
+    content = json.loads(path.read_text())
+    change(content)
+    path.write_text(json.dumps(content))
 
 
 def coco(root, **options):

@@ -1,30 +1,17 @@
 """A whole data set is read, and everything bad in it named."""
 
 import json
-import shutil
 import xml.etree.ElementTree as ElementTree
 from collections import Counter
 
 import numpy as np
 import pytest
 from PIL import Image
-from shapes_configs import coco, folders, seg, voc
+from shapes_configs import coco, edit, folders, seg, voc
 from support import CONFIGS, as_cfg_options, run_tool
 
 from vitmm.datasets.draw import CLASSES
 from vitmm.datasets.inspection import inspect
-
-
-@pytest.fixture
-def copy(shapes, tmp_path):
-    """A copy of the set that a test may break."""
-    return shutil.copytree(shapes, tmp_path / 'copy')
-
-
-def edit(path, change):
-    content = json.loads(path.read_text())
-    change(content)
-    path.write_text(json.dumps(content))
 
 
 def faults(cfg):

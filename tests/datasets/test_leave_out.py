@@ -1,7 +1,6 @@
 """bad_data='skip': what is bad is left out, all else is as it was, and it is counted."""
 
 import json
-import shutil
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
@@ -9,7 +8,7 @@ import numpy as np
 import pytest
 from mmengine.registry import DATASETS
 from PIL import Image
-from shapes_configs import coco, folders, seg, voc
+from shapes_configs import coco, edit, folders, seg, voc
 
 from vitmm.datasets import DataError, check_annotations, write_rooms
 from vitmm.datasets.draw import CLASSES
@@ -17,18 +16,6 @@ from vitmm.datasets.inspection import inspect
 from vitmm.datasets.leave_out import leave_out
 
 FILLED = {'metainfo': {'classes': CLASSES}, 'pipeline': []}
-
-
-@pytest.fixture
-def copy(shapes, tmp_path):
-    """A copy of the set that a test may break."""
-    return shutil.copytree(shapes, tmp_path / 'copy')
-
-
-def edit(path, change):
-    content = json.loads(path.read_text())
-    change(content)
-    path.write_text(json.dumps(content))
 
 
 def spoil_images(root):

@@ -12,7 +12,7 @@ from support import CONFIGS
 
 from vitmm.apis.report import last_scores
 from vitmm.apis.train import train
-from vitmm.datasets import check
+from vitmm.datasets import files
 from vitmm.errors import VitmmError
 
 module = import_module('vitmm.evaluation.lvis_metric')  # its package has a function of that name
@@ -89,8 +89,7 @@ def test_a_detector_trains_on_it(lvis, tiny_options, tmp_path):
 
 
 def test_without_the_package(monkeypatch, lvis, tiny_options, tmp_path):
-    monkeypatch.setattr(module, 'find_spec', lambda name: None)
-    monkeypatch.setattr(check, 'find_spec', lambda name: None)
+    monkeypatch.setattr(files, 'find_spec', lambda name: None)
     with pytest.raises(VitmmError, match=r"pip install 'vitmm\[lvis\]'"):
         module.LVISMetric()
     options = {**tiny_options, **lvis}

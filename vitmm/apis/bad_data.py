@@ -1,7 +1,6 @@
 """What a run does about data that is bad: stop at it, or leave it out."""
 
 import os
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +9,7 @@ from mmengine.logging import print_log
 
 from vitmm.datasets.check import check_annotations
 from vitmm.datasets.leave_out import leave_out
+from vitmm.datasets.sources import change_leaves
 from vitmm.errors import ConfigError
 
 
@@ -45,20 +45,9 @@ def check_or_leave_out(cfg: Config, loader: str) -> None:
                 files[path] = changed['ann_file']
             return changed
 
-        cfg[loader].dataset = _change_leaves(cfg[loader].dataset.to_dict(), change)
+        cfg[loader].dataset = change_leaves(cfg[loader].dataset.to_dict(), change)
         _follow(cfg.get(f'{name}_evaluator'), files)
     check_annotations(cfg[loader].dataset, scope, boxes=choice == 'stop')
-
-
-def _change_leaves(cfg: dict, change: Callable[[dict], dict]) -> dict:
-    """The config with each data set in it changed, wrappers around them kept."""
-    for key in ('dataset', 'datasets'):
-        inner = cfg.get(key)
-        if isinstance(inner, (list, tuple)):
-            return {**cfg, key: [_change_leaves(one, change) for one in inner]}
-        if inner is not None:
-            return {**cfg, key: _change_leaves(inner, change)}
-    return change(cfg)
 
 
 def _follow(evaluator: Any, files: dict[str, str]) -> None:

@@ -106,7 +106,7 @@ def _check(split: str, number: int, out: str | Path | None, show: bool) -> None:
 
 def _resized_first(dataset: Mapping[str, Any]) -> bool:
     """Whether a pipeline loads annotations behind the resizing, and so in the file's pixels."""
-    steps = [str(step) for step in next(leaves(dataset)).get('pipeline') or ()]
+    steps = [str(step) for step in leaves(dataset)[0].get('pipeline') or ()]
     loads = next((n for n, step in enumerate(steps) if 'LoadAnnotations' in step), 0)
     return any('Resize' in step for step in steps[:loads])
 

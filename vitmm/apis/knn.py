@@ -137,7 +137,7 @@ def plain_loaders(cfg: Config) -> tuple[dict, dict]:
     test = cfg.test_dataloader
     train = deepcopy(test)
     train.dataset = deepcopy(cfg.train_dataloader.dataset)
-    pipeline = next(leaves(test.dataset)).pipeline
+    pipeline = leaves(test.dataset)[0].pipeline
     for dataset in leaves(train.dataset):
         dataset.pipeline = pipeline
     return train, test

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping
-from importlib.util import find_spec
 from math import inf
 
 from vitmm.datasets.classes import check_given, given_classes
@@ -13,6 +12,7 @@ from vitmm.datasets.errors import REMEDY, DataError
 from vitmm.datasets.files import (
     class_folders,
     missing,
+    need_lvis,
     read_coco,
     read_labels,
     read_lines,
@@ -58,8 +58,8 @@ def check_annotations(dataset_cfg: dict, scope: str | None = None, boxes: bool =
 
 
 def _check_coco(source: Source, scope: str | None) -> None:
-    if 'LVIS' in source.type and not find_spec('lvis'):
-        raise DataError("LVIS is read and measured by its own package: pip install 'vitmm[lvis]'")
+    if 'LVIS' in source.type:
+        need_lvis()
     if not source.ann_file:
         raise DataError(f'{source.type}: the config has no ann_file')
     content = read_coco(source.ann_file)
@@ -122,8 +122,7 @@ def _check_voc(source: Source, scope: str | None) -> None:
 
 
 def _check_folder(source: Source, scope: str | None) -> None:
-    folder = source.folders.get('img_path') or source.folders.get('img') or str(source.root)
-    labelled = source.options.get('with_label', source.options.get('split') != 'test')
+    folder, labelled = source.image_folder, source.labelled
     given = given_classes(source.options)
     if source.ann_file:
         lines = read_lines(source.ann_file)
@@ -160,7 +159,7 @@ def _check_multilabel(source: Source, scope: str | None) -> None:
                 f'{source.ann_file}: {path} has the label {wrong[0]}, but there are {count} '
                 f'classes, 0 to {count - 1}'
             )
-    folder = source.folders.get('img_path') or str(source.root)
+    folder = source.image_folder
     _check_exist('image', (os.path.join(folder, path) for path, _ in content.images), source)
 
 

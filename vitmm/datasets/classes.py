@@ -166,7 +166,7 @@ def _folder_classes(source: Source, scope: str | None) -> tuple[str, ...] | None
             return listed or own
         labels = [line.rpartition(' ')[2] for line in read_lines(source.ann_file)]
         return tuple(str(label) for label in range(max(map(_label, labels), default=-1) + 1))
-    folder = source.folders.get('img_path') or source.folders.get('img') or str(source.root)
+    folder = source.image_folder
     folders = class_folders(folder)
     if not folders:
         raise DataError(f'{folder} has no sub-folders; image folders have one for each class')

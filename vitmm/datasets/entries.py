@@ -158,8 +158,7 @@ def voc_entry(image: str, xml: str, classes: Sequence[str] | None) -> Entry:
 
 
 def _folder(source: Source, classes: Sequence[str]) -> list[Entry]:
-    folder = source.folders.get('img_path') or source.folders.get('img') or str(source.root)
-    labelled = source.options.get('with_label', source.options.get('split') != 'test')
+    folder, labelled = source.image_folder, source.labelled
     if source.ann_file:
         lines = [line.rpartition(' ') for line in read_lines(source.ann_file)]
         if not labelled:
@@ -183,7 +182,7 @@ def _folder(source: Source, classes: Sequence[str]) -> list[Entry]:
 
 
 def _multilabel(source: Source, classes: Sequence[str]) -> list[Entry]:
-    folder = source.folders.get('img_path') or str(source.root)
+    folder = source.image_folder
     images = read_labels(source.ann_file).images
     return [_labelled(os.path.join(folder, path), labels, classes) for path, labels in images]
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import os
 import xml.etree.ElementTree as ElementTree
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
+from importlib.util import find_spec
 from math import inf
 from pathlib import Path
 
@@ -27,6 +29,12 @@ def missing(what: str, path: str | os.PathLike) -> DataError:
     return DataError(message)
 
 
+def need_lvis() -> None:
+    """Raise a DataError where the package that reads and measures LVIS is missing."""
+    if not find_spec('lvis'):
+        raise DataError("LVIS is read and measured by its own package: pip install 'vitmm[lvis]'")
+
+
 def read_lines(path: str | os.PathLike) -> list[str]:
     """The lines of a text file that are not empty, without the space around them."""
     try:
@@ -36,6 +44,11 @@ def read_lines(path: str | os.PathLike) -> list[str]:
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f'cannot read {path}: {error}') from error
     return [line.strip() for line in text.splitlines() if line.strip()]
+
+
+def write_lines(path: Path, lines: Iterable[str]) -> None:
+    """Write a text file of so many lines."""
+    path.write_text(''.join(f'{line}\n' for line in lines), encoding='utf-8')
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from pathlib import Path
 from vitmm.datasets.atomic import locked, write_once
 from vitmm.datasets.classes import read_classes
 from vitmm.datasets.errors import DataError
-from vitmm.datasets.files import class_folders, read_lines
+from vitmm.datasets.files import class_folders, read_lines, write_lines
 from vitmm.datasets.inspection import Seen, look_at_all
 from vitmm.datasets.listing import image_suffix
 from vitmm.datasets.sources import Source, read_source, voc_files
@@ -155,7 +155,7 @@ def _voc(
         for id, one in zip(read_lines(source.ann_file), seen, strict=True)
         if not one.faults
     ]
-    _write_lines(out / 'images.txt', [id for id, _ in good])
+    write_lines(out / 'images.txt', [id for id, _ in good])
     if not any(one.box_faults for _, one in good):
         return {'ann_file': 'images.txt'}
     for id, one in good:
@@ -175,15 +175,14 @@ def _seg(
 ) -> dict[str, str]:
     folder, suffix = source.folders['img_path'], image_suffix(source, scope)
     good = [os.path.relpath(one.entry.image, folder) for one in seen if not one.faults]
-    _write_lines(out / 'images.txt', [name[: -len(suffix)] for name in good])
+    write_lines(out / 'images.txt', [name[: -len(suffix)] for name in good])
     return {'ann_file': 'images.txt'}
 
 
 def _folder(
     source: Source, classes: Sequence[str], scope: str | None, seen: list[Seen], out: Path
 ) -> dict[str, str]:
-    folder = source.folders.get('img_path') or source.folders.get('img') or str(source.root)
-    labelled = source.options.get('with_label', source.options.get('split') != 'test')
+    folder, labelled = source.image_folder, source.labelled
     # Without a list a label is the place of its folder, whatever the config calls it.
     folders = class_folders(folder) if labelled and not source.ann_file else ()
     lines = []
@@ -197,7 +196,7 @@ def _folder(
             lines.append(f'{path} {folders.index(Path(path).parts[0])}')
         else:
             lines.append(f'{path} {classes.index(one.entry.labels[0])}')
-    _write_lines(out / 'images.txt', lines)
+    write_lines(out / 'images.txt', lines)
     return {'ann_file': 'images.txt'}
 
 
@@ -224,10 +223,6 @@ def _depth(
             link.parent.mkdir(parents=True, exist_ok=True)
             link.symlink_to(os.path.abspath(path))
     return {'data_root': '.'}
-
-
-def _write_lines(path: Path, lines: Sequence[str]) -> None:
-    path.write_text(''.join(f'{line}\n' for line in lines), encoding='utf-8')
 
 
 Writer = Callable[[Source, Sequence[str], str | None, list[Seen], Path], Mapping[str, str]]

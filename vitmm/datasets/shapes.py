@@ -16,6 +16,7 @@ import numpy as np
 from vitmm.datasets.atomic import write_once
 from vitmm.datasets.draw import CLASSES, draw_portrait, draw_scene
 from vitmm.datasets.errors import DataError
+from vitmm.datasets.files import write_lines
 from vitmm.datasets.formats import coco_annotation, voc_xml, write_jpeg, write_palette_png
 from vitmm.registry import FUNCTIONS
 
@@ -94,8 +95,8 @@ def _write_names(folder: Path) -> None:
     for name in ('JPEGImages', 'Annotations', 'SegmentationClass', 'coco',
                  'ImageSets/Main', 'ImageSets/Segmentation'):  # fmt: skip
         (folder / name).mkdir(parents=True)
-    _write_lines(folder / 'classes.txt', CLASSES)
-    _write_lines(folder / 'SegmentationClass/classes.txt', ('background', *CLASSES))
+    write_lines(folder / 'classes.txt', CLASSES)
+    write_lines(folder / 'SegmentationClass/classes.txt', ('background', *CLASSES))
 
 
 def _write_scenes(folder: Path, split: str, count: int, seed: int, bar) -> None:
@@ -124,7 +125,7 @@ def _write_scenes(folder: Path, split: str, count: int, seed: int, bar) -> None:
     coco = {'images': images, 'annotations': annotations, 'categories': categories}
     (folder / f'coco/instances_{split}.json').write_text(json.dumps(coco))
     for task in ('Main', 'Segmentation'):
-        _write_lines(folder / f'ImageSets/{task}/{split}.txt', ids)
+        write_lines(folder / f'ImageSets/{task}/{split}.txt', ids)
 
 
 def _write_portraits(folder: Path, split: str, count: int, seed: int, bar) -> None:
@@ -136,7 +137,3 @@ def _write_portraits(folder: Path, split: str, count: int, seed: int, bar) -> No
         path = folder / f'imagefolder/{split}/{CLASSES[label]}/{split}_{index:05d}.jpg'
         write_jpeg(path, scene.image)
         bar.update()
-
-
-def _write_lines(path: Path, lines) -> None:
-    path.write_text(''.join(f'{line}\n' for line in lines))

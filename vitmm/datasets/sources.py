@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
@@ -49,15 +49,33 @@ class Source:
     options: dict = field(repr=False)
     local: bool = True
 
+    @property
+    def image_folder(self) -> str:
+        """The folder of a classification data set's images."""
+        return self.folders.get('img_path') or self.folders.get('img') or str(self.root)
 
-def leaves(cfg: dict) -> Iterator[dict]:
+    @property
+    def labelled(self) -> bool:
+        """Whether a classification data set says the class of each image."""
+        return self.options.get('with_label', self.options.get('split') != 'test')
+
+
+def leaves(cfg: dict) -> list[dict]:
     """The data sets inside RepeatDataset, ConcatDataset and other wrappers."""
-    inner = cfg.get('dataset', cfg.get('datasets'))
-    if inner is None:
-        yield cfg
-        return
-    for one in inner if isinstance(inner, (list, tuple)) else [inner]:
-        yield from leaves(one)
+    found: list[dict] = []
+    change_leaves(cfg, lambda one: found.append(one) or one)
+    return found
+
+
+def change_leaves(cfg: dict, change: Callable[[dict], dict]) -> dict:
+    """The config with each data set in it changed, the wrappers around them kept."""
+    for key in ('dataset', 'datasets'):
+        inner = cfg.get(key)
+        if isinstance(inner, (list, tuple)):
+            return {**cfg, key: [change_leaves(one, change) for one in inner]}
+        if inner is not None:
+            return {**cfg, key: change_leaves(inner, change)}
+    return change(cfg)
 
 
 def read_source(cfg: dict, scope: str | None = None) -> Source:

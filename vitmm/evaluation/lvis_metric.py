@@ -1,16 +1,14 @@
 """mmdet's LVIS metric on today's NumPy."""
 
 from collections.abc import Sequence
-from importlib.util import find_spec
 from typing import Any
 from unittest.mock import patch
 
 import numpy as np
 from mmdet.evaluation.metrics import lvis_metric
 
-from vitmm.errors import VitmmError
-
-MISSING = "LVIS is read and measured by its own package: pip install 'vitmm[lvis]'."
+from vitmm.datasets.files import need_lvis
+from vitmm.evaluation.coco_metric import predicted
 
 
 class LVISMetric(lvis_metric.LVISMetric):
@@ -26,7 +24,7 @@ class LVISMetric(lvis_metric.LVISMetric):
         args, kwargs: mmdet's.
 
     Raises:
-        VitmmError: the package lvis is missing.
+        DataError: the package lvis is missing.
     """
 
     def __init__(
@@ -36,16 +34,14 @@ class LVISMetric(lvis_metric.LVISMetric):
         *args: Any,
         **kwargs: Any,
     ) -> None:
-        if not find_spec('lvis'):
-            raise VitmmError(MISSING)
+        need_lvis()
         super().__init__(ann_file, metric or 'bbox', *args, **kwargs)
         self.follow_predictions = metric is None
 
     def compute_metrics(self, results: list) -> dict[str, float]:
         """Compute the metrics of all results; see mmdet."""
         if self.follow_predictions:
-            masks = all('masks' in prediction for _, prediction in results)
-            self.metrics = ['bbox', 'segm'] if masks else ['bbox']
+            self.metrics = predicted(results)
         # lvis 0.5.3 still says np.float, which NumPy took away in 1.24.
         with patch.object(np, 'float', float, create=True):
             return super().compute_metrics(results)

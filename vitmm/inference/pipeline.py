@@ -20,7 +20,7 @@ def split(config: Config) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     loader = config.get('test_dataloader') or config.get('val_dataloader') or {}
     if not loader.get('dataset'):
         raise ConfigError('the config has no test_dataloader, whose pipeline images go through.')
-    steps = [dict(step) for step in next(leaves(loader['dataset']))['pipeline']]
+    steps = [dict(step) for step in leaves(loader['dataset'])[0]['pipeline']]
     steps = [step for step in steps if not _name(step).startswith('Load') or _loads_images(step)]
     first = next((i for i, step in enumerate(steps) if _loads_images(step)), None)
     if first is None:

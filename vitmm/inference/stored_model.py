@@ -143,7 +143,7 @@ def _dataset_meta(config: Config) -> dict[str, Any]:
     loader = config.get('test_dataloader') or config.get('val_dataloader') or {}
     if not loader.get('dataset'):
         return {}
-    dataset = next(leaves(loader['dataset']))
+    dataset = leaves(loader['dataset'])[0]
     told = {k.lower(): v for k, v in (dataset.get('metainfo') or {}).items()}
     if told.get('classes') or not dataset.get('type'):
         return told

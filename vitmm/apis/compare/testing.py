@@ -73,7 +73,7 @@ def test_run(told: dict, folder: Path) -> dict:
 
 def class_names(cfg: Config) -> list[str]:
     """The classes that a resolved config's test data names."""
-    dataset = next(leaves(cfg.test_dataloader.dataset))
+    dataset = leaves(cfg.test_dataloader.dataset)[0]
     return [str(name) for name in (dataset.get('metainfo') or {}).get('classes', ())]
 
 
