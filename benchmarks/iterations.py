@@ -24,7 +24,9 @@ import time
 from fnmatch import fnmatch
 from pathlib import Path
 
-from sides import print_head, print_row, reason, shown, spread, write_json
+from sides import print_head, print_row, reason, shown, write_json
+
+from vitmm.apis.compare.spread import spread
 
 ROOT = Path(__file__).resolve().parent.parent
 CONFIGS = ROOT / 'configs'

@@ -16,7 +16,9 @@ from dataclasses import asdict
 from fnmatch import fnmatch
 from pathlib import Path
 
-from sides import isolated, print_head, print_row, shown, spread, write_json
+from sides import isolated, print_head, print_row, shown, write_json
+
+from vitmm.apis.compare.spread import spread
 
 COLUMNS = (
     'model / head / peer',

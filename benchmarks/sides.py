@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import importlib.metadata
 import json
 import os
-import platform
-import statistics
 import warnings
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -19,7 +16,6 @@ from typing import Any
 # Imported once, by the process that every measurement is forked from; vitmm comes first, so that
 # the others find the operators they need.
 PRELOAD = ('vitmm', 'torchvision', 'mmdet.models', 'mmseg.models', 'mmpretrain.models')
-PACKAGES = ('torch', 'torchvision', 'timm', 'mmengine', 'mmdet', 'mmsegmentation', 'mmpretrain')
 
 
 def isolated(function: Callable[..., dict], *args: Any) -> dict:
@@ -52,17 +48,6 @@ def reason(error: Exception) -> str:
     return f'{type(error).__name__}: {lines[0][:160]}'.replace('|', '/')
 
 
-def spread(values: Sequence[float]) -> dict[str, float]:
-    """Median and quartiles (numbers of the sample, as the other benchmarks give them)."""
-    ordered = sorted(values)
-    quarter = len(ordered) // 4
-    return {
-        'median': statistics.median(ordered),
-        'low': ordered[quarter],
-        'high': ordered[-1 - quarter],
-    }
-
-
 def shown(ratio: dict[str, float]) -> str:
     """A ratio with its quartiles, as a cell."""
     return f'{ratio["median"]:.3f} ({ratio["low"]:.3f} to {ratio["high"]:.3f})'
@@ -80,28 +65,11 @@ def print_row(cells: Sequence[str]) -> None:
     print('| ' + ' | '.join(cells) + ' |', flush=True)
 
 
-def describe_machine(device: str) -> dict[str, Any]:
-    """The machine and the versions that a table of figures belongs to."""
-    import torch
-
-    name = platform.processor() or platform.machine()
-    with contextlib.suppress(OSError, StopIteration):
-        lines = Path('/proc/cpuinfo').read_text().splitlines()
-        name = next(line for line in lines if line.startswith('model name')).split(': ')[1]
-    gpu = torch.cuda.get_device_name() if device == 'cuda' else None
-    versions = {package: importlib.metadata.version(package) for package in PACKAGES}
-    return {
-        'processor': name,
-        'cores': len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else 0,
-        'gpu': gpu,
-        'python': platform.python_version(),
-        **versions,
-    }
-
-
 def write_json(path: Path | None, settings: dict, rows: list[dict]) -> None:
     """Write the table's figures, with all they depend on."""
     if path:
-        machine = describe_machine(settings['device'])
+        from vitmm.apis.compare.about import describe
+
+        machine = describe()
         content = {'machine': machine, 'settings': settings, 'rows': rows}
         path.write_text(json.dumps(content, indent=1) + '\n')

@@ -28,6 +28,7 @@ from vitmm.apis.compare.logs import read_run
 from vitmm.apis.compare.pareto import front
 from vitmm.apis.compare.run import run_jobs
 from vitmm.apis.compare.settings import make_settings
+from vitmm.apis.compare.spread import spread
 from vitmm.errors import BackboneError, ConfigError, VitmmError
 
 RECIPE = CONFIGS / 'cls' / 'convnext_linear.py'
@@ -92,6 +93,10 @@ def finished(options, tmp_path):
         put(Job('measure', backbone, None, folder), cost(3.0 - number, 10**6 * (number + 1)))
     arguments = dict(seeds=(0, 1), work_dir=tmp_path / 'w', options=options)
     return RECIPE, BACKBONES, arguments
+
+
+def test_spread():
+    assert spread([5, 1, 4, 2, 3]) == {'median': 3, 'low': 2, 'high': 4}
 
 
 def test_the_front_is_what_comparing_every_pair_gives():

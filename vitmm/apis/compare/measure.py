@@ -1,10 +1,9 @@
 """What a model costs: parameters, operations, time and memory of inference at the test size."""
 
 import resource
-import statistics
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 from vitmm.apis.checkpoints import find_last
+from vitmm.apis.compare.spread import spread
 from vitmm.apis.launch import prepare
 from vitmm.compat.checkpoint import load_checkpoint_file
 from vitmm.registry import MODELS
@@ -81,9 +81,9 @@ def measure(told: dict, folder: Path) -> dict:
         'parameters': sum(p.numel() for p in model.parameters()),
         'trainable': sum(p.numel() for p in model.parameters() if p.requires_grad),
         'gflops': count_flops(model, one) / 2e9,
-        'latency': {name: 1e3 * value for name, value in _quartiles(times).items()}
+        'latency': {name: 1e3 * value for name, value in spread(times).items()}
         | {'rounds': len(times)},
-        'throughput': batch_size / statistics.median(batches),
+        'throughput': batch_size / spread(batches)['median'],
         'batch': batch_size,
         'memory': _peak(device, before),
         'input': list(_image(one).shape),
@@ -121,17 +121,6 @@ def _time(function: Callable[[], None]) -> list[float]:
         function()
         found.append(time.perf_counter() - begin)
     return found
-
-
-def _quartiles(values: Sequence[float]) -> dict[str, float]:
-    """Median and quartiles, numbers of the sample as in the benchmarks."""
-    ordered = sorted(values)
-    quarter = len(ordered) // 4
-    return {
-        'median': statistics.median(ordered),
-        'low': ordered[quarter],
-        'high': ordered[-1 - quarter],
-    }
 
 
 def _first_checkpoint(folder: Path) -> Path | None:
