@@ -1,17 +1,22 @@
 """A detector on data in LVIS's format; its figures are those of another implementation."""
 
 import json
+from collections import Counter
 from importlib import import_module
+from itertools import chain
+from math import ceil, sqrt
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from faster_coco_eval import COCO, COCOeval_faster
+from mmengine.registry import DATASETS
 from support import CONFIGS
 
 from vitmm.apis.report import last_scores
 from vitmm.apis.train import train
+from vitmm.config import load_config, resolve
 from vitmm.datasets import files
 from vitmm.errors import VitmmError
 
@@ -86,6 +91,20 @@ def test_a_detector_trains_on_it(lvis, tiny_options, tmp_path):
     assert runner.model.bbox_head.num_classes == 6
     scores = last_scores(Path(runner._log_dir) / 'vis_data' / 'scalars.json')
     assert {'lvis/bbox_AP', 'lvis/bbox_APr'} <= scores.keys()
+
+
+def test_images_of_rare_classes_are_repeated(lvis, tiny_shapes, tiny_options):
+    options = {**tiny_options, **lvis, 'repeat_below': 0.4}
+    options['train_dataloader.dataset.pipeline'] = []  # says it to the set inside
+    cfg = resolve(load_config(CONFIGS / 'det/vit_retinanet.py', data='lvis', options=options))
+    balanced = DATASETS.build(cfg.train_dataloader.dataset)
+    shown = [set(balanced.dataset.get_cat_ids(i)) for i in range(len(balanced.dataset))]
+    share = {label: n / len(shown) for label, n in Counter(chain(*shown)).items()}
+    repeats = [max(ceil(max(1, sqrt(0.4 / share[label]))) for label in one) for one in shown]
+    assert len(set(repeats)) > 1
+    assert len(balanced) == sum(repeats)
+    ids = Counter(balanced[i]['img_id'] for i in range(len(balanced)))
+    assert list(ids.values()) == repeats
 
 
 def test_without_the_package(monkeypatch, lvis, tiny_options, tmp_path):

@@ -9,6 +9,7 @@ import torch
 from mmengine.config import Config
 
 from vitmm.config import holes, machine
+from vitmm.config.wrappers import push_inwards
 from vitmm.datasets.classes import read_classes
 from vitmm.errors import ConfigError
 from vitmm.registry import FUNCTIONS, MODELS
@@ -39,6 +40,9 @@ def resolve(config: Config, known: Mapping[str, Any] | None = None) -> Config:
         VitmmError: a backbone that timm lacks; data whose classes cannot be read.
     """
     plain = config.to_dict()
+    for loader in _DATALOADERS:
+        if isinstance(plain.get(loader), Mapping) and 'dataset' in plain[loader]:
+            plain[loader]['dataset'] = push_inwards(plain[loader]['dataset'])
     names = _Names(plain)
     names.known.update(known or {})
     if 'data' not in names.known:
