@@ -1,7 +1,8 @@
 """What frozen features know by themselves: the class that their nearest neighbours have."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from copy import deepcopy
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -156,13 +157,17 @@ def _features(
 
 @torch.inference_mode()
 def feature_batches(
-    model: nn.Module, loader: torch.utils.data.DataLoader, what: str, amp: bool
+    model: nn.Module,
+    loader: torch.utils.data.DataLoader,
+    what: str,
+    amp: bool,
+    truth_of: Callable[[Any], torch.Tensor] = attrgetter('gt_label'),
 ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-    """Features (N, C) in float32 and classes (N,), batch by batch."""
+    """Features (N, C) in float32 and classes (N,), or whatever is true of each, batch by batch."""
     for batch in tqdm(loader, desc=what):
         data = model.data_preprocessor(batch)
         images = data['inputs']
         with torch.autocast(images.device.type, torch.bfloat16, enabled=amp):
             found = model.extract_feat(images, stage='neck')[-1].float()
-        truth = torch.cat([sample.gt_label for sample in data['data_samples']])
+        truth = torch.cat([truth_of(sample) for sample in data['data_samples']])
         yield found.mean((2, 3)) if found.dim() == 4 else found, truth

@@ -1,13 +1,12 @@
-"""A linear classifier without epochs: least squares with a penalty, from sums over the data."""
+"""A linear model without epochs: least squares with a penalty, from sums over the data."""
 
 import torch
-from torch.nn import functional as F
 
 _PENALTIES = tuple(10.0**power for power in range(-6, 3))
 
 
 class Ridge:
-    """Ridge regression on one-hot classes (Hoerl and Kennard, 1970), fed batch by batch.
+    """Ridge regression (Hoerl and Kennard, 1970), fed batch by batch.
 
     Features are brought to mean 0 and variance 1. Only sums are kept, (C + 1) x (C + 1) float64
     twice, however much data there is. The penalty is the one with the least squared error on
@@ -15,28 +14,27 @@ class Ridge:
 
     Args:
         channels: C, of the features.
-        classes: K.
+        outputs: K.
         device: of the sums.
     """
 
-    def __init__(self, channels: int, classes: int, device: torch.device | str = 'cpu') -> None:
-        self.classes = classes
+    def __init__(self, channels: int, outputs: int, device: torch.device | str = 'cpu') -> None:
         shape = channels + 1
         self.squares = torch.zeros(2, shape, shape, dtype=torch.float64, device=device)
-        self.targets = torch.zeros(2, shape, classes, dtype=torch.float64, device=device)
+        self.targets = torch.zeros(2, shape, outputs, dtype=torch.float64, device=device)
         self.count = [0, 0]
 
-    def add(self, features: torch.Tensor, labels: torch.Tensor, held_out: bool = False) -> None:
-        """Take in features (N, C) of classes (N,), 0 to K - 1."""
+    def add(self, features: torch.Tensor, targets: torch.Tensor, held_out: bool = False) -> None:
+        """Take in features (N, C) and what they should give, (N, K)."""
         ones = features.new_ones(len(features), 1)
         x = torch.cat([features, ones], dim=1).double()
-        y = F.one_hot(labels, self.classes).double()
+        y = targets.double()
         self.squares[int(held_out)] += x.T @ x
         self.targets[int(held_out)] += x.T @ y
         self.count[int(held_out)] += len(features)
 
     def fit(self) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return weight (C, K) and bias (K,), float32; the largest score is the class.
+        """Return weight (C, K) and bias (K,), float32.
 
         Raises:
             ValueError: nothing was added.
