@@ -16,7 +16,7 @@ setup(
     long_description_content_type='text/markdown',
     license='Apache-2.0',
     packages=find_packages(include=['vitmm', 'vitmm.*']),
-    package_data={'vitmm.apis.compare': ['page.html']},
+    package_data={'vitmm.apis.compare': ['page.html'], 'vitmm.apis.predictions': ['page.html']},
     python_requires='>=3.10,<3.14',
     install_requires=[
         'torch>=2.6',

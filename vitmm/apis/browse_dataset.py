@@ -1,7 +1,5 @@
 """What the network really gets, in pictures."""
 
-import os
-import sys
 from collections.abc import Mapping
 from contextlib import closing, nullcontext
 from itertools import islice
@@ -16,6 +14,7 @@ from vitmm.apis.contact_sheet import contact_sheet
 from vitmm.apis.launch import prepare
 from vitmm.apis.network_inputs import NetworkInputs
 from vitmm.apis.truth import TruthDrawing
+from vitmm.apis.windows import check_display, show_picture
 from vitmm.datasets.sources import leaves
 from vitmm.errors import ConfigError, VitmmError, did_you_mean
 from vitmm.inference.files import write_image
@@ -80,7 +79,7 @@ def browse_dataset(
                 if backend:
                     backend.add_image(split, picture, step=place)
                 if show:
-                    _show(picture, file.stem)
+                    show_picture(picture, file.stem)
         if not pictures:
             raise ConfigError(f'the {split} split of {config} gives no image.')
         write_image(out / 'sheet.jpg', contact_sheet(pictures))
@@ -99,9 +98,8 @@ def _check(split: str, number: int, out: str | Path | None, show: bool) -> None:
         raise ConfigError(f'--number is 1 or more, not {number}.')
     if out is not None and Path(out).exists() and not Path(out).is_dir():
         raise ConfigError(f'--out {out} is a file; name a folder.')
-    displays = ('DISPLAY', 'WAYLAND_DISPLAY')
-    if show and sys.platform == 'linux' and not any(os.environ.get(name) for name in displays):
-        raise ConfigError('--show opens windows, and there is no display: look at --out instead.')
+    if show:
+        check_display()
 
 
 def _resized_first(dataset: Mapping[str, Any]) -> bool:
@@ -119,9 +117,3 @@ def _sizes(network: tuple[int, int], sample: BaseDataElement | None) -> str:
     if shown and shown[-1] == tuple(network):
         return words
     return f'{words}{", padded to " if words else ""}{network[1]} x {network[0]}'
-
-
-def _show(picture: Any, title: str) -> None:
-    from mmengine.visualization import Visualizer
-
-    Visualizer().show(picture, win_name=title)

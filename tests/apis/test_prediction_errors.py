@@ -1,0 +1,257 @@
+"""Matching, confusion matrices and kinds of errors, against other implementations."""
+
+import importlib.util
+from contextlib import redirect_stdout
+from io import StringIO
+from pathlib import Path
+
+import mmdet
+import numpy as np
+import pytest
+import torch
+from mmpretrain.evaluation import ConfusionMatrix
+from mmseg.evaluation import IoUMetric
+from pycocotools import mask as coco_masks
+from pycocotools.coco import COCO
+from pycocotools.cocoeval import COCOeval
+
+from vitmm.apis.predictions.charts import draw_confusion, draw_errors
+from vitmm.apis.predictions.coco_errors import annotations, error_curves, images_of
+from vitmm.apis.predictions.confusion import Confusion, count_pairs
+from vitmm.apis.predictions.detection import add_to
+from vitmm.apis.predictions.gains import gains
+from vitmm.apis.predictions.matching import WRONG, Objects, match
+from vitmm.apis.predictions.segmentation import mean_iou
+
+CLASSES = ['cat', 'dog', 'car', 'bus', 'nowhere']
+SUPERS = ['animal', 'animal', 'vehicle', 'vehicle', 'vehicle']
+
+
+def truth_of(*rows):
+    """Objects from rows of (x1, y1, x2, y2, label[, ignored])."""
+    table = np.array([[*row, 0][:6] for row in rows], float).reshape(-1, 6)
+    return Objects(table[:, :4], table[:, 4].astype(int), ignored=table[:, 5] > 0)
+
+
+def found_of(*rows):
+    """Detections from rows of (x1, y1, x2, y2, label, score)."""
+    table = np.array(rows, float).reshape(-1, 6)
+    return Objects(table[:, :4], table[:, 4].astype(int), table[:, 5])
+
+
+def test_each_detection_is_matched_as_by_hand():
+    truth = truth_of(
+        (0, 0, 10, 10, 0), (20, 0, 30, 10, 1), (40, 0, 50, 10, 2), (60, 0, 70, 10, 0),
+        (80, 0, 90, 10, 1), (100, 0, 140, 40, 0, 1),
+    )  # fmt: skip
+    found = found_of(
+        (0, 0, 10, 8, 0, 0.6),  # right, though a wrong class on the same object is surer
+        (0, 0, 10, 10, 1, 0.9),  # of another class, and the object is taken
+        (0, 0, 10, 9, 0, 0.5),  # the same object again, less sure
+        (20, 0, 30, 10, 2, 0.8),  # dog taken for car
+        (40, 0, 50, 3, 2, 0.7),  # loose: IoU 0.3
+        (60, 0, 70, 2, 1, 0.7),  # loose, and of another class
+        (200, 200, 210, 210, 0, 0.4),  # nothing there
+        (105, 5, 115, 15, 0, 0.3),  # inside a crowd of its class
+        (105, 5, 115, 15, 1, 0.3),  # inside a crowd of another
+    )
+    one = match(found, truth)
+    assert one.kinds == [
+        'right', 'class', 'twice', 'class', 'loose', 'loose and class', 'background', 'ignored',
+        'background',
+    ]  # fmt: skip
+    assert one.objects.tolist() == [0, -1, -1, 1, -1, -1, -1, -1, -1]
+    assert one.near.tolist() == [0, 0, 0, 1, 2, 3, -1, -1, -1]
+    assert one.found.tolist() == [0, 3, -1, -1, -1, -1]
+    counts = np.zeros((4, 4), int)
+    add_to(counts, one, found, truth)
+    #          cat dog car missed
+    assert counts.tolist() == [[1, 0, 0, 1], [0, 0, 1, 1], [0, 0, 0, 1], [2, 3, 1, 0]]
+
+
+@pytest.mark.parametrize('found, truth', [(found_of(), truth_of((0, 0, 9, 9, 0))),
+                                          (found_of((0, 0, 9, 9, 0, 1)), truth_of())])  # fmt: skip
+def test_nothing_found_and_nothing_there(found, truth):
+    one = match(found, truth)
+    assert one.kinds == ['background'] * len(found.boxes) and (one.found == -1).all()
+
+
+def scenes(seed=0, images=12, masks=False):
+    """Records of images with random objects, and detections near some of them."""
+    rng = np.random.default_rng(seed)
+    records = []
+    for _ in range(images):
+        corner, side = rng.integers(0, 150, (6, 2)), rng.integers(10, 120, (6, 2))
+        boxes = np.hstack([corner, corner + side]).astype(float)
+        labels = rng.integers(0, 4, 6)
+        wrong = rng.random(24) < 0.3
+        shifted = np.tile(boxes, (4, 1)) + rng.normal(0, 8, (24, 4)).round()
+        shifted[:, 2:] = np.maximum(shifted[:, 2:], shifted[:, :2] + 2)
+        told = np.where(wrong, rng.integers(0, 4, 24), np.tile(labels, 4))
+        kept = rng.permutation(24)[:14]
+        cut = [coco_masks.frPyObjects([[x1, y1, x2, y1, x2, y2]], 300, 300)[0]
+               for x1, y1, x2, y2 in [*boxes, *shifted[kept]]] if masks else None  # fmt: skip
+        records.append({
+            'size': (300, 300),
+            'truth': Objects(boxes, labels, None, rng.random(6) < 0.1, cut and cut[:6]),
+            'found': Objects(shifted[kept], told[kept], rng.random(14).round(3), None,
+                             cut and cut[6:]),
+        })  # fmt: skip
+    return records
+
+
+def pycoco(records, kind):
+    """The same as pycocotools' two sides."""
+    sides = []
+    for key in ('truth', 'found'):
+        side = COCO()
+        entries = [one for n, r in enumerate(records) for one in annotations(n, r[key], kind)]
+        side.dataset = {
+            'images': images_of(records),
+            'categories': [{'id': k, 'name': name, 'supercategory': SUPERS[k]}
+                           for k, name in enumerate(CLASSES)],
+            'annotations': [{**one, 'id': n} for n, one in enumerate(entries, 1)],
+        }  # fmt: skip
+        side.createIndex()
+        sides.append(side)
+    return sides
+
+
+@pytest.mark.parametrize('kind', ['bbox', 'segm'])
+def test_error_curves_are_those_of_pycocotools_and_mmdets_tool(kind):
+    records = scenes(masks=kind == 'segm')
+    curves = error_curves(records, CLASSES, SUPERS, kind)
+    assert curves.names == ['C75', 'C50', 'Loc', 'Sim', 'Oth', 'BG', 'FN']
+    file = Path(mmdet.__file__).parent / '.mim/tools/analysis_tools/coco_error_analysis.py'
+    spec = importlib.util.spec_from_file_location('coco_error_analysis', file)
+    stock = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(stock)
+    with redirect_stdout(StringIO()):
+        truth, found = pycoco(records, kind)
+        evaluation = COCOeval(truth, found, kind)
+        evaluation.params.iouThrs = np.array([0.75, 0.5, 0.1])
+        evaluation.params.maxDets = [100]
+        evaluation.evaluate()
+        evaluation.accumulate()
+        expected = list(evaluation.eval['precision'][..., 0])
+        forgiven = [
+            stock.analyze_individual_category(k, found, truth, k, kind)[1] for k in range(5)
+        ]
+    for key in ('ps_supercategory', 'ps_allcategory'):
+        expected.append(np.stack([one[key][..., 0] for one in forgiven], 1))
+    expected = np.where(expected[0] < 0, np.nan, np.stack(expected).clip(min=0))
+    np.testing.assert_allclose(curves.precision[:5], expected)
+    steps = np.diff(np.array(curves.areas()['all']))
+    assert (steps > 0.005).all()  # there are errors of every kind in it
+    assert curves.areas()['nowhere'] == [None] * 7
+    # As COCO does, a class without objects does not count.
+    assert curves.areas()['all'][1] == pytest.approx(np.nanmean(expected[1, :, :4, 0]))
+    assert len(draw_errors(curves, 'boxes').axes) == 2
+
+
+CAT, OTHER, EMPTY = (0, 0, 100, 100), (120, 0, 220, 100), (200, 200, 299, 299)
+# What is in the first image, and what is found there; the other three have a cat, found.
+PLANTED = {
+    'Loc': ([(*CAT, 0)], [(0, 0, 100, 40, 0, 0.9)]),
+    'Sim': ([(*CAT, 0), (*OTHER, 1)], [(*CAT, 0, 0.5), (*OTHER, 0, 0.9), (*OTHER, 1, 0.8)]),
+    'Oth': ([(*CAT, 0), (*OTHER, 2)], [(*CAT, 0, 0.5), (*OTHER, 0, 0.9), (*OTHER, 2, 0.8)]),
+    'BG': ([(*CAT, 0)], [(*CAT, 0, 0.5), (*EMPTY, 0, 0.9)]),
+    'FN': ([(*CAT, 0)], []),
+}
+
+
+def planted(kind):
+    """Four records; what is wrong is surer than what is right."""
+    scenes = [PLANTED[kind], *[([(*CAT, 0)], [(*CAT, 0, 0.5)])] * 3]
+    return [
+        {'size': (300, 300), 'truth': truth_of(*truth), 'found': found_of(*found)}
+        for truth, found in scenes
+    ]
+
+
+@pytest.mark.parametrize('kind', PLANTED)
+def test_a_planted_error_is_told_as_what_it_is(kind):
+    areas = error_curves(planted(kind), CLASSES, SUPERS, 'bbox')
+    steps = dict(zip(areas.names[1:], np.diff(areas.areas()['cat']), strict=True))
+    assert steps.pop(kind) > 0.05
+    assert steps == pytest.approx(dict.fromkeys(steps, 0))
+
+
+def test_without_supercategories_sim_is_left_out():
+    curves = error_curves(planted('Sim'), CLASSES, None, 'bbox')
+    assert curves.names == ['C75', 'C50', 'Loc', 'Oth', 'BG', 'FN']
+    assert dict(zip(curves.names[1:], np.diff(curves.areas()['cat']), strict=True))['Oth'] > 0.05
+
+
+TIDE = {
+    'twice': ([(0, 0, 100, 100, 0)], [(0, 0, 100, 100, 0, 0.9), (0, 0, 100, 95, 0, 0.8)]),
+    'class': ([(0, 0, 100, 100, 0)], [(0, 0, 100, 100, 1, 0.9)]),
+    'loose': ([(0, 0, 100, 100, 0)], [(0, 0, 100, 40, 0, 0.9)]),
+    'loose and class': ([(0, 0, 100, 100, 0)], [(0, 0, 100, 100, 0, 0.5), (0, 0, 100, 40, 1, 0.9)]),
+    'background': ([(0, 0, 100, 100, 0)], [(0, 0, 100, 100, 0, 0.5), (200, 200, 299, 299, 0, 0.9)]),
+    'missed': ([(0, 0, 100, 100, 0)], []),
+}
+
+
+@pytest.mark.parametrize('kind', TIDE)
+def test_only_mending_the_planted_kind_gains_anything(kind):
+    truth, found = TIDE[kind]
+    whole = [(0, 0, 50, 50, 0), (0, 0, 50, 50, 1)]
+    records = [
+        {'size': (300, 300), 'truth': truth_of(*truth), 'found': found_of(*found)},
+        # Less sure, so that a false detection before it costs precision.
+        *[{'size': (300, 300), 'truth': truth_of(one), 'found': found_of((*one, 0.3))}
+          for one in whole],
+    ]  # fmt: skip
+    gained = gains(records, 2, 0.5)
+    assert list(gained) == [*WRONG, 'missed']
+    assert gained.pop(kind) > 0.05
+    assert gained == pytest.approx(dict.fromkeys(gained, 0))
+
+
+def test_confusions_of_labels_are_counted_as_by_others():
+    rng = np.random.default_rng(0)
+    truth, predicted = rng.integers(0, 5, 200), rng.integers(0, 4, 200)
+    counts = count_pairs(truth, predicted, 6)
+    expected = ConfusionMatrix.calculate(torch.tensor(predicted), torch.tensor(truth), 6)
+    assert counts.tolist() == expected.tolist()
+    brute = [[((truth == t) & (predicted == p)).sum() for p in range(6)] for t in range(6)]
+    assert counts.tolist() == brute
+    one = Confusion(counts, list('abcdef'), 'images')
+    np.testing.assert_allclose(np.nansum(one.shares, 1), [1, 1, 1, 1, 1, 0])
+    assert np.isnan(one.shares[5]).all()  # a class that does not occur
+    told = one.by_class()
+    assert told[5] == {'class': 'f', 'truths': 0, 'recall': None, 'precision': None}
+    assert told[1]['precision'] == pytest.approx(((truth == 1) & (predicted == 1)).sum()
+                                                 / (predicted == 1).sum())  # fmt: skip
+    top = one.top(3)
+    off = counts - np.diag(np.diag(counts))
+    assert [pair['count'] for pair in top] == sorted(off.ravel(), reverse=True)[:3]
+    assert off['abcdef'.index(top[0]['truth']), 'abcdef'.index(top[0]['predicted'])] == off.max()
+
+
+def test_labels_that_are_no_class_do_not_count():
+    assert count_pairs(np.array([0, 255, 1]), np.array([1, 0, 1]), 2).tolist() == [[0, 1], [0, 1]]
+
+
+@pytest.mark.parametrize('number', [2, 30, 150])
+def test_a_matrix_of_any_number_of_classes_is_drawn(number):
+    counts = np.eye(number, dtype=int) * 3
+    counts[0, 1] = 1
+    axes = draw_confusion(Confusion(counts, [f'c{k}' for k in range(number)], 'images')).axes[0]
+    assert len(axes.texts) == (number + 1 if number <= 20 else 0)
+    assert 2 <= len(axes.get_xticks()) <= 130
+
+
+def test_mean_iou_of_an_image_is_that_of_mmseg():
+    rng = np.random.default_rng(0)
+    truth, predicted = rng.integers(0, 4, (20, 30)), rng.integers(0, 6, (20, 30))
+    truth[:5] = 255
+    areas = IoUMetric.intersect_and_union(
+        torch.from_numpy(predicted), torch.from_numpy(truth), 6, 255
+    )
+    known = truth != 255
+    codes, counts = np.unique(truth[known] * 6 + predicted[known], return_counts=True)
+    both, union = areas[0].numpy()[:4], areas[1].numpy()[:4]
+    assert mean_iou(codes, counts, 6) == pytest.approx((both / union).mean())
+    assert mean_iou(np.array([], int), np.array([], int), 6) is None

@@ -1,0 +1,230 @@
+"""Truth and prediction side by side, in colours that say what is wrong."""
+
+from collections.abc import Sequence
+from functools import cache
+
+import cv2
+import matplotlib
+import numpy as np
+import torch
+from matplotlib import font_manager
+from PIL import Image, ImageDraw, ImageFont
+from pycocotools import mask as coco_masks
+from torchvision.utils import draw_bounding_boxes, draw_segmentation_masks
+
+from vitmm.apis.predictions.matching import Objects
+
+Colour = tuple[int, int, int]
+_SHORT, _LONG = 240, 640  # pixels of a panel's sides
+_LEAST = 420  # pixels of a whole picture's width, for its heading
+_GAP, _TEXT = 8, 14  # pixels
+STATES: dict[str, Colour] = {
+    'right': (26, 140, 70),
+    'missed': (214, 39, 40),
+    'background': (150, 20, 60),
+    'class': (225, 105, 0),
+    'twice': (130, 80, 200),
+    'loose': (20, 105, 200),
+    'loose and class': (200, 40, 140),
+    'ignored': (120, 120, 120),
+}
+
+
+def fit(picture: np.ndarray) -> tuple[np.ndarray, float]:
+    """Bring a picture to a size at which it can be looked at.
+
+    Small ones are enlarged by a whole number, large ones made smaller.
+
+    Returns:
+        The picture, and by how much its sides were multiplied.
+    """
+    height, width = picture.shape[:2]
+    factor: float = min(
+        max(1, -(-_SHORT // min(height, width))), max(1, _LONG // max(height, width))
+    )
+    if max(height, width) > _LONG:
+        factor = _LONG / max(height, width)
+    size = max(1, round(width * factor)), max(1, round(height * factor))
+    how = cv2.INTER_NEAREST if factor >= 1 else cv2.INTER_AREA
+    return cv2.resize(picture, size, interpolation=how), factor
+
+
+def draw_objects(
+    picture: np.ndarray,
+    objects: Objects,
+    names: Sequence[str],
+    states: Sequence[str],
+    factor: float,
+) -> np.ndarray:
+    """Boxes, and masks where there are any, each in the colour of its state.
+
+    Args:
+        picture: (H, W, 3) uint8 RGB, resized by ``factor``.
+        objects: in pixels of the file.
+        names: what is written at each.
+        states: of each, a key of ``STATES``.
+        factor: of the resizing.
+    """
+    if not len(objects.boxes):
+        return picture
+    image = torch.from_numpy(np.ascontiguousarray(picture)).permute(2, 0, 1)
+    colours = [STATES[state] for state in states]
+    if objects.masks is not None:
+        masks = [_resized(coco_masks.decode(one), picture.shape[:2]) for one in objects.masks]
+        shown = torch.from_numpy(np.stack(masks).astype(bool))
+        image = draw_segmentation_masks(image, shown, alpha=0.2, colors=colours)
+    boxes = torch.from_numpy(np.asarray(objects.boxes, np.float64)) * factor
+    height, width = picture.shape[:2]
+    boxes[:, 0::2].clamp_(0, width - 1)
+    boxes[:, 1::2].clamp_(0, height - 1)
+    boxes[:, 2:] = torch.maximum(boxes[:, 2:], boxes[:, :2])
+    image = draw_bounding_boxes(image, boxes, colors=colours, width=2)
+    drawn = Image.fromarray(image.permute(1, 2, 0).numpy())
+    _write_names(drawn, boxes.tolist(), names, colours)
+    return np.asarray(drawn)
+
+
+def _write_names(
+    picture: Image.Image,
+    boxes: Sequence[Sequence[float]],
+    names: Sequence[str],
+    colours: Sequence[Colour],
+) -> None:
+    """Write each name on its box, inside the picture and away from the others where it can be."""
+    draw, font = ImageDraw.Draw(picture), _font(12)
+    taken: list[tuple[float, float, float, float]] = []
+    for (x1, y1, _, y2), name, colour in zip(boxes, names, colours, strict=True):
+        width, height = draw.textlength(name, font) + 4, 15
+        left = min(max(0, x1), max(0, picture.width - width))
+        places = [y1 - height, y2, y1, y2 - height]
+        places = [min(max(0, top), picture.height - height) for top in places]
+        rooms = [(left, top, left + width, top + height) for top in places]
+        room = min(rooms, key=lambda one: sum(_common(one, other) for other in taken))
+        taken.append(room)
+        draw.rectangle(room, fill=colour)
+        draw.text((room[0] + 2, room[1]), name, 'white', font)
+
+
+def _common(one: Sequence[float], other: Sequence[float]) -> float:
+    width = min(one[2], other[2]) - max(one[0], other[0])
+    height = min(one[3], other[3]) - max(one[1], other[1])
+    return max(0, width) * max(0, height)
+
+
+def colour_regions(
+    picture: np.ndarray, labels: np.ndarray, palette: Sequence[Colour], alpha: float = 0.6
+) -> np.ndarray:
+    """Lay the colours of classes over a picture.
+
+    Args:
+        picture: (H, W, 3) uint8 RGB.
+        labels: (h, w), resized to the picture; without a colour in ``palette`` it stays as it is.
+    """
+    labels = _resized(labels, picture.shape[:2])
+    table = np.zeros((max(len(palette), 1), 3), np.float32)
+    table[: len(palette)] = palette
+    known = (labels >= 0) & (labels < len(palette))
+    colours = table[np.where(known, labels, 0)]
+    mixed = picture * (1 - alpha) + colours * alpha
+    return np.where(known[..., None], mixed.round(), picture).astype(np.uint8)
+
+
+def mark(
+    picture: np.ndarray, wrong: np.ndarray, nothing: np.ndarray, size: Sequence[int]
+) -> np.ndarray:
+    """The picture, pale, with ``wrong`` in red and ``nothing`` in flat grey, both (h, w) bool."""
+    grey = picture.mean(2, keepdims=True).repeat(3, 2) * 0.5 + 110
+    for chosen, colour in ((nothing, (150, 150, 150)), (wrong, (214, 39, 40))):
+        grey[_resized(chosen.astype(np.uint8), size) > 0] = colour
+    return grey.clip(0, 255).astype(np.uint8)
+
+
+def colour_values(
+    values: np.ndarray, low: float, high: float, size: Sequence[int], name: str = 'viridis_r'
+) -> np.ndarray:
+    """(h, w) floats as colours from ``low`` to ``high``; NaN is black."""
+    colours = matplotlib.colormaps[name].with_extremes(bad='black')
+    scaled = (values - low) / max(high - low, 1e-9)
+    shown = colours(np.ma.masked_invalid(scaled.clip(0, 1)), bytes=True)[..., :3]
+    return _resized(shown, size)
+
+
+def _resized(values: np.ndarray, size: Sequence[int]) -> np.ndarray:
+    """(h, w) or (h, w, 3) to (H, W) by nearest neighbours."""
+    return cv2.resize(np.ascontiguousarray(values), size[::-1], interpolation=cv2.INTER_NEAREST)
+
+
+def compose(
+    heading: str,
+    words: str,
+    panels: Sequence[tuple[str, np.ndarray]],
+    legend: Sequence[tuple[str, Colour]] = (),
+) -> np.ndarray:
+    """Lay panels beside each other below a heading, on white.
+
+    Args:
+        heading: one line, in bold.
+        words: more, in as many lines as it takes.
+        panels: titles and pictures, (H, W, 3) uint8 RGB, all of one size.
+        legend: names and colours.
+
+    Returns:
+        (H, W, 3) uint8.
+    """
+    height, width = panels[0][1].shape[:2]
+    columns = len(panels) if width < 3 * height else 1  # wide ones below each other
+    rows = -(-len(panels) // columns)
+    titled = _TEXT + 4 if any(title for title, _ in panels) else 0
+    whole = max(_LEAST, columns * (width + _GAP) + _GAP)
+    lines = [(line, _font(14, bold=True)) for line in wrap(heading, _font(14, bold=True), whole)]
+    lines += [(line, _font(13)) for line in wrap(words, _font(13), whole)]
+    keys = _lay_out(legend, whole)
+    top = _GAP + 19 * (len(lines) + (keys[-1][1] + 1 if keys else 0)) + 4
+    canvas = Image.new('RGB', (whole, top + rows * (titled + height + _GAP)), 'white')
+    draw = ImageDraw.Draw(canvas)
+    for number, (line, font) in enumerate(lines):
+        draw.text((_GAP, _GAP + 19 * number), line, 'black', font)
+    for x, row, name, colour in keys:
+        y = _GAP + 19 * (len(lines) + row)
+        draw.rectangle((x, y + 3, x + 10, y + 13), fill=colour, outline='black')
+        draw.text((x + 15, y), name, 'black', _font(12))
+    for number, (title, panel) in enumerate(panels):
+        row, column = divmod(number, columns)
+        left, y = _GAP + column * (width + _GAP), top + row * (titled + height + _GAP)
+        draw.text((left, y), title, '#555555', _font(12))
+        canvas.paste(Image.fromarray(panel), (left, y + titled))
+    return np.asarray(canvas)
+
+
+def wrap(words: str, font: ImageFont.FreeTypeFont, width: int) -> list[str]:
+    """The lines of a text that fit into ``width`` pixels, broken at spaces."""
+    lines: list[str] = []
+    for word in words.split():
+        longer = f'{lines[-1]} {word}' if lines else word
+        if lines and font.getlength(longer) <= width - 2 * _GAP:
+            lines[-1] = longer
+        else:
+            lines.append(word)
+    return lines
+
+
+def _lay_out(
+    legend: Sequence[tuple[str, Colour]], width: int
+) -> list[tuple[float, int, str, Colour]]:
+    """The place of each key: pixels from the left, and row."""
+    found: list[tuple[float, int, str, Colour]] = []
+    x, row = float(_GAP), 0
+    for name, colour in legend:
+        need = 15 + _font(12).getlength(name) + 14
+        if x > _GAP and x + need > width:
+            x, row = float(_GAP), row + 1
+        found.append((x, row, name, colour))
+        x += need
+    return found
+
+
+@cache
+def _font(size: int, bold: bool = False) -> ImageFont.FreeTypeFont:
+    """matplotlib's own font, which knows more letters than Pillow's."""
+    wanted = font_manager.FontProperties(family='DejaVu Sans', weight='bold' if bold else 'normal')
+    return ImageFont.truetype(font_manager.findfont(wanted), size)
