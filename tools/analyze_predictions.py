@@ -1,6 +1,7 @@
 """What a model gets wrong: python tools/analyze_predictions.py CONFIG CHECKPOINT --out DIR"""
 
 import argparse
+from pathlib import Path
 
 
 def parse_args() -> argparse.Namespace:
@@ -12,7 +13,12 @@ def parse_args() -> argparse.Namespace:
         'config',
         help='the config that it was trained with, or a folder of tools/publish_model.py',
     )
-    parser.add_argument('checkpoint', nargs='?', help='a .pth file, or none for a published folder')
+    parser.add_argument(
+        'checkpoint',
+        nargs='?',
+        help="a .pth file, or none for a published folder; 'none' takes timm's own classifier as "
+        'it is pretrained',
+    )
     parser.add_argument('--out', required=True, metavar='DIR', help='report.html, pictures, tables')
     parser.add_argument('--split', choices=['val', 'test'], default='test')
     parser.add_argument(
@@ -42,10 +48,14 @@ def main() -> None:
     args = parse_args()
     # Heavy imports come after the arguments, so that --help answers at once.
     from vitmm.apis.cli import parse_options, run
+    from vitmm.errors import ConfigError
 
     def job() -> None:
         from vitmm.apis.predictions.analyze import analyze_predictions
 
+        if args.checkpoint is None and not Path(args.config).is_dir():
+            raise ConfigError(f'give a checkpoint after {args.config}.')
+        args.checkpoint = None if args.checkpoint == 'none' else args.checkpoint
         settings = {k: v for k, v in vars(args).items() if k not in ('cfg_options', 'local_rank')}
         said = analyze_predictions(**settings, options=parse_options(args.cfg_options))
         if said:

@@ -221,7 +221,7 @@ def test_confusions_of_labels_are_counted_as_by_others():
     np.testing.assert_allclose(np.nansum(one.shares, 1), [1, 1, 1, 1, 1, 0])
     assert np.isnan(one.shares[5]).all()  # a class that does not occur
     told = one.by_class()
-    assert told[5] == {'class': 'f', 'truths': 0, 'recall': None, 'precision': None}
+    assert told[5] == {'class': 'f', 'images': 0, 'recall': None, 'precision': None}
     assert told[1]['precision'] == pytest.approx(((truth == 1) & (predicted == 1)).sum()
                                                  / (predicted == 1).sum())  # fmt: skip
     top = one.top(3)
@@ -255,3 +255,13 @@ def test_mean_iou_of_an_image_is_that_of_mmseg():
     both, union = areas[0].numpy()[:4], areas[1].numpy()[:4]
     assert mean_iou(codes, counts, 6) == pytest.approx((both / union).mean())
     assert mean_iou(np.array([], int), np.array([], int), 6) is None
+
+
+@pytest.mark.parametrize('truth', [[(0, 0, 50, 50, 0)], [(0, 0, 50, 50, 0, 1)]])
+def test_a_model_that_finds_nothing_misses_everything(truth):
+    records = [{'size': (99, 99), 'truth': truth_of(*truth), 'found': found_of()}]
+    curves = error_curves(records, CLASSES[:2], None, 'bbox')
+    ignored = len(truth[0]) == 6
+    assert curves.areas()['cat'] == ([None] * 6 if ignored else [0, 0, 0, 0, 0, 1])
+    assert gains(records, 2, 0.5)['missed'] == 0  # nothing is left to measure
+    draw_errors(curves, 'boxes').canvas.draw()

@@ -9,7 +9,7 @@ import torch
 from mmpretrain.structures import DataSample
 from PIL import Image
 from predictions import change, config_of
-from support import CONFIGS, run_tool
+from support import CONFIGS, load_tool
 
 from vitmm.apis.predictions.analyze import analyze_predictions
 from vitmm.apis.predictions.records import Records
@@ -239,7 +239,6 @@ def test_a_test_set_without_annotations_is_an_error(analyze, tiny_shapes, tmp_pa
         (dict(score=2), '--score is 0 to 1'),
         (dict(iou=0), '--iou is above 0'),
         (dict(split='train'), "'val' or 'test'"),
-        (dict(checkpoint=None), 'give a checkpoint'),
     ],
 )
 def test_wrong_settings_are_told_before_anything_is_read(settings, message, tmp_path):
@@ -249,10 +248,18 @@ def test_wrong_settings_are_told_before_anything_is_read(settings, message, tmp_
     assert not (tmp_path / 'out').exists()
 
 
-def test_the_tool_says_what_it_cannot_do(tiny_options, tmp_path):
-    done = run_tool(
-        'analyze_predictions.py', CONFIGS / 'mim/vit_mae.py', 'none.pth', '--out', tmp_path / 'out',
-        '--cfg-options', f'data_root={tiny_options["data_root"]}', 'prepare_data=None',
-    )  # fmt: skip
-    assert done.returncode == 1 and 'Traceback' not in done.stderr
-    assert 'test_dataloader' in done.stderr
+@pytest.mark.parametrize(
+    'words, message',
+    [
+        (['cls/vit_linear.py'], 'give a checkpoint after'),
+        (['mim/vit_mae.py', 'none.pth'], 'no test_dataloader: there is nothing to compare'),
+        (['cls/vit_linear.py', 'gone.pth'], 'gone.pth does not exist'),
+    ],
+)
+def test_the_tool_says_what_it_cannot_do(words, message, tiny_options, tmp_path, monkeypatch):
+    words = ['tool', str(CONFIGS / words[0]), *words[1:], '--out', str(tmp_path / 'out')]
+    words += ['--cfg-options', f'data_root={tiny_options["data_root"]}', 'prepare_data=None']
+    words += ['model.backbone.model_name=test_vit']
+    monkeypatch.setattr('sys.argv', words)
+    with pytest.raises(SystemExit, match=message):
+        load_tool('analyze_predictions').main()

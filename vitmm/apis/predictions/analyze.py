@@ -10,7 +10,7 @@ from mmengine.config import Config
 from mmengine.dist import is_main_process
 from mmengine.runner import Runner
 
-from vitmm.apis.checkpoints import check_belongs
+from vitmm.apis.checkpoints import check_belongs, load_pretrained
 from vitmm.apis.launch import build_runner, prepare
 from vitmm.apis.predictions.classification import Classification
 from vitmm.apis.predictions.depth import Depth
@@ -25,6 +25,7 @@ from vitmm.apis.switches import test_with_amp
 from vitmm.apis.windows import check_display
 from vitmm.compat.checkpoint import PUBLISHED_CONFIG, load_checkpoint_file
 from vitmm.datasets.loading import IGNORED
+from vitmm.datasets.sources import dataset_class, leaves
 from vitmm.errors import ConfigError, VitmmError
 from vitmm.inference.stored_model import task_of
 
@@ -61,7 +62,7 @@ def analyze_predictions(
     Args:
         config: the config that the checkpoint was trained with, or a published folder.
         checkpoint: a ``.pth`` file, a published folder or its ``.safetensors``; None where
-            ``config`` is such a folder.
+            ``config`` is such a folder, or for timm's own classifier with its pretrained weights.
         out: the folder of ``report.html``, ``analysis.json``, ``worst.csv`` (all images),
             ``worst/001_<measure>_<name>.jpg``, ``worst.jpg`` (these on one picture),
             ``confusion.png``, ``.csv`` and ``.json``, ``errors_bbox.png`` and ``.csv``, ….
@@ -89,8 +90,6 @@ def analyze_predictions(
     folder = Path(config)
     if folder.is_dir():
         config, checkpoint = folder / PUBLISHED_CONFIG, checkpoint or folder
-    if checkpoint is None:
-        raise ConfigError(f'give a checkpoint after {config}.')
     cfg = prepare(
         config,
         data=data,
@@ -100,11 +99,14 @@ def analyze_predictions(
         loaders=(f'{split}_dataloader',),
     )
     _take_split(cfg, split)
-    cfg.load_from, cfg.resume = str(checkpoint), False
+    cfg.load_from, cfg.resume = None if checkpoint is None else str(checkpoint), False
     if amp:
         test_with_amp(cfg)
     runner = build_runner(cfg)
-    check_belongs(runner.model, checkpoint)
+    if checkpoint is None:
+        load_pretrained(runner)
+    else:
+        check_belongs(runner.model, checkpoint)
     task = _task(runner, checkpoint, score, iou)
     records = Records(task, number)
     runner.test_loop.evaluator.metrics.append(records)
@@ -114,7 +116,7 @@ def analyze_predictions(
     analysis = task.analyse(records.found)
     analysis.content = {
         'config': str(config),
-        'checkpoint': str(checkpoint),
+        'checkpoint': 'pretrained weights' if checkpoint is None else str(checkpoint),
         'split': split,
         'images': len(records.found),
         'metrics': scores,
@@ -152,7 +154,7 @@ def _take_split(cfg: Config, split: str) -> None:
         cfg.test_cfg = dict(type='TestLoop')
 
 
-def _task(runner: Runner, checkpoint: str | Path, score: float | None, iou: float) -> Task:
+def _task(runner: Runner, checkpoint: str | Path | None, score: float | None, iou: float) -> Task:
     """The analysis that suits a model and its data."""
     cfg, dataset = runner.cfg, runner.test_loop.dataloader.dataset
     if not len(dataset):
@@ -164,16 +166,25 @@ def _task(runner: Runner, checkpoint: str | Path, score: float | None, iou: floa
     classes = [str(name) for name in dataset.metainfo.get('classes') or ()]
     if not classes:
         raise ConfigError('the test set names no classes: set metainfo.classes of its data set.')
-    _check_classes(checkpoint, classes)
+    if checkpoint is not None:
+        _check_classes(checkpoint, classes)
     if kind == 'det':
         truths = Truths(dataset, cfg.test_dataloader.dataset, cfg.get('default_scope'))
         return Detection(truths, 0.3 if score is None else score, iou)
     if kind == 'seg':
         ignored = _metric(cfg, 'IoUMetric').get('ignore_index', IGNORED)
-        return Segmentation(classes, dataset.metainfo.get('palette'), ignored)
+        return Segmentation(classes, _palette(runner), ignored)
     if 'MultiLabel' in str(cfg.model.get('head', {}).get('type')):
         return SeveralLabels(classes, 0.5 if score is None else score)
     return Classification(classes)
+
+
+def _palette(runner: Runner) -> Any:
+    """The data's own colours; None where mmseg made some up, which are hard to tell apart."""
+    own = next(leaves(runner.cfg.test_dataloader.dataset))
+    named = (own.get('metainfo') or {}).get('palette')
+    named = named or dataset_class(own, runner.cfg.get('default_scope')).METAINFO.get('palette')
+    return runner.test_loop.dataloader.dataset.metainfo.get('palette') if named else None
 
 
 def _check_classes(checkpoint: str | Path, classes: list[str]) -> None:

@@ -46,7 +46,7 @@ def draw_confusion(confusion: Confusion) -> Figure:
     for chosen, colours, words in ((right, 'Blues', 'right'), (~right, 'Reds', 'wrong')):
         image = axes.imshow(np.ma.masked_where(~chosen | ~(shares > 0), shares), colours, norm)
         if not text:
-            bar = figure.colorbar(image, ax=axes, shrink=0.5, pad=0.01, aspect=30)
+            bar = figure.colorbar(image, ax=axes, shrink=0.4, pad=0.01, aspect=40)
             bar.set_ticks([0, 0.01, 0.05, 0.1, 0.25, 0.5, 1])
             bar.set_label(f'{words}, share of the row', fontsize=9)
     axes.set_facecolor('#e4e4e4')  # classes that do not occur

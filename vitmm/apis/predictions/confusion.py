@@ -32,13 +32,14 @@ class Confusion:
         )
 
     def top(self, number: int = 20) -> list[dict[str, Any]]:
-        """The most frequent confusions.
+        """The most frequent confusions of two classes; the background is none.
 
         Returns:
             ``{'truth': …, 'predicted': …, 'count': …, 'share': …}``, the largest count first;
             ``share`` is of the true class.
         """
-        wrong = self.counts.copy()
+        classes = len(self.names) - self.background
+        wrong = self.counts[:classes, :classes].copy()
         np.fill_diagonal(wrong, 0)
         order = np.argsort(-wrong, axis=None, kind='stable')[:number]
         shares = self.shares
@@ -54,18 +55,24 @@ class Confusion:
         ]
 
     def by_class(self) -> list[dict[str, Any]]:
-        """Of each class: how many there are, recall and precision; None where there are none."""
+        """Of each class: how many there are, recall and precision; None where there are none.
+
+        With a background also ``missed``, and ``false``: what is no object, or found already.
+        """
         truths, found = self.counts.sum(1), self.counts.sum(0)
         right = np.diag(self.counts)
-        return [
-            {
+        told = []
+        for k, name in enumerate(self.names[: len(self.names) - self.background]):
+            one = {
                 'class': name,
-                'truths': int(truths[k]),
+                self.unit: int(truths[k]),
                 'recall': float(right[k] / truths[k]) if truths[k] else None,
                 'precision': float(right[k] / found[k]) if found[k] else None,
             }
-            for k, name in enumerate(self.names[: -1 if self.background else None])
-        ]
+            if self.background:
+                one |= {'missed': int(self.counts[k, -1]), 'false': int(self.counts[-1, k])}
+            told.append(one)
+        return told
 
     def content(self) -> dict[str, Any]:
         """Everything as plain values, for JSON."""

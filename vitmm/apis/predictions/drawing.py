@@ -112,9 +112,9 @@ def _common(one: Sequence[float], other: Sequence[float]) -> float:
 
 
 def colour_regions(
-    picture: np.ndarray, labels: np.ndarray, palette: Sequence[Colour], alpha: float = 0.6
+    picture: np.ndarray, labels: np.ndarray, palette: Sequence[Colour], alpha: float = 0.55
 ) -> np.ndarray:
-    """Lay the colours of classes over a picture.
+    """Lay the colours of classes over a picture, which becomes grey: its own would mislead.
 
     Args:
         picture: (H, W, 3) uint8 RGB.
@@ -125,8 +125,9 @@ def colour_regions(
     table[: len(palette)] = palette
     known = (labels >= 0) & (labels < len(palette))
     colours = table[np.where(known, labels, 0)]
-    mixed = picture * (1 - alpha) + colours * alpha
-    return np.where(known[..., None], mixed.round(), picture).astype(np.uint8)
+    grey = picture.mean(2, keepdims=True).repeat(3, 2) * 0.6 + 90
+    mixed = grey * (1 - alpha) + colours * alpha
+    return np.where(known[..., None], mixed, grey).round().astype(np.uint8)
 
 
 def mark(

@@ -122,17 +122,20 @@ def _write_confusion(analysis: Analysis, out: Path) -> None:
     write_bytes(out / 'confusion.json', text.encode())
     head = ['truth \\ predicted', *confusion.names]
     write_bytes(out / 'confusion.csv', to_csv(head, confusion.rows()).encode())
-    rows = [tuple(one.values()) for one in confusion.by_class()]
-    table = Table('By class', 'classes', ['class', confusion.unit, 'recall', 'precision'], rows)
+    told = confusion.by_class()
+    note = ''
+    if confusion.background:
+        note = 'False are detections of no object, or of one that was found already.'
+    rows = [tuple(one.values()) for one in told]
+    table = Table('By class', 'classes', list(told[0]), rows, note)
     top = [tuple(one.values()) for one in confusion.top()]
     head = ['truth', 'predicted', confusion.unit, 'share of the truth']
-    note = 'Rows of the background are false detections.' if confusion.background else ''
-    analysis.tables[:0] = [Table('Most frequent confusions', None, head, top, note), table]
+    analysis.tables[:0] = [Table('Most frequent confusions', None, head, top), table]
 
 
 def _png(figure: Figure) -> bytes:
     stream = io.BytesIO()
-    figure.savefig(stream, format='png', dpi=110)
+    figure.savefig(stream, format='png', dpi=110, bbox_inches='tight', pad_inches=0.1)
     return stream.getvalue()
 
 
