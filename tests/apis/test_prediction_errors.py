@@ -1,6 +1,7 @@
 """Matching, confusion matrices and kinds of errors, against other implementations."""
 
 import importlib.util
+import json
 from contextlib import redirect_stdout
 from io import StringIO
 from pathlib import Path
@@ -22,6 +23,7 @@ from vitmm.apis.predictions.detection import add_to
 from vitmm.apis.predictions.gains import gains
 from vitmm.apis.predictions.matching import WRONG, Objects, match
 from vitmm.apis.predictions.segmentation import mean_iou
+from vitmm.apis.predictions.truths import run_lengths, supercategories
 
 CLASSES = ['cat', 'dog', 'car', 'bus', 'nowhere']
 SUPERS = ['animal', 'animal', 'vehicle', 'vehicle', 'vehicle']
@@ -265,3 +267,36 @@ def test_a_model_that_finds_nothing_misses_everything(truth):
     assert curves.areas()['cat'] == ([None] * 6 if ignored else [0, 0, 0, 0, 0, 1])
     assert gains(records, 2, 0.5)['missed'] == 0  # nothing is left to measure
     draw_errors(curves, 'boxes').canvas.draw()
+
+
+@pytest.mark.parametrize(
+    'told, expected',
+    [
+        (SUPERS, ['animal', 'vehicle', 'animal']),
+        ([None] * 5, None),
+        (['thing'] * 5, None),
+        (list('abcde'), None),  # each its own: no two are similar
+    ],
+)
+def test_supercategories_are_read_where_they_tell_something(told, expected, tmp_path):
+    categories = [
+        {'id': 9 - k, 'name': name} | ({'supercategory': told[k]} if told[k] else {})
+        for k, name in enumerate(CLASSES)
+    ]
+    (tmp_path / 'a.json').write_text(json.dumps({'categories': categories}))
+    config = dict(type='mmdet.CocoDataset', data_root=str(tmp_path), ann_file='a.json')
+    assert supercategories(config, 'mmdet', ['dog', 'bus', 'cat']) == expected
+    config = dict(type='mmdet.XMLDataset', data_root=str(tmp_path), ann_file='a.json')
+    assert supercategories(config, 'mmdet', ['dog', 'bus', 'cat']) is None
+
+
+def test_masks_of_all_kinds_become_run_lengths():
+    mask = np.zeros((20, 30), np.uint8)
+    mask[2:8, 5:15] = 1
+    polygon = [[5, 2, 15, 2, 15, 8, 5, 8]]
+    flat = mask.T.reshape(-1)
+    changes = np.flatnonzero(np.diff(flat)) + 1
+    counts = np.diff([0, *changes, flat.size]).tolist()
+    packed = coco_masks.encode(np.asfortranarray(mask))
+    for told in (polygon, {'size': [20, 30], 'counts': counts}, packed):
+        assert (coco_masks.decode(run_lengths(told, (20, 30))) == mask).all()

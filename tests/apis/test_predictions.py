@@ -5,6 +5,7 @@ import json
 
 import numpy as np
 import pytest
+import timm
 import torch
 from mmpretrain.structures import DataSample
 from PIL import Image
@@ -91,6 +92,22 @@ def test_a_planted_confusion_shows(analyze, trained, tmp_path):
     expected = before.copy()
     expected[:, places] = before[:, swapped]
     assert confusion_of(out)[0].tolist() == expected.tolist() != before.tolist()
+
+
+def test_a_pretrained_classifier_needs_no_checkpoint(tiny_options, tmp_path):
+    model = timm.create_model('test_efficientnet', num_classes=6)
+    torch.save(model.state_dict(), tmp_path / 'donor.pth')
+    recipe, out = CONFIGS / 'cls/timm_classifier.py', tmp_path / 'out'
+    options = tiny_options | {
+        'model.backbone.model_name': 'test_efficientnet',
+        'model.backbone.pretrained': str(tmp_path / 'donor.pth'),
+    }
+    analyze_predictions(recipe, None, out=out, data='shapes', options=options, number=1)
+    content = json.loads((out / 'analysis.json').read_text())
+    counts = confusion_of(out)[0]
+    right = 100 * np.trace(counts) / counts.sum()
+    assert content['metrics']['accuracy/top1'] == pytest.approx(right, abs=1e-3)
+    assert content['checkpoint'] == 'pretrained weights'
 
 
 def test_segmentation_is_ranked_by_mean_iou(analyze, dumped, trained):

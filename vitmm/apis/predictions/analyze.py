@@ -8,28 +8,16 @@ from typing import Any
 
 from mmengine.config import Config
 from mmengine.dist import is_main_process
-from mmengine.runner import Runner
 
 from vitmm.apis.checkpoints import check_belongs, load_pretrained
 from vitmm.apis.launch import build_runner, prepare
-from vitmm.apis.predictions.classification import Classification
-from vitmm.apis.predictions.depth import Depth
-from vitmm.apis.predictions.detection import Detection
+from vitmm.apis.predictions.choose import choose_task
 from vitmm.apis.predictions.records import Records
-from vitmm.apis.predictions.segmentation import Segmentation
-from vitmm.apis.predictions.several_labels import SeveralLabels
-from vitmm.apis.predictions.task import Task
-from vitmm.apis.predictions.truths import Truths
 from vitmm.apis.predictions.write import write_analysis
 from vitmm.apis.switches import test_with_amp
 from vitmm.apis.windows import check_display
-from vitmm.compat.checkpoint import PUBLISHED_CONFIG, load_checkpoint_file
-from vitmm.datasets.loading import IGNORED
-from vitmm.datasets.sources import dataset_class, leaves
+from vitmm.compat.checkpoint import PUBLISHED_CONFIG
 from vitmm.errors import ConfigError, VitmmError
-from vitmm.inference.stored_model import task_of
-
-_DEPTH_SETTINGS = ('min_depth_eval', 'max_depth_eval', 'crop_type')
 
 
 def analyze_predictions(
@@ -107,7 +95,7 @@ def analyze_predictions(
         load_pretrained(runner)
     else:
         check_belongs(runner.model, checkpoint)
-    task = _task(runner, checkpoint, score, iou)
+    task = choose_task(runner, checkpoint, score, iou)
     records = Records(task, number)
     runner.test_loop.evaluator.metrics.append(records)
     scores = {name: float(value) for name, value in runner.test().items() if _is_figure(value)}
@@ -152,64 +140,6 @@ def _take_split(cfg: Config, split: str) -> None:
         cfg[f'test_{part}'] = cfg[f'{split}_{part}']
     if not cfg.get('test_cfg'):
         cfg.test_cfg = dict(type='TestLoop')
-
-
-def _task(runner: Runner, checkpoint: str | Path | None, score: float | None, iou: float) -> Task:
-    """The analysis that suits a model and its data."""
-    cfg, dataset = runner.cfg, runner.test_loop.dataloader.dataset
-    if not len(dataset):
-        raise ConfigError('the test set has no images.')
-    kind = task_of(getattr(runner.model, 'module', runner.model))
-    if kind == 'depth':
-        settings = _metric(cfg, 'DepthMetric')
-        return Depth({key: settings[key] for key in _DEPTH_SETTINGS if key in settings})
-    classes = [str(name) for name in dataset.metainfo.get('classes') or ()]
-    if not classes:
-        raise ConfigError('the test set names no classes: set metainfo.classes of its data set.')
-    if checkpoint is not None:
-        _check_classes(checkpoint, classes)
-    if kind == 'det':
-        truths = Truths(dataset, cfg.test_dataloader.dataset, cfg.get('default_scope'))
-        return Detection(truths, 0.3 if score is None else score, iou)
-    if kind == 'seg':
-        ignored = _metric(cfg, 'IoUMetric').get('ignore_index', IGNORED)
-        return Segmentation(classes, _palette(runner), ignored)
-    if 'MultiLabel' in str(cfg.model.get('head', {}).get('type')):
-        return SeveralLabels(classes, 0.5 if score is None else score)
-    return Classification(classes)
-
-
-def _palette(runner: Runner) -> Any:
-    """The data's own colours; None where mmseg made some up, which are hard to tell apart."""
-    own = next(leaves(runner.cfg.test_dataloader.dataset))
-    named = (own.get('metainfo') or {}).get('palette')
-    named = named or dataset_class(own, runner.cfg.get('default_scope')).METAINFO.get('palette')
-    return runner.test_loop.dataloader.dataset.metainfo.get('palette') if named else None
-
-
-def _check_classes(checkpoint: str | Path, classes: list[str]) -> None:
-    """Raise where a checkpoint says that it knows as many classes, but other ones."""
-    meta = load_checkpoint_file(checkpoint).get('meta')
-    known = meta.get('dataset_meta') if isinstance(meta, Mapping) else None
-    known = [str(name) for name in (known or {}).get('classes') or ()]
-    if known and known != classes:
-        at = next(
-            (n for n, pair in enumerate(zip(known, classes, strict=False)) if len({*pair}) > 1), 0
-        )
-        raise ConfigError(
-            f'{checkpoint} was trained on {len(known)} classes and the data has {len(classes)}, or '
-            f"others: class {at} is '{known[at]}' there and '{classes[at]}' here. Name the data "
-            'that has its classes (--data, --cfg-options data_root=…).'
-        )
-
-
-def _metric(cfg: Config, name: str) -> Mapping[str, Any]:
-    """The settings of a metric among the evaluator's, {} if it is not there."""
-    evaluator = cfg.test_evaluator
-    for one in evaluator if isinstance(evaluator, list | tuple) else [evaluator]:
-        if str(one.get('type')).rpartition('.')[2] == name:
-            return one
-    return {}
 
 
 def _is_figure(value: Any) -> bool:

@@ -1,23 +1,19 @@
-"""Truth and prediction side by side, in colours that say what is wrong."""
+"""Truth and predictions on images, in colours that say what is wrong."""
 
 from collections.abc import Sequence
-from functools import cache
 
 import cv2
 import matplotlib
 import numpy as np
 import torch
-from matplotlib import font_manager
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 from pycocotools import mask as coco_masks
 from torchvision.utils import draw_bounding_boxes, draw_segmentation_masks
 
+from vitmm.apis.predictions.layout import Colour, font
 from vitmm.apis.predictions.matching import Objects
 
-Colour = tuple[int, int, int]
 _SHORT, _LONG = 240, 640  # pixels of a panel's sides
-_LEAST = 420  # pixels of a whole picture's width, for its heading
-_GAP, _TEXT = 8, 14  # pixels
 STATES: dict[str, Colour] = {
     'right': (26, 140, 70),
     'missed': (214, 39, 40),
@@ -91,10 +87,10 @@ def _write_names(
     colours: Sequence[Colour],
 ) -> None:
     """Write each name on its box, inside the picture and away from the others where it can be."""
-    draw, font = ImageDraw.Draw(picture), _font(12)
+    draw, letters = ImageDraw.Draw(picture), font(12)
     taken: list[tuple[float, float, float, float]] = []
     for (x1, y1, _, y2), name, colour in zip(boxes, names, colours, strict=True):
-        width, height = draw.textlength(name, font) + 4, 15
+        width, height = draw.textlength(name, letters) + 4, 15
         left = min(max(0, x1), max(0, picture.width - width))
         places = [y1 - height, y2, y1, y2 - height]
         places = [min(max(0, top), picture.height - height) for top in places]
@@ -102,7 +98,7 @@ def _write_names(
         room = min(rooms, key=lambda one: sum(_common(one, other) for other in taken))
         taken.append(room)
         draw.rectangle(room, fill=colour)
-        draw.text((room[0] + 2, room[1]), name, 'white', font)
+        draw.text((room[0] + 2, room[1]), name, 'white', letters)
 
 
 def _common(one: Sequence[float], other: Sequence[float]) -> float:
@@ -153,79 +149,3 @@ def colour_values(
 def _resized(values: np.ndarray, size: Sequence[int]) -> np.ndarray:
     """(h, w) or (h, w, 3) to (H, W) by nearest neighbours."""
     return cv2.resize(np.ascontiguousarray(values), size[::-1], interpolation=cv2.INTER_NEAREST)
-
-
-def compose(
-    heading: str,
-    words: str,
-    panels: Sequence[tuple[str, np.ndarray]],
-    legend: Sequence[tuple[str, Colour]] = (),
-) -> np.ndarray:
-    """Lay panels beside each other below a heading, on white.
-
-    Args:
-        heading: one line, in bold.
-        words: more, in as many lines as it takes.
-        panels: titles and pictures, (H, W, 3) uint8 RGB, all of one size.
-        legend: names and colours.
-
-    Returns:
-        (H, W, 3) uint8.
-    """
-    height, width = panels[0][1].shape[:2]
-    columns = len(panels) if width < 3 * height else 1  # wide ones below each other
-    rows = -(-len(panels) // columns)
-    titled = _TEXT + 4 if any(title for title, _ in panels) else 0
-    whole = max(_LEAST, columns * (width + _GAP) + _GAP)
-    lines = [(line, _font(14, bold=True)) for line in wrap(heading, _font(14, bold=True), whole)]
-    lines += [(line, _font(13)) for line in wrap(words, _font(13), whole)]
-    keys = _lay_out(legend, whole)
-    top = _GAP + 19 * (len(lines) + (keys[-1][1] + 1 if keys else 0)) + 4
-    canvas = Image.new('RGB', (whole, top + rows * (titled + height + _GAP)), 'white')
-    draw = ImageDraw.Draw(canvas)
-    for number, (line, font) in enumerate(lines):
-        draw.text((_GAP, _GAP + 19 * number), line, 'black', font)
-    for x, row, name, colour in keys:
-        y = _GAP + 19 * (len(lines) + row)
-        draw.rectangle((x, y + 3, x + 10, y + 13), fill=colour, outline='black')
-        draw.text((x + 15, y), name, 'black', _font(12))
-    for number, (title, panel) in enumerate(panels):
-        row, column = divmod(number, columns)
-        left, y = _GAP + column * (width + _GAP), top + row * (titled + height + _GAP)
-        draw.text((left, y), title, '#555555', _font(12))
-        canvas.paste(Image.fromarray(panel), (left, y + titled))
-    return np.asarray(canvas)
-
-
-def wrap(words: str, font: ImageFont.FreeTypeFont, width: int) -> list[str]:
-    """The lines of a text that fit into ``width`` pixels, broken at spaces."""
-    lines: list[str] = []
-    for word in words.split():
-        longer = f'{lines[-1]} {word}' if lines else word
-        if lines and font.getlength(longer) <= width - 2 * _GAP:
-            lines[-1] = longer
-        else:
-            lines.append(word)
-    return lines
-
-
-def _lay_out(
-    legend: Sequence[tuple[str, Colour]], width: int
-) -> list[tuple[float, int, str, Colour]]:
-    """The place of each key: pixels from the left, and row."""
-    found: list[tuple[float, int, str, Colour]] = []
-    x, row = float(_GAP), 0
-    for name, colour in legend:
-        need = 15 + _font(12).getlength(name) + 14
-        if x > _GAP and x + need > width:
-            x, row = float(_GAP), row + 1
-        found.append((x, row, name, colour))
-        x += need
-    return found
-
-
-@cache
-def _font(size: int, bold: bool = False) -> ImageFont.FreeTypeFont:
-    """matplotlib's own font, which knows more letters than Pillow's."""
-    wanted = font_manager.FontProperties(family='DejaVu Sans', weight='bold' if bold else 'normal')
-    return ImageFont.truetype(font_manager.findfont(wanted), size)

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from mmengine.config import Config
 from pycocotools import mask as coco_masks
 
 from vitmm.apis.predictions.matching import Objects
@@ -31,10 +30,10 @@ class Truths:
         DataError: no image has an object.
     """
 
-    def __init__(self, dataset: Any, config: Config, scope: str | None) -> None:
+    def __init__(self, dataset: Any, config: Mapping[str, Any], scope: str | None) -> None:
         self.dataset = dataset
         self.classes: list[str] = [str(name) for name in dataset.metainfo['classes']]
-        self.supercategories = _supercategories(config, scope, self.classes)
+        self.supercategories = supercategories(config, scope, self.classes)
         self.notes = []
         if any('LVIS' in str(one['type']) for one in leaves(config)):
             self.notes.append(
@@ -81,7 +80,9 @@ def run_lengths(mask: Any, size: Sequence[int]) -> dict[str, Any]:
     return mask
 
 
-def _supercategories(config: Config, scope: str | None, classes: list[str]) -> list[str] | None:
+def supercategories(
+    config: Mapping[str, Any], scope: str | None, classes: list[str]
+) -> list[str] | None:
     """Of each class; None where the annotations give none, or only one, or each class its own."""
     source = read_source(next(leaves(config)), scope)
     if source.kind != 'coco' or not Path(source.ann_file).is_file():

@@ -16,7 +16,8 @@ from tqdm import tqdm
 
 from vitmm.apis.contact_sheet import contact_sheet
 from vitmm.apis.predictions.charts import draw_confusion
-from vitmm.apis.predictions.drawing import compose, fit
+from vitmm.apis.predictions.drawing import fit
+from vitmm.apis.predictions.layout import compose
 from vitmm.apis.predictions.page import make_page
 from vitmm.apis.predictions.task import Analysis, Table, Task, to_csv
 from vitmm.apis.windows import show_picture
