@@ -65,7 +65,7 @@ def choose_task(
 
 def _palette(runner: Runner) -> Any:
     """The data's own colours; None where mmseg made some up, which are hard to tell apart."""
-    own = next(leaves(runner.cfg.test_dataloader.dataset))
+    own = leaves(runner.cfg.test_dataloader.dataset)[0]
     named = (own.get('metainfo') or {}).get('palette')
     named = named or dataset_class(own, runner.cfg.get('default_scope')).METAINFO.get('palette')
     return runner.test_loop.dataloader.dataset.metainfo.get('palette') if named else None

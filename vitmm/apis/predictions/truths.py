@@ -84,7 +84,7 @@ def supercategories(
     config: Mapping[str, Any], scope: str | None, classes: list[str]
 ) -> list[str] | None:
     """Of each class; None where the annotations give none, or only one, or each class its own."""
-    source = read_source(next(leaves(config)), scope)
+    source = read_source(leaves(config)[0], scope)
     if source.kind != 'coco' or not Path(source.ann_file).is_file():
         return None
     categories = json.loads(Path(source.ann_file).read_bytes())['categories']
