@@ -15,6 +15,7 @@ from mmengine.registry import OPTIM_WRAPPERS as MMENGINE_OPTIM_WRAPPERS
 from mmengine.registry import RUNNERS as MMENGINE_RUNNERS
 from mmengine.registry import TASK_UTILS as MMENGINE_TASK_UTILS
 from mmengine.registry import TRANSFORMS as MMENGINE_TRANSFORMS
+from mmengine.registry import VISBACKENDS as MMENGINE_VISBACKENDS
 from mmengine.registry import VISUALIZERS as MMENGINE_VISUALIZERS
 from mmengine.registry import Registry
 
@@ -34,4 +35,5 @@ FUNCTIONS = _child(MMENGINE_FUNCTIONS, 'vitmm.datasets', 'vitmm.engine')
 OPTIM_WRAPPERS = _child(MMENGINE_OPTIM_WRAPPERS, 'vitmm.engine')
 OPTIM_WRAPPER_CONSTRUCTORS = _child(MMENGINE_CONSTRUCTORS, 'vitmm.engine')
 RUNNERS = _child(MMENGINE_RUNNERS, 'vitmm.engine.fsdp_runner')
+VISBACKENDS = _child(MMENGINE_VISBACKENDS, 'vitmm.engine.mlflow_backend')
 VISUALIZERS = _child(MMENGINE_VISUALIZERS, 'vitmm.engine.visualizer')

@@ -17,6 +17,7 @@ from vitmm.compat.checkpoint import use_in_mmengine
 from vitmm.compat.distributed import cpu_wrapper_cfg, init_dist
 from vitmm.config import load_config, resolve
 from vitmm.config.formatting import format_once
+from vitmm.config.trackers import check_trackers, leave_out, name_run
 
 _runs = count()
 
@@ -29,6 +30,7 @@ def prepare(
     work_dir: str | Path | None = None,
     launcher: str = 'none',
     loaders: Sequence[str] = (),
+    tracked: bool = False,
 ) -> Config:
     """Load and resolve a config, start the processes' group, and check the data that is used.
 
@@ -40,11 +42,15 @@ def prepare(
             says.
         launcher: ``'none'``, ``'pytorch'``, ``'slurm'`` or ``'mpi'``.
         loaders: the data loaders whose annotations and files are looked at first.
+        tracked: whether the config's trackers, beside TensorBoard, follow this run.
 
     Raises:
         VitmmError: whatever the user can mend, before anything is written.
     """
     loaded = load_config(config, data, options)
+    if not tracked:
+        leave_out(loaded)
+    check_trackers(loaded)
     if launcher != 'none':
         backend = loaded.get('env_cfg', {}).get('dist_cfg', {}).get('backend')
         init_dist(launcher, backend)
@@ -53,6 +59,7 @@ def prepare(
     resolved.work_dir = str(
         work_dir or resolved.get('work_dir') or Path('work_dirs') / Path(config).stem
     )
+    name_run(resolved, Path(resolved.work_dir).resolve().name)
     for loader in loaders:
         if resolved.get(loader):
             check_or_leave_out(resolved, loader)

@@ -55,6 +55,7 @@ def train(
         work_dir=work_dir,
         launcher=launcher,
         loaders=('train_dataloader', 'val_dataloader'),
+        tracked=True,
     )
     for wanted, switch in (
         (amp, use_amp),

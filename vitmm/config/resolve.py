@@ -9,6 +9,7 @@ import torch
 from mmengine.config import Config
 
 from vitmm.config import holes, machine
+from vitmm.config.trackers import add_trackers
 from vitmm.config.wrappers import push_inwards
 from vitmm.datasets.classes import read_classes
 from vitmm.errors import ConfigError
@@ -28,7 +29,8 @@ def resolve(config: Config, known: Mapping[str, Any] | None = None) -> Config:
     no object, in losses over sets of queries) by the data. ``${machine.…}`` (``workers``, ``gpu``)
     is what data loaders are set by. Any other hole names a key at the top of the config,
     ``${data_root}`` or ``${train_cfg.max_epochs}``, so that one change on the command line is
-    enough. An embedded data set that ``prepare_data`` names is written first.
+    enough. An embedded data set that ``prepare_data`` names is written first. ``trackers`` become
+    backends of the visualizer (:mod:`vitmm.config.trackers`).
 
     Args:
         config: a loaded config; it is not changed.
@@ -48,6 +50,7 @@ def resolve(config: Config, known: Mapping[str, Any] | None = None) -> Config:
     if 'data' not in names.known:
         _prepare_data(plain, names)
     filled = holes.fill(plain, names)
+    add_trackers(filled)
     # MMEngine dumps it under this name, and by its suffix: the resolved config is always Python.
     filename = config.filename and str(Path(config.filename).with_suffix('.py'))
     return Config(filled, cfg_text=config.text or '\n', filename=filename)

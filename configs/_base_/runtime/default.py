@@ -23,4 +23,6 @@ default_hooks = dict(
 )
 custom_hooks = [dict(type='vitmm.EpochSeedHook')]
 
-vis_backends = [dict(type='LocalVisBackend'), dict(type='TensorboardVisBackend')]
+vis_backends = [dict(type='LocalVisBackend')]
+# Joined to vis_backends: dict(wandb=dict(project='mine')), mlflow, clearml, neptune, dvclive, aim.
+trackers = dict(tensorboard=True)

@@ -16,7 +16,7 @@ from vitmm.config.origin import COMMAND_LINE, Key
 # What others than the Runner read: our tools, MMEngine's loading, OpenMMLab's tools and hooks.
 _TOOLS = {
     'prepare_data', 'tta_model', 'tta_pipeline', 'runner_type', 'custom_imports', 'compile',
-    'env_cfg', 'work_dir', 'launcher', '_base_',
+    'env_cfg', 'work_dir', 'launcher', 'trackers', '_base_',
 }  # fmt: skip
 _RUNNER = set(inspect.signature(Runner.__init__).parameters) - {'self', 'cfg'}
 _RUNNER |= set(re.findall(r"self\.cfg\.get\(\s*'(\w+)'", inspect.getsource(Runner)))
