@@ -1,6 +1,7 @@
 """Train a recipe: python tools/train.py configs/det/vit_retinanet.py"""
 
 import argparse
+import sys
 
 
 def parse_args() -> argparse.Namespace:
@@ -47,12 +48,9 @@ def main() -> None:
     from vitmm.apis.cli import parse_options, run
 
     def job() -> None:
-        from mmengine.dist import is_main_process
-
-        from vitmm.apis.report import summarize
         from vitmm.apis.train import train
 
-        runner = train(
+        train(
             args.config,
             work_dir=args.work_dir,
             resume=args.resume,
@@ -64,10 +62,11 @@ def main() -> None:
             launcher=args.launcher,
             options=parse_options(args.cfg_options),
         )
-        if is_main_process():
-            print(summarize(runner, args.config))
 
-    run(job)
+    try:
+        run(job)
+    except KeyboardInterrupt:  # the log has said what is done, and how to go on
+        sys.exit(130)  # as the shell says it
 
 
 if __name__ == '__main__':

@@ -5,12 +5,15 @@ from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config
+from mmengine.dist import is_main_process
 
 from vitmm.apis.checkpoints import check_belongs, load_pretrained
 from vitmm.apis.launch import build_runner, prepare
+from vitmm.apis.report import summarize_test
 from vitmm.apis.switches import test_with_amp
 from vitmm.compat.checkpoint import PUBLISHED_CONFIG
 from vitmm.datasets.sources import leaves
+from vitmm.engine.hooks.progress import stop_progress
 from vitmm.errors import ConfigError
 
 # How each codebase's visualization hook is told to draw test images into a folder. mmseg's
@@ -71,6 +74,7 @@ def test(
         work_dir=work_dir,
         launcher=launcher,
         loaders=('test_dataloader',),
+        tracked=any(key.startswith('trackers') for key in options or ()),
     )
     cfg.load_from, cfg.resume = None if checkpoint is None else str(checkpoint), False
     if show_dir is not None:
@@ -86,7 +90,14 @@ def test(
         load_pretrained(runner)
     else:
         check_belongs(runner.model, checkpoint)
-    return runner.test()
+    try:
+        metrics = runner.test()
+    finally:
+        stop_progress(runner)
+    if is_main_process():
+        written = [path for path in (out, show_dir) if path is not None]
+        runner.logger.info(f'\n{summarize_test(runner, checkpoint, metrics, written)}\n')
+    return metrics
 
 
 def draw_into(cfg: Config, folder: Path, interval: int | None) -> None:

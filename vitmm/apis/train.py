@@ -1,5 +1,6 @@
 """Train a recipe."""
 
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -9,8 +10,10 @@ from mmengine.runner import Runner
 from vitmm.apis.checkpoints import check_belongs, find_last
 from vitmm.apis.fsdp import use_fsdp
 from vitmm.apis.launch import build_runner, prepare
+from vitmm.apis.report import log_summary
 from vitmm.apis.switches import use_amp, use_channels_last, use_compile
 from vitmm.compat.checkpoint import load_checkpoint_file
+from vitmm.engine.hooks.progress import stop_progress
 from vitmm.models.parameters import count_parameters
 
 
@@ -43,7 +46,8 @@ def train(
         options: ``{'dotted.key': value}`` over the config.
 
     Returns:
-        The Runner after training; ``vitmm.apis.report`` tells what came of it.
+        The Runner after training. What came of it is the end of the log
+        (:func:`vitmm.apis.report.summarize`).
 
     Raises:
         VitmmError: whatever the user can mend, in one message.
@@ -76,5 +80,13 @@ def train(
         runner.logger.info(f'{cfg.work_dir} holds no checkpoint yet: starting from the beginning.')
     if resume_from:
         check_belongs(runner.model, resume_from)
-    runner.train()
+    start = time.perf_counter()
+    try:
+        runner.train()
+    except BaseException as error:  # also Ctrl-C
+        stop_progress(runner)
+        log_summary(runner, config, time.perf_counter() - start, error=error)
+        raise
+    stop_progress(runner)
+    log_summary(runner, config, time.perf_counter() - start)
     return runner

@@ -8,6 +8,7 @@ from vitmm.engine.hooks import (
     EpochSeedHook,
     FullPrecisionHook,
     MergeLoRAHook,
+    ProgressHook,
     RuntimeInfoHook,
     ThawHook,
 )
@@ -27,6 +28,7 @@ __all__ = [
     'MergeLoRAHook',
     'OptimWrapper',
     'PictureBackend',
+    'ProgressHook',
     'RuntimeInfoHook',
     'TestLoop',
     'ThawHook',

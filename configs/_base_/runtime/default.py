@@ -20,6 +20,7 @@ default_hooks = dict(
     # The one before the last stays until the last is whole.
     checkpoint=dict(type='vitmm.AtomicCheckpointHook', interval=1, max_keep_ckpts=2),
     sampler_seed=dict(type='DistSamplerSeedHook'),
+    progress=dict(type='vitmm.ProgressHook'),  # on a terminal
 )
 custom_hooks = [dict(type='vitmm.EpochSeedHook')]
 

@@ -7,6 +7,7 @@ from vitmm.engine.hooks.draw_some import DrawSome
 from vitmm.engine.hooks.epoch_seed import EpochSeedHook
 from vitmm.engine.hooks.full_precision import FullPrecisionHook
 from vitmm.engine.hooks.merge_lora import MergeLoRAHook
+from vitmm.engine.hooks.progress import ProgressHook
 from vitmm.engine.hooks.runtime_info import RuntimeInfoHook
 from vitmm.engine.hooks.thaw import ThawHook
 
@@ -18,6 +19,7 @@ __all__ = [
     'EpochSeedHook',
     'FullPrecisionHook',
     'MergeLoRAHook',
+    'ProgressHook',
     'RuntimeInfoHook',
     'ThawHook',
 ]
