@@ -75,10 +75,10 @@ def add_trackers(config: dict[str, Any]) -> None:
     backends = [{'type': 'LocalVisBackend'}] if backends is None else backends
     for name, settings in asked.items():
         kind = TRACKERS[name].kind
-        # What is asked for replaces what a dumped config has already.
-        backends = [backend for backend in backends if _kind(backend) != kind]
-        if settings is not None:
-            backends = [*backends, _backend(name, settings)]
+        wanted = [] if settings is None else [_backend(name, settings)]
+        # A dumped config has it already: the new one takes its place.
+        there = next((i for i, b in enumerate(backends) if _kind(b) == kind), len(backends))
+        backends = [*backends[:there], *wanted, *backends[there + 1 :]]
     visualizer['vis_backends'] = backends
     if 'vis_backends' in config:
         config['vis_backends'] = backends

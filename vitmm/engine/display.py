@@ -37,7 +37,7 @@ class Display:
     """
 
     def __init__(self, logger: logging.Logger) -> None:
-        from rich.console import Console  # 0.1 s, wanted on terminals only
+        from rich.console import Console
         from rich.live import Live
         from rich.text import Text
 
