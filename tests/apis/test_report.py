@@ -1,0 +1,69 @@
+"""The end of a log: what was trained or tested, held against the files themselves."""
+
+import json
+import re
+from pathlib import Path
+
+import torch
+from predictions import config_of
+from support import COUNTS
+
+from vitmm.apis.test import test as evaluate
+
+
+def rows_of(work_dir):
+    """The summary at the end of a log: its first line, its rows by name, its commands."""
+    text = max(work_dir.glob('*/*.log')).read_text()
+    summary = re.split(r'INFO - \n', text)[-1].strip()
+    (first, *lines), _, commands = (part.splitlines() for part in summary.partition('\n\nNext:\n'))
+    rows = dict(re.split(r'  +', one.strip(), maxsplit=1) for one in lines)
+    assert len({re.match(r'  \S+(?: \S+)* +', line).end() for line in lines}) == 1  # aligned
+    return first, rows, [command.strip() for command in commands]
+
+
+def test_a_training(trained, tiny_shapes):
+    checkpoint = trained('seg')
+    work_dir = checkpoint.parent
+    first, rows, commands = rows_of(work_dir)
+    assert first == 'Finished convnext_fcn.'
+    assert rows['recipe'].endswith('configs/seg/convnext_fcn.py')
+    assert rows['backbone'] == 'test_resnet, from nothing'
+    stored = torch.load(checkpoint)
+    saved = {k: v for k, v in stored['state_dict'].items() if not k.endswith('tracked')}
+    buffers = sum(v.numel() for k, v in saved.items() if 'running_' in k)
+    number = sum(v.numel() for v in saved.values()) - buffers
+    assert rows['parameters'] == f'{number:,d} of {number:,d} learn'
+    classes = stored['meta']['dataset_meta']['classes']
+    assert rows['data'] == (
+        f'{tiny_shapes}: {COUNTS["num_train"]} images to train on, {COUNTS["num_val"]} images to '
+        f'validate on, {len(classes)} classes'
+    )
+    assert re.fullmatch(
+        r'1 of 1 epochs, 3 of 3 iterations, 0:\d\d:\d\d, [\d.]+ s an iteration', rows['length']
+    )
+    (scalars,) = work_dir.glob('*/vis_data/scalars.json')
+    *_, last = map(json.loads, scalars.read_text().splitlines())
+    score = f'{last["mIoU"]:.4f} (epoch 1)'
+    assert rows['mIoU'] == f'last {score}, best {score}'
+    assert re.fullmatch(r'\d+\.\d\d GiB.*', rows['peak memory'])
+    assert Path(rows['last checkpoint']) == checkpoint
+    for name in ('best checkpoint', 'resolved config'):
+        assert Path(rows[name]).is_file()
+    assert Path(rows['log'].split('  ')[0]).read_text()
+    assert [re.split(r' (?=--|/)', one)[0] for one in commands] == [
+        'tensorboard', 'python tools/test.py', 'python tools/infer.py', 'python tools/train.py',
+    ]  # fmt: skip
+
+
+def test_a_test(trained, tmp_path):
+    checkpoint = trained('seg')
+    scores = evaluate(
+        config_of(checkpoint), checkpoint, work_dir=tmp_path, out=tmp_path / 'out.pkl'
+    )
+    first, rows, commands = rows_of(tmp_path)
+    assert first == f'Tested {checkpoint}.'
+    assert rows['backbone'] == 'test_resnet'
+    assert re.search(rf': {COUNTS["num_val"]} images, [4-9] classes$', rows['data'])
+    assert {k: rows[k] for k in scores} == {k: f'{v:.4f}' for k, v in scores.items()}
+    assert Path(rows['written']).is_file() and Path(rows['log']).is_file()
+    assert not commands
