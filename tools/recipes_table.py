@@ -26,7 +26,7 @@ OTHERS = {
     'cls/resnet_multilabel': ('multi-label/mAP', 90.0),
     'det/convnext_dino': ('coco/bbox_mAP', None),
     'det/convnext_mask_rcnn': ('coco/segm_mAP', 0.5),
-    'det/resnet_deformable_detr': ('coco/bbox_mAP', None),
+    'det/resnet_deformable_detr': ('coco/bbox_mAP', 0.4),
     'det/resnet_mask2former': ('coco/segm_mAP', 0.4),
     'det/vit_vitdet': ('coco/segm_mAP', None),
 }

@@ -22,6 +22,6 @@ model = dict(
     with_box_refine=True,
     as_two_stage=True,
 )
-train_cfg = dict(max_epochs=6)
+train_cfg = dict(max_epochs=12)
 # The papers' settings, but for the rate: the backbone learns from nothing here.
 optim_wrapper = dict(optimizer=dict(lr=4e-4, weight_decay=1e-4), clip_grad=dict(max_norm=0.1))
