@@ -41,6 +41,7 @@ setup(
     # no compiler; a compiled mmcv that is there already is used.
     extras_require={
         'lite': ['mmcv-lite>=2.0.0,<2.2.0'],
+        'demo': ['gradio>=6'],  # tools/demo_app.py
         'export': ['onnx', 'onnxruntime', 'onnxscript'],  # tools/export.py to ONNX
         'lora': ['peft>=0.21'],  # and transformers with it: MMEngine then takes 3 s longer to start
         'lvis': ['lvis'],  # reads and measures LVIS; not needed for other data

@@ -3,9 +3,7 @@
 import csv
 import html.parser
 import json
-import os
 import re
-import shutil
 import signal
 import subprocess
 import sys
@@ -16,6 +14,7 @@ import numpy as np
 import pytest
 import timm
 import torch
+from browsing import browser
 from support import CONFIGS, ROOT, as_cfg_options, fitting, run_tool
 from torch import nn
 
@@ -178,11 +177,6 @@ def test_the_page_is_whole_and_needs_no_network(finished):
     assert json.loads(page.data) == json.loads((folder / 'compare.json').read_text())
     assert page.svg == 5  # three plots of costs, two of learning
     assert '<b>"&' not in text.replace(page.data, '')  # a class's name is text, not an element
-
-
-def browser() -> str | None:
-    names = ('chromium', 'chromium-browser', 'google-chrome', 'chrome')
-    return os.environ.get('BROWSER_BINARY') or next(filter(None, map(shutil.which, names)), None)
 
 
 # Runs in the page's own window, framed at the width of a phone, after all has loaded.

@@ -77,6 +77,8 @@ def task_visualizer(
     method = 'visualize_cls' if task == 'cls' else 'add_datasample'
     if not hasattr(visualizer, method) or type(visualizer).__name__ == 'Visualizer':
         raise ConfigError('pictures: the config has no visualizer of mmdet, mmseg or mmpretrain.')
+    # MMEngine would keep it, and the last picture in it, as long as the process lives.
+    type(visualizer)._instance_dict.pop(visualizer.instance_name)
     visualizer.dataset_meta = dict(classes=classes, palette=colours(palette, classes))
     return visualizer
 

@@ -73,7 +73,7 @@ class Predictor:
 
     def _set_up(self, stored: StoredModel, device: str) -> None:
         self.config, self.classes, self.palette = stored.config, stored.classes, stored.palette
-        self.device = _device(device)
+        self.device = pick_device(device)
         self.model = stored.build().to(self.device)
         self.task = task_of(self.model)
         if self.classes is None and self.task in ('det', 'seg'):
@@ -228,7 +228,12 @@ def _arrays(inputs: Any) -> tuple[bool, list[Any]]:
     return True in kinds, inputs
 
 
-def _device(name: str) -> torch.device:
+def pick_device(name: str) -> torch.device:
+    """The device of a name; ``'auto'`` is the GPU where there is one.
+
+    Raises:
+        ConfigError: it cannot be used here; the message has torch's reason.
+    """
     try:
         device = torch.device(get_device() if name == 'auto' else name)
         torch.zeros(1, device=device)

@@ -94,7 +94,7 @@ def read_model(
             'tools/publish_model.py wrote.'
         )
     content = load_checkpoint_file(path)
-    meta = content.get('meta') or _metadata(path)
+    meta = content.get('meta') or published_metadata(path)
     cfg = _config(path, meta, config, options)
     told = {str(k).lower(): v for k, v in (meta.get('dataset_meta') or {}).items()}
     told = {**_dataset_meta(cfg), **{k: v for k, v in told.items() if v}}
@@ -103,16 +103,21 @@ def read_model(
     )
 
 
-def _metadata(path: Path) -> dict[str, Any]:
+def published_metadata(path: Path) -> dict[str, Any]:
+    """What a ``.safetensors`` file tells of its model; nothing where it is another file.
+
+    Raises:
+        CheckpointError: it is damaged.
+    """
     if path.suffix != '.safetensors':
         return {}
-    from safetensors import safe_open
+    from safetensors import SafetensorError, safe_open
 
-    with safe_open(path, 'pt') as file:
-        told = dict(file.metadata() or {})
     try:
+        with safe_open(path, 'pt') as file:
+            told = dict(file.metadata() or {})
         told['dataset_meta'] = json.loads(told.get('dataset_meta') or '{}')
-    except ValueError as error:
+    except (ValueError, OSError, SafetensorError) as error:
         raise CheckpointError(f'{path}: its metadata is damaged ({error}).') from error
     return told
 
