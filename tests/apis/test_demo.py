@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 import torch
 from browsing import Page, browser
+from mmseg.visualization import SegLocalVisualizer
 from PIL import Image
 from support import ROOT, run_tool
 
@@ -181,7 +182,7 @@ def test_in_a_real_browser(server, models, image, tmp_path):
         first = page.wait(SHOWN)
         page.wait(f"{CELLS}.includes('background')")
         buttons = "[...document.querySelectorAll('button')].map(b => b.innerText).join()"
-        page.wait(f"{buttons}.includes('Masks')")
+        page.wait(f"{buttons}.includes('Maps')")
         sliders = "document.querySelectorAll('input[type=range]').length"
         assert page.run(sliders) == 0  # of detections alone
 
@@ -231,11 +232,24 @@ def test_few_models_stay_loaded_and_a_new_file_is_a_new_model(trained, image, tm
     for checkpoint in (trained('cls'), trained('seg'), file, trained('seg')):
         results(checkpoint, image)
         assert len(results.models) <= 2
+    assert not any('infer' in name for name in SegLocalVisualizer._instance_dict)  # nor pictures
     kept = {Path(path): predictor for (path, _), (predictor, _) in results.models.items()}
     assert set(kept) == {trained('seg'), file}
     assert results(file, image).rows and results._model(results.last[0][0])[0] is kept[file]
     file.write_bytes(trained('seg').read_bytes())
     assert results(file, image).task == 'seg'
+
+
+def test_depth(trained, image, tmp_path):
+    ((_, sample),) = Predictor(trained('depth'), device='cpu')(image)
+    metres = sample.pred_depth_map.data
+    found = Results(tmp_path / 'out', 'cpu')(trained('depth'), image)
+    assert found.columns == ['nearest (m)', 'mean (m)', 'farthest (m)']
+    expected = [metres.min().item(), metres.mean().item(), metres.max().item()]
+    assert found.rows == [pytest.approx(expected, abs=6e-3)]
+    shown = np.array(Image.open(found.files['maps'])) / 1000
+    assert np.abs(shown - metres[0].numpy()).max() < 6e-4
+    assert set(found.files) == {'csv', 'maps'} and found.picture.is_file()
 
 
 def test_errors_that_nobody_foresaw(capsys):

@@ -21,7 +21,7 @@ CSS = """
 #result .image-frame { width: 100%; }
 #result img { width: 100%; height: auto; max-height: 75vh; object-fit: contain !important; }
 """
-KEPT = dict(csv='Table (CSV)', json='COCO (JSON)', masks='Masks (PNG)')
+KEPT = dict(csv='Table (CSV)', json='COCO (JSON)', maps='Maps (PNG)')
 
 
 def demo(

@@ -42,7 +42,8 @@ class Found:
     Attributes:
         task: ``'cls'``, ``'det'``, ``'seg'`` or ``'depth'``.
         picture: the file of the drawing.
-        files: the others: ``csv``, and what the task has of ``json`` (COCO's) and ``masks``.
+        files: the others: ``csv``, and what the task has of ``json`` (COCO's) and ``maps``,
+            of masks or depth.
         columns: names, of ``rows``.
         rows: a detection, a class or, of depth, the one image each.
         summary: a line for people.
@@ -122,7 +123,7 @@ class Results:
         for writer in writers:
             writer.add(item, sample)
             writer.close()
-        places = dict(csv='results.csv', json='results.json', masks='*/*.[np][pn][gy]')
+        places = dict(csv='results.csv', json='results.json', maps='*/*.[np][pn][gy]')
         found = {kind: next(self.out.glob(place), None) for kind, place in places.items()}
         return {kind: file for kind, file in found.items() if file}
 
