@@ -10,8 +10,10 @@ from mmengine.config import Config
 from PIL import Image
 from support import CONFIGS
 
+from vitmm.apis.bad_data import check_or_leave_out
 from vitmm.apis.report import last_scores
 from vitmm.apis.train import train
+from vitmm.config import load_config, resolve
 from vitmm.errors import ConfigError, VitmmError
 
 
@@ -43,6 +45,14 @@ def test_detection(spoiled, tmp_path):
     assert listed == dumped.val_dataloader.dataset.ann_file
     assert 'val_00000' not in Path(listed).read_text()  # else it would count as missed
     assert last_scores(next((tmp_path / 'runs/a').glob('*/vis_data/scalars.json')))
+
+
+def test_nothing_is_bad(spoiled, tmp_path):
+    root, options = spoiled
+    cfg = resolve(load_config(CONFIGS / 'det/vit_retinanet.py', options=options))
+    cfg.work_dir, cfg.bad_data = str(tmp_path / 'a'), 'skip'
+    check_or_leave_out(cfg, 'val_dataloader')
+    assert Path(cfg.val_evaluator.ann_file) == root / 'coco/instances_val.json'
 
 
 def test_segmentation(spoiled, tmp_path):

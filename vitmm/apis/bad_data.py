@@ -40,7 +40,8 @@ def check_or_leave_out(cfg: Config, loader: str) -> None:
         def change(one: dict) -> dict:
             changed, said = leave_out(one, scope, name, folder)
             print_log(said, logger='current')
-            if one.get('ann_file'):
+            # Where nothing is bad it stays the data set's own.
+            if one.get('ann_file') and changed['ann_file'] != one['ann_file']:
                 path = os.path.join(one.get('data_root') or '', one['ann_file'])
                 files[path] = changed['ann_file']
             return changed
