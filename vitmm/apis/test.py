@@ -85,6 +85,10 @@ def test(
         test_with_amp(cfg)
     if out is not None:
         _dump_into(cfg, Path(out))
+    if (dump := Path(cfg.work_dir) / Path(cfg.filename).name).exists():
+        # The Runner writes its config into the work dir: not over that of the training there.
+        name = str(dump.with_name(f'{dump.stem}_test.py'))
+        cfg = Config(cfg.to_dict(), cfg_text=cfg.text or '\n', filename=name)
     runner = build_runner(cfg)
     if checkpoint is None:
         load_pretrained(runner)
