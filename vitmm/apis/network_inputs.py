@@ -78,19 +78,28 @@ class NetworkInputs:
 
         Exact up to rounding: the inverse of what the preprocessor did.
         """
-        pixels = image.detach().cpu().double()
-        if getattr(self.preprocessor, '_enable_normalize', False):
-            mean, std = self.preprocessor.mean.cpu(), self.preprocessor.std.cpu()
-            pixels = pixels * std.double() + mean.double()
-        pixels = pixels.round().clip(0, 255).byte().permute(1, 2, 0).numpy()
-        shown = to_picture(pixels)
-        if pixels.shape[2] == 3 and not self._is_rgb():
-            shown = shown[..., ::-1]
-        return np.ascontiguousarray(shown)
+        return network_picture(image, self.preprocessor, preprocessor_config(self.config))
 
-    def _is_rgb(self) -> bool:
-        settings = preprocessor_config(self.config)
-        return bool(settings.get('bgr_to_rgb') or settings.get('to_rgb'))
+
+def network_picture(
+    image: torch.Tensor, preprocessor: torch.nn.Module, settings: Mapping[str, Any]
+) -> np.ndarray:
+    """Undo a preprocessor's normalisation of (C, H, W): (H, W, 3) uint8 RGB.
+
+    Args:
+        image: as the network gets it; of more bands the first three are shown.
+        preprocessor: OpenMMLab's.
+        settings: those that it was built with.
+    """
+    pixels = image.detach().cpu().double()
+    if getattr(preprocessor, '_enable_normalize', False):
+        mean, std = preprocessor.mean.cpu(), preprocessor.std.cpu()
+        pixels = pixels * std.double() + mean.double()
+    pixels = pixels.round().clip(0, 255).byte().permute(1, 2, 0).numpy()
+    shown = to_picture(pixels)
+    if pixels.shape[2] == 3 and not (settings.get('bgr_to_rgb') or settings.get('to_rgb')):
+        shown = shown[..., ::-1]
+    return np.ascontiguousarray(shown)
 
 
 def preprocessor_config(config: Mapping[str, Any]) -> dict[str, Any]:

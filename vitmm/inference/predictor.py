@@ -65,13 +65,18 @@ class Predictor:
         keep_logits: bool = False,
     ) -> None:
         stored = read_model(Path(checkpoint), config and Path(config), options)
-        self._set_up(stored, device)
-        self.amp, self.keep_logits = amp, keep_logits
-        if amp:
-            use_full_precision_in_losses(self.model)
-        self.skipped: list[str] = []
+        self._set_up(stored, device, amp, keep_logits)
 
-    def _set_up(self, stored: StoredModel, device: str) -> None:
+    @classmethod
+    def of(cls, stored: StoredModel, *, device: str = 'auto', amp: bool = False) -> 'Predictor':
+        """A predictor of what has been read already."""
+        self = cls.__new__(cls)
+        self._set_up(stored, device, amp, False)
+        return self
+
+    def _set_up(self, stored: StoredModel, device: str, amp: bool, keep_logits: bool) -> None:
+        self.amp, self.keep_logits = amp, keep_logits
+        self.skipped: list[str] = []
         self.config, self.classes, self.palette = stored.config, stored.classes, stored.palette
         self.device = pick_device(device)
         self.model = stored.build().to(self.device)
@@ -82,6 +87,8 @@ class Predictor:
         self.channels = loader.get('channels', 3)
         with building(self.config):
             self.loader, self.transforms = TRANSFORMS.build(loader), Compose(rest)
+        if amp:
+            use_full_precision_in_losses(self.model)
 
     @property
     def gives_masks(self) -> bool:
@@ -158,6 +165,16 @@ class Predictor:
                     raise error
                 if last:
                     return
+
+    def prepare(
+        self, items: Iterable[Item], skip_bad: bool = False
+    ) -> Iterator[tuple[Item, dict[str, Any]]]:
+        """Items with what the test pipeline makes of them, which collated the model takes."""
+        for item in items:
+            try:
+                yield item, self._prepare(item)
+            except DataError as error:
+                self._skip(error, skip_bad)
 
     def _load(
         self, items: Iterator[Item], batch_size: int, skip_bad: bool

@@ -97,7 +97,7 @@ def read_model(
     meta = content.get('meta') or published_metadata(path)
     cfg = _config(path, meta, config, options)
     told = {str(k).lower(): v for k, v in (meta.get('dataset_meta') or {}).items()}
-    told = {**_dataset_meta(cfg), **{k: v for k, v in told.items() if v}}
+    told = {**meta_of(cfg), **{k: v for k, v in told.items() if v}}
     return StoredModel(
         path, cfg, weights_of(content), meta, told.get('classes'), told.get('palette')
     )
@@ -143,8 +143,8 @@ def _config(
     return config
 
 
-def _dataset_meta(config: Config) -> dict[str, Any]:
-    """Classes and palette as the config, or the data set's class, names them."""
+def meta_of(config: Config) -> dict[str, Any]:
+    """``classes`` and ``palette``, where the config or the data set's class names them."""
     loader = config.get('test_dataloader') or config.get('val_dataloader') or {}
     if not loader.get('dataset'):
         return {}

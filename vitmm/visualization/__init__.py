@@ -1,0 +1,1 @@
+"""What a model looks at: feature maps, attention, Grad-CAM, principal components, drawn."""
