@@ -13,7 +13,6 @@ from tqdm import tqdm
 from vitmm.apis.contact_sheet import contact_sheet
 from vitmm.apis.launch import prepare
 from vitmm.apis.network_inputs import NetworkInputs
-from vitmm.apis.showing import check_display, show_picture
 from vitmm.apis.truth import TruthDrawing
 from vitmm.apis.windows import check_display, show_picture
 from vitmm.datasets.sources import leaves

@@ -9,7 +9,7 @@ from mmengine.logging import print_log
 from mmengine.visualization import TensorboardVisBackend
 from tqdm import tqdm
 
-from vitmm.apis.showing import check_display, show_picture
+from vitmm.apis.windows import check_display, show_picture
 from vitmm.datasets.errors import DataError
 from vitmm.errors import BackboneError, ConfigError, VitmmError, did_you_mean
 from vitmm.inference.files import write_image
