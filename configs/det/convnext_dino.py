@@ -17,6 +17,6 @@ model = dict(
     backbone=dict(model_name='convnext_atto', out_norm='layer'),
     dn_cfg=dict(group_cfg=dict(num_dn_queries=40)),
 )
-train_cfg = dict(max_epochs=6)
+train_cfg = dict(max_epochs=12)
 # The papers' settings, but for the rate: the backbone learns from nothing here.
 optim_wrapper = dict(optimizer=dict(lr=4e-4, weight_decay=1e-4), clip_grad=dict(max_norm=0.1))

@@ -6,13 +6,8 @@ from timm.models.swin_transformer import window_partition, window_reverse
 
 from vitmm.errors import BackboneError
 from vitmm.models.backbones.timm_backbone import TimmBackbone
-from vitmm.visualization.attention import (
-    AttentionWatch,
-    choose_blocks,
-    lay_attention,
-    rollout,
-    sdpa_weights,
-)
+from vitmm.visualization.attending import AttentionWatch, sdpa_weights
+from vitmm.visualization.attention import choose_blocks, lay_attention, rollout
 from vitmm.visualization.placing import Placing
 
 SIZE = 70, 90  # of patches of 16: 5 x 6

@@ -13,14 +13,8 @@ from mmengine.structures import BaseDataElement
 from vitmm.apis.network_inputs import network_picture, preprocessor_config
 from vitmm.errors import BackboneError
 from vitmm.inference.predictor import Predictor
-from vitmm.visualization.attention import (
-    Attended,
-    AttentionMaps,
-    AttentionWatch,
-    choose_blocks,
-    lay_attention,
-    rollout,
-)
+from vitmm.visualization.attending import Attended, AttentionWatch
+from vitmm.visualization.attention import AttentionMaps, choose_blocks, lay_attention, rollout
 from vitmm.visualization.capturing import Level, capture
 from vitmm.visualization.grad_cam import grad_cams
 from vitmm.visualization.placing import Placing
