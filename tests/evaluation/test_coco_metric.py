@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 import torch
 from pycocotools import mask as rle
+from pycocotools.coco import COCO
+from pycocotools.cocoeval import COCOeval
 
 from vitmm.errors import ConfigError
 from vitmm.evaluation.coco_metric import CocoMetric
@@ -116,11 +118,32 @@ def test_the_figures_are_those_of_pycocotools(images, classes, boxes, found, tmp
     assert 0.02 < original['coco/bbox_mAP'] < 0.98 or images == 1
 
 
-def test_no_detections(tmp_path):
+@pytest.mark.parametrize('backend', ['faster', 'pycocotools'])
+def test_a_detector_that_finds_nothing(backend, tmp_path):
+    """0 where there are objects, -1 where there are none, as of one wrong and tiny detection."""
     path, results = make(tmp_path, 3, 2, 4, 5)
+    content = json.loads(path.read_text())
+    for one in content['annotations']:
+        one['area'] = 5000.0  # no object is small
+    path.write_text(json.dumps(content))
     for one in results:
         one['pred_instances'] = {k: v[:0] for k, v in one['pred_instances'].items()}
-    assert evaluate(path, results, 2) == evaluate(path, results, 2, backend='pycocotools')
+    settings = dict(metric=['bbox', 'segm', 'proposal'], classwise=True, backend=backend)
+    prefix = str(tmp_path / 'kept')
+    scores = evaluate(path, results, 2, outfile_prefix=prefix, **settings)
+    assert json.loads((tmp_path / 'kept.bbox.json').read_text()) == []  # nothing is made up there
+    truth = COCO(str(path))
+    for kind in ('bbox', 'segm'):
+        wrong = COCOeval(truth, COCO(), kind)  # pycocotools itself, on no detection
+        wrong.cocoDt.imgs, wrong.cocoDt.dataset = truth.imgs, {**truth.dataset, 'annotations': []}
+        wrong.cocoDt.createIndex()
+        for step in (wrong.evaluate, wrong.accumulate, wrong.summarize):
+            step()
+        names = ('mAP', 'mAP_50', 'mAP_75', 'mAP_s', 'mAP_m', 'mAP_l')
+        expected = dict(zip((f'coco/{kind}_{n}' for n in names), wrong.stats, strict=False))
+        assert {k: scores[k] for k in expected} == expected
+    assert scores['coco/bbox_mAP'] == scores['coco/class 0_precision'] == scores['coco/AR@100'] == 0
+    assert scores['coco/segm_mAP_s'] == -1
 
 
 def test_masks_are_measured_where_the_model_predicts_them(tmp_path):

@@ -84,6 +84,26 @@ def test_the_figures(lvis, tiny_shapes):
         assert scores[f'lvis/bbox_{ours}'] == pytest.approx(expected[theirs], abs=5.1e-4), ours
 
 
+def test_a_detector_that_finds_nothing(lvis, tiny_shapes):
+    path = tiny_shapes / 'lvis_train.json'
+    content = json.loads(path.read_text())
+    metric = module.LVISMetric(str(path), metric=['bbox', 'segm'])
+    metric.dataset_meta = {'classes': [category['name'] for category in content['categories']]}
+    none = dict(bboxes=torch.zeros(0, 4), scores=torch.zeros(0), labels=torch.zeros(0).long())
+    for image in content['images']:
+        shape = (image['height'], image['width'])
+        found = {**none, 'masks': torch.zeros(0, *shape, dtype=torch.bool)}
+        metric.process({}, [dict(img_id=image['id'], ori_shape=shape, pred_instances=found)])
+    scores = metric.evaluate(len(content['images']))
+    sizes = Counter(
+        'sml'[(a['area'] > 32**2) + (a['area'] > 96**2)] for a in content['annotations']
+    )
+    for kind in ('bbox', 'segm'):
+        assert scores[f'lvis/{kind}_AP'] == scores[f'lvis/{kind}_APr'] == 0
+        for size in 'sml':
+            assert scores[f'lvis/{kind}_AP{size}'] == (0 if sizes[size] else -1), size
+
+
 def test_a_detector_trains_on_it(lvis, tiny_options, tmp_path):
     options = {**tiny_options, **lvis, 'image_scale': (96, 96), 'model.test_cfg.score_thr': 0.0}
     recipe = CONFIGS / 'det/vit_retinanet.py'

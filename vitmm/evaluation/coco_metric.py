@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from functools import partial
+from tempfile import TemporaryDirectory
 from typing import Any, Literal
 from unittest.mock import patch
 
@@ -9,6 +10,7 @@ from faster_coco_eval import COCOeval_faster
 from mmdet.evaluation.metrics import coco_metric
 
 from vitmm.errors import ConfigError
+from vitmm.evaluation.nothing_found import stand_in
 
 
 def predicted(results: list) -> list[str]:
@@ -51,7 +53,7 @@ class CocoMetric(coco_metric.CocoMetric):
         self.follow_predictions = metric is None
 
     def compute_metrics(self, results: list) -> dict[str, float]:
-        """Compute the metrics of all results; see mmdet."""
+        """Compute the metrics of all results; see mmdet. Nothing found at all is 0."""
         if self.follow_predictions:
             self.metrics = predicted(results)
         if self.backend == 'pycocotools':
@@ -60,3 +62,12 @@ class CocoMetric(coco_metric.CocoMetric):
         faster = partial(COCOeval_faster, print_function=print)
         with patch.object(coco_metric, 'COCOeval', faster):
             return super().compute_metrics(results)
+
+    def results2json(self, results: Sequence[dict], outfile_prefix: str) -> dict[str, str]:
+        """Write the results of all images; see mmdet. Returns the files to measure."""
+        files = super().results2json(results, outfile_prefix)
+        if self.format_only or any(len(one['labels']) for one in results):
+            return files
+        image = self._coco_api.imgs[self.img_ids[0]]
+        self.scratch = TemporaryDirectory()  # goes with the metric, or its next evaluation
+        return stand_in(files, image, self.cat_ids[0], self.scratch.name)

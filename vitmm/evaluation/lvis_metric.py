@@ -1,6 +1,7 @@
 """mmdet's LVIS metric on today's NumPy."""
 
 from collections.abc import Sequence
+from tempfile import TemporaryDirectory
 from typing import Any
 from unittest.mock import patch
 
@@ -9,6 +10,7 @@ from mmdet.evaluation.metrics import lvis_metric
 
 from vitmm.datasets.files import need_lvis
 from vitmm.evaluation.coco_metric import predicted
+from vitmm.evaluation.nothing_found import stand_in
 
 
 class LVISMetric(lvis_metric.LVISMetric):
@@ -39,9 +41,18 @@ class LVISMetric(lvis_metric.LVISMetric):
         self.follow_predictions = metric is None
 
     def compute_metrics(self, results: list) -> dict[str, float]:
-        """Compute the metrics of all results; see mmdet."""
+        """Compute the metrics of all results; see mmdet. Nothing found at all is 0."""
         if self.follow_predictions:
             self.metrics = predicted(results)
         # lvis 0.5.3 still says np.float, which NumPy took away in 1.24.
         with patch.object(np, 'float', float, create=True):
             return super().compute_metrics(results)
+
+    def results2json(self, results: Sequence[dict], outfile_prefix: str) -> dict[str, str]:
+        """Write the results of all images; see mmdet. Returns the files to measure."""
+        files = super().results2json(results, outfile_prefix)
+        if self.format_only or any(len(one['labels']) for one in results):
+            return files
+        image = self._lvis_api.imgs[self.img_ids[0]]
+        self.scratch = TemporaryDirectory()  # goes with the metric, or its next evaluation
+        return stand_in(files, image, self.cat_ids[0], self.scratch.name)
