@@ -7,6 +7,7 @@ from typing import Any
 
 from tqdm import tqdm
 
+from vitmm.datasets.errors import DataError, UnreadableError
 from vitmm.errors import ConfigError, VitmmError, did_you_mean
 from vitmm.inference.inputs import count_items, find_media
 from vitmm.inference.predictor import Predictor
@@ -80,6 +81,8 @@ def infer(
                     writer.add(item, sample)
                 count += 1
                 bar.update()
+    except UnreadableError as error:
+        raise DataError(f'{error} --skip-bad passes over such files.') from error
     except OSError as error:
         raise VitmmError(f'--out {out} cannot be written: {error}.') from error
     written = ', '.join(str(path) for path in sorted(out.iterdir()) if path.name[0] != '.')

@@ -1,4 +1,4 @@
-"""The one error that bad data raises."""
+"""The error that bad data raises."""
 
 from vitmm.errors import VitmmError
 
@@ -7,3 +7,23 @@ REMEDY = 'mend it, or leave all that is bad out with bad_data=skip'
 
 class DataError(VitmmError, ValueError):
     """A data set that is missing, broken or not what the config says."""
+
+
+class UnreadableError(DataError):
+    """A file that cannot be read. What to do depends on whether it is of a data set.
+
+    Attributes:
+        fault: the message without the advice.
+    """
+
+    fault = ''
+
+    @classmethod
+    def of(cls, path: object, cause: Exception) -> 'UnreadableError':
+        """The error for a file of a data set, after whatever its decoder raised."""
+        fault = f'{path} cannot be read ({type(cause).__name__})'
+        error = cls(
+            f'{fault}: replace the file or take it out of the data set; bad_data=skip does so.'
+        )
+        error.fault = fault
+        return error

@@ -6,7 +6,7 @@ from mmengine import fileio
 
 from vitmm.compat import mmcv_resize
 from vitmm.datasets.bands import decode
-from vitmm.datasets.errors import REMEDY, DataError
+from vitmm.datasets.errors import REMEDY, DataError, UnreadableError
 from vitmm.datasets.image_cache import ImageCache
 from vitmm.datasets.jpeg import JpegImage, read_header
 from vitmm.registry import TRANSFORMS
@@ -75,7 +75,7 @@ class LoadImage(BaseTransform):
             except DataError as error:
                 raise DataError(f'{path} {error}') from error
             except Exception as error:  # every decoder fails in its own way
-                raise _unreadable(path, error) from error
+                raise UnreadableError.of(path, error) from error
 
         if self.cache is None:
             return read()
@@ -85,7 +85,7 @@ class LoadImage(BaseTransform):
         try:
             return fileio.get(path, backend_args=self.backend_args)
         except Exception as error:  # every store fails in its own way
-            raise _unreadable(path, error) from error
+            raise UnreadableError.of(path, error) from error
 
     def __repr__(self) -> str:
         return (
@@ -139,7 +139,7 @@ class CheckedLoad(BaseTransform):
         except Exception as error:  # every decoder fails in its own way
             # Masks are read after the image.
             key = 'seg_map_path' if 'img' in results else 'img_path'
-            raise _unreadable(results.get(key), error) from error
+            raise UnreadableError.of(results.get(key), error) from error
         if self.num_classes and 'gt_seg_map' in results:
             self._check(results)
         return results
@@ -160,10 +160,3 @@ class CheckedLoad(BaseTransform):
                 f'are numbered {first} to {self.num_classes - 1 + first}, and {IGNORED} is '
                 f'ignored; {REMEDY}'
             )
-
-
-def _unreadable(path: str | None, error: Exception) -> DataError:
-    return DataError(
-        f'{path} cannot be read ({type(error).__name__}): replace the file or take it out of the '
-        'data set; bad_data=skip does so.'
-    )

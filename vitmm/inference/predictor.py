@@ -17,7 +17,7 @@ from mmengine.registry import TRANSFORMS, DefaultScope
 from mmengine.structures import BaseDataElement
 from tqdm import tqdm
 
-from vitmm.datasets.errors import DataError
+from vitmm.datasets.errors import DataError, UnreadableError
 from vitmm.errors import ConfigError, VitmmError
 from vitmm.inference.inputs import Item, Media, Video, array_items, count_items, find_media
 from vitmm.inference.pipeline import check_array, split
@@ -185,6 +185,8 @@ class Predictor:
             while len(loaded) < batch_size and (item := next(items, None)) is not None:
                 try:
                     loaded.append((item, self._prepare(item)))
+                except UnreadableError as error:  # its advice is about data sets
+                    self._skip(UnreadableError(f'{error.fault}.'), skip_bad)
                 except DataError as error:
                     self._skip(error, skip_bad)
         except DataError as error:
@@ -208,7 +210,7 @@ class Predictor:
         except VitmmError:
             raise
         except Exception as error:  # every decoder fails in its own way
-            raise DataError(f'{item.label} cannot be read ({type(error).__name__}).') from error
+            raise UnreadableError.of(item.label, error) from error
         return self.transforms(data)
 
     @torch.no_grad()  # in inference mode results could not be changed in place
