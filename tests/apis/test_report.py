@@ -2,12 +2,15 @@
 
 import json
 import re
+import shlex
 from pathlib import Path
 
 import torch
 from predictions import config_of
 from support import COUNTS
 
+from vitmm.apis import report
+from vitmm.apis.cli import parse_options
 from vitmm.apis.test import test as evaluate
 
 
@@ -53,6 +56,22 @@ def test_a_training(trained, tiny_shapes):
     assert [re.split(r' (?=--|/)', one)[0] for one in commands] == [
         'tensorboard', 'python tools/test.py', 'python tools/infer.py', 'python tools/train.py',
     ]  # fmt: skip
+    # Another backbone on the same data, with the same options.
+    words = shlex.split(commands[-1])
+    assert words[2] == rows['recipe']
+    options = parse_options(words[4:])
+    assert options['model.backbone.model_name'] == 'resnet18'
+    assert (options['data_root'], options['prepare_data']) == (str(tiny_shapes), None)
+    assert (options['crop_size'], options['env_cfg.mp_cfg']) == ((64, 64), {})
+
+
+def test_the_data_and_the_options_go_with_the_recipe():
+    given = {'rate': 0.1, 'sizes': [(4, 8)], 'name': 'a&b', 'model.backbone.model_kwargs.x': 1}
+    command = report._again(Path('a.py'), 'coco', given)
+    words = shlex.split(command)
+    assert words[:5] == ['python', 'tools/train.py', 'a.py', '--data', 'coco']
+    del given['model.backbone.model_kwargs.x']  # of the model that goes
+    assert parse_options(words[6:]) == {**given, 'model.backbone.model_name': 'resnet18'}
 
 
 def test_a_test(trained, tmp_path):

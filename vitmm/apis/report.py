@@ -1,6 +1,8 @@
 """What was trained or tested, on what, how well, where it lies, and what to type next."""
 
+import re
 import resource
+import shlex
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
@@ -22,18 +24,25 @@ _GIB = 2**30
 _Rows = list[tuple[str, str]]
 
 
-def log_summary(runner: Runner, *args, **kwargs) -> None:
+def log_summary(
+    runner: Runner,
+    config: str | Path,
+    seconds: float | None = None,
+    error: BaseException | None = None,
+    data: str | None = None,
+    options: Mapping[str, Any] | None = None,
+) -> None:
     """Write :func:`summarize` into the log, from the first process.
 
     After an error nothing is raised, which would hide the error, and nothing is said if the run had
     not begun.
     """
-    if not is_main_process() or (kwargs.get('error') and runner.iter == _begun(runner)):
+    if not is_main_process() or (error and runner.iter == _begun(runner)):
         return
     try:
-        text = summarize(runner, *args, **kwargs)
+        text = summarize(runner, config, seconds, error, data, options)
     except Exception as failure:
-        if kwargs.get('error') is None:
+        if error is None:
             raise
         text = f'What was done cannot be told: {failure}'
     runner.logger.info(f'\n{text}\n')
@@ -44,6 +53,8 @@ def summarize(
     config: str | Path,
     seconds: float | None = None,
     error: BaseException | None = None,
+    data: str | None = None,
+    options: Mapping[str, Any] | None = None,
 ) -> str:
     """Say what a training was of, how well it did, where everything lies, and what to type next.
 
@@ -52,6 +63,8 @@ def summarize(
         config: the file of the recipe, as it was given.
         seconds: that it took.
         error: what ended it before its time.
+        data: of the recipe, as it was given.
+        options: over the recipe, as they were given.
     """
     work_dir, config = Path(runner.work_dir), Path(config)
     dumped = _short(work_dir / Path(runner.cfg.filename or config).with_suffix('.py').name)
@@ -78,7 +91,8 @@ def summarize(
     ended = (
         f'Stopped {config.stem}: {type(error).__name__}.' if error else f'Finished {config.stem}.'
     )
-    commands = _commands(runner, config, dumped, last and _short(last), error)
+    again = _again(config, data, options or {})
+    commands = _commands(runner, again, dumped, last and _short(last), error)
     return '\n'.join([ended, *_aligned(rows), '', 'Next:', *(f'  {one}' for one in commands)])
 
 
@@ -200,7 +214,7 @@ def _memory(run: Run) -> str:
 
 
 def _commands(
-    runner: Runner, config: Path, dumped: str, last: str | None, error: BaseException | None
+    runner: Runner, again: str, dumped: str, last: str | None, error: BaseException | None
 ) -> Iterator[str]:
     work_dir = _short(runner.work_dir)
     if error and last:
@@ -212,7 +226,18 @@ def _commands(
             yield f'python tools/test.py {dumped} {last} --show-dir {work_dir}/shown'
             yield f'python tools/infer.py {last} IMAGES --out {work_dir}/results'
         if not error:
-            yield f'python tools/train.py {config} --cfg-options model.backbone.model_name=resnet18'
+            yield again
+
+
+def _again(config: Path, data: str | None, options: Mapping[str, Any]) -> str:
+    """The command of the same training with another backbone: the dumped config is of this one."""
+    words = ['python', 'tools/train.py', str(config), *(['--data', data] if data else [])]
+    swapped = re.compile(r'model\.backbone\.model_(name|kwargs)(\..*)?')
+    kept = {key: value for key, value in options.items() if not swapped.fullmatch(key)}
+    kept['model.backbone.model_name'] = 'resnet18'
+    texts = {key: value if isinstance(value, str) else repr(value) for key, value in kept.items()}
+    pairs = (f'{key}={text}' for key, text in texts.items())
+    return shlex.join([*words, '--cfg-options', *pairs])
 
 
 def _aligned(rows: _Rows) -> list[str]:

@@ -85,8 +85,8 @@ def train(
         runner.train()
     except BaseException as error:  # also Ctrl-C
         stop_progress(runner)
-        log_summary(runner, config, time.perf_counter() - start, error=error)
+        log_summary(runner, config, time.perf_counter() - start, error, data, options)
         raise
     stop_progress(runner)
-    log_summary(runner, config, time.perf_counter() - start)
+    log_summary(runner, config, time.perf_counter() - start, None, data, options)
     return runner
