@@ -9,6 +9,7 @@ from mmengine.dist import is_main_process
 
 from vitmm.apis.checkpoints import check_state, load_pretrained, weights_of
 from vitmm.apis.launch import build_runner, prepare
+from vitmm.apis.refusals import refusals_explained
 from vitmm.apis.report import summarize_test
 from vitmm.apis.switches import test_with_amp
 from vitmm.compat.checkpoint import PUBLISHED_CONFIG, load_checkpoint_file
@@ -91,16 +92,17 @@ def test(
         cfg = Config(cfg.to_dict(), cfg_text=cfg.text or '\n', filename=name)
     # A broken file is told of before anything is built and written.
     weights = None if checkpoint is None else weights_of(load_checkpoint_file(checkpoint))
-    runner = build_runner(cfg)
-    if weights is None:
-        load_pretrained(runner)
-    else:
-        check_state(getattr(runner.model, 'module', runner.model), weights, checkpoint)
-        del weights
-    try:
-        metrics = runner.test()
-    finally:
-        stop_progress(runner)
+    with refusals_explained(cfg, options):
+        runner = build_runner(cfg)
+        if weights is None:
+            load_pretrained(runner)
+        else:
+            check_state(getattr(runner.model, 'module', runner.model), weights, checkpoint)
+            del weights
+        try:
+            metrics = runner.test()
+        finally:
+            stop_progress(runner)
     if is_main_process():
         written = [path for path in (out, show_dir) if path is not None]
         runner.logger.info(f'\n{summarize_test(runner, checkpoint, metrics, written)}\n')

@@ -10,6 +10,7 @@ from mmengine.runner import Runner
 from vitmm.apis.checkpoints import check_belongs, find_last
 from vitmm.apis.fsdp import use_fsdp
 from vitmm.apis.launch import build_runner, prepare
+from vitmm.apis.refusals import refusals_explained
 from vitmm.apis.report import log_summary
 from vitmm.apis.switches import use_amp, use_channels_last, use_compile
 from vitmm.compat.checkpoint import load_checkpoint_file
@@ -74,19 +75,22 @@ def train(
         cfg.resume, cfg.load_from = True, str(resume_from)
     if cfg.get('load_from'):
         load_checkpoint_file(cfg.load_from)  # a broken file is told of before anything is built
-    runner = build_runner(cfg)
-    runner.logger.info(count_parameters(runner.model))
-    if resume is True and not resume_from:
-        runner.logger.info(f'{cfg.work_dir} holds no checkpoint yet: starting from the beginning.')
-    if resume_from:
-        check_belongs(runner.model, resume_from)
-    start = time.perf_counter()
-    try:
-        runner.train()
-    except BaseException as error:  # also Ctrl-C
+    with refusals_explained(cfg, options):
+        runner = build_runner(cfg)
+        runner.logger.info(count_parameters(runner.model))
+        if resume is True and not resume_from:
+            runner.logger.info(
+                f'{cfg.work_dir} holds no checkpoint yet: starting from the beginning.'
+            )
+        if resume_from:
+            check_belongs(runner.model, resume_from)
+        start = time.perf_counter()
+        try:
+            runner.train()
+        except BaseException as error:  # also Ctrl-C
+            stop_progress(runner)
+            log_summary(runner, config, time.perf_counter() - start, error, data, options)
+            raise
         stop_progress(runner)
-        log_summary(runner, config, time.perf_counter() - start, error, data, options)
-        raise
-    stop_progress(runner)
-    log_summary(runner, config, time.perf_counter() - start, None, data, options)
+        log_summary(runner, config, time.perf_counter() - start, None, data, options)
     return runner

@@ -1,5 +1,6 @@
 """Fill a recipe's holes, once, before the Runner is built."""
 
+import inspect
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,7 +13,7 @@ from vitmm.config import holes, machine
 from vitmm.config.trackers import add_trackers
 from vitmm.config.wrappers import push_inwards
 from vitmm.datasets.classes import read_classes
-from vitmm.errors import ConfigError
+from vitmm.errors import ConfigError, did_you_mean
 from vitmm.registry import FUNCTIONS, MODELS
 
 _DATALOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
@@ -107,7 +108,10 @@ class _Names:
         try:
             model = _build_without_memory(settings)
         except (TypeError, KeyError) as error:
-            raise ConfigError(f'model.backbone cannot be built: {error}') from error
+            wrong = re.search(r"unexpected keyword argument '(\w+)'", str(error))
+            kind = MODELS.get(settings['type']) if wrong else None
+            near = did_you_mean(wrong[1], inspect.signature(kind).parameters, 2) if kind else ''
+            raise ConfigError(f'model.backbone cannot be built: {error}.{near}') from error
         facts = {key: getattr(model, key, None) for key in ('channels', 'strides', 'mean', 'std')}
         if facts['channels'] is None:
             raise ConfigError(

@@ -1,0 +1,60 @@
+"""Options that a class refuses: one message with the key; other errors keep their traceback."""
+
+import pytest
+from mmengine.config import Config
+from mmengine.registry import MODELS
+from support import CONFIGS
+
+from vitmm.apis.refusals import refusals_explained
+from vitmm.apis.train import train
+from vitmm.errors import ConfigError
+
+RECIPE = CONFIGS / 'cls' / 'vit_linear.py'
+
+
+@pytest.mark.parametrize(
+    ('key', 'value', 'words'),
+    [
+        ('train_cfg.max_epoch', 1, r'train_cfg\.max_epoch: .* no max_epoch\. .*mean max_epochs'),
+        ('optim_wrapper.optimizer.lrr', 1, r'optimizer\.lrr: AdamW takes no lrr\. Did you mean lr'),
+        ('train_cfg.max_epochs', 'abc', r'train_cfg\.max_epochs=abc.*invalid literal'),
+        ('train_dataloader.batch_size', 0, r'train_dataloader\.batch_size=0.*positive integer'),
+        ('model.backbone.modelname', 'a', r'modelname.*Did you mean model_name'),
+    ],
+)
+def test_the_key_is_named(key, value, words, tiny_options, tmp_path):
+    options = {**tiny_options, 'image_size': 64, 'resize_edge': 64, key: value}
+    options['model.backbone.model_name'] = 'test_resnet'
+    with pytest.raises(ConfigError, match=words):
+        train(RECIPE, work_dir=tmp_path, options=options)
+
+
+def test_what_is_missing_is_named():
+    cfg = Config(dict(model=dict(neck=dict(type='vitmm.FeaturePyramid', out_strides=(4, 8)))))
+    words = r'^model\.neck: FeaturePyramid needs in_channels and in_strides as well\.$'
+    with pytest.raises(ConfigError, match=words), refusals_explained(cfg):
+        MODELS.build(cfg.model.neck)
+
+
+def test_other_errors_pass_as_they_are():
+    class Broken:
+        def __init__(self, width):
+            self.part = Part(wide=width)
+
+    class Part:
+        def __init__(self, width):
+            int(width)
+
+    def compute(text):
+        return int(text)
+
+    cfg = Config(dict(model=dict(type='vitmm.FeaturePyramid', in_channels=1)))
+    for call, error in (
+        (lambda: Broken(1), TypeError),  # the config has no such dict
+        (lambda: MODELS.build(dict(type='vitmm.FeaturePyramid', wide=1)), TypeError),
+        (lambda: Part('a'), ValueError),
+        (lambda: compute('a'), ValueError),
+    ):
+        with pytest.raises(error) as caught, refusals_explained(cfg, {'model.in_channels': 1}):
+            call()
+        assert caught.type is error  # a ConfigError is a ValueError, too

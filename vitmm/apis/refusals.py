@@ -1,0 +1,116 @@
+"""What a class of the config refuses when it is built, said by the key that is at fault."""
+
+import inspect
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from mmengine.config import Config
+from torch.utils.data import DataLoader
+
+from vitmm.errors import ConfigError, VitmmError, did_you_mean
+
+_UNEXPECTED = re.compile(r"(\w+)\.__init__\(\) got an unexpected keyword argument '(\w+)'")
+_MISSING = re.compile(
+    r'(\w+)\.__init__\(\) missing \d+ required (?:positional|keyword-only) arguments?: (.+)'
+)
+
+
+@contextmanager
+def refusals_explained(cfg: Config, options: Mapping[str, Any] | None = None) -> Iterator[None]:
+    """Turn what a class says of its keywords and values into one message with the key.
+
+    That is a keyword that it does not take or that is missing, where the config has such a dict;
+    and whatever the ``__init__`` of a class raises by itself, where an option set a value of its
+    dict. Any other error passes as it is, with its traceback.
+
+    Args:
+        cfg: the resolved config.
+        options: ``{'dotted.key': value}``, as given.
+
+    Raises:
+        ConfigError: the message.
+    """
+    try:
+        yield
+    except VitmmError:
+        raise
+    except (TypeError, ValueError, AssertionError) as error:
+        message = _of_keywords(cfg, str(error)) or _of_values(cfg, options or {}, error)
+        if message is None:
+            raise
+        raise ConfigError(message) from error
+
+
+def _of_keywords(cfg: Config, text: str) -> str | None:
+    if found := _UNEXPECTED.search(text):
+        name, word = found.groups()
+        for key, part, cls in _built_by(cfg, name):
+            if word in part:
+                known = _keywords_of(cls)
+                near = did_you_mean(word, known, limit=2) if known else ''
+                return f'{_dotted(key, word)}: {cls.__name__} takes no {word}.{near}'
+    elif found := _MISSING.search(text):
+        name, words = found[1], re.findall(r"'(\w+)'", found[2])
+        for key, part, cls in _built_by(cfg, name):
+            if not set(words) & part.keys():
+                return f'{_dotted(key)}: {cls.__name__} needs {" and ".join(words)} as well.'
+    return None
+
+
+def _of_values(cfg: Config, options: Mapping[str, Any], error: Exception) -> str | None:
+    for cls in _beginning(error):
+        for key, _, _ in _built_by(cfg, cls.__name__):
+            said = [f'{o}={v}' for o, v in options.items() if o.rpartition('.')[0] == _dotted(key)]
+            if said:
+                return f'{" ".join(said)}: {cls.__name__} does not take that ({error}).'
+    return None
+
+
+def _beginning(error: Exception) -> list[type]:
+    """The classes whose ``__init__`` raised it itself, from the innermost out."""
+    frames = []
+    trace = error.__traceback__
+    while trace is not None:
+        frames.append(trace.tb_frame)
+        trace = trace.tb_next
+    found = []
+    for frame in reversed(frames):
+        if frame.f_code.co_name != '__init__' or 'self' not in frame.f_locals:
+            break
+        found.append(type(frame.f_locals['self']))
+    return found
+
+
+def _built_by(cfg: Config, name: str) -> Iterator[tuple[tuple, Mapping[str, Any], type]]:
+    """The dicts of the config that a class of that name, or one that inherits from it, is of."""
+    from vitmm.apis.check_config.case import walk  # heavy, and wanted after an error only
+    from vitmm.apis.check_config.signatures import classes_of
+
+    scope = cfg.get('default_scope')
+    for key, part in walk(cfg.to_dict()):
+        kind = part.get('type')
+        if isinstance(kind, str):
+            classes = classes_of(kind, scope)
+        elif kind is not None:
+            classes = (kind,)
+        elif len(key) == 1 and key[0].endswith('_dataloader'):
+            classes = (DataLoader,)
+        elif key in (('train_cfg',), ('val_cfg',), ('test_cfg',)):
+            classes = classes_of(name, 'mmengine', 'loop')  # the Runner chooses one
+        else:
+            continue
+        for cls in filter(inspect.isclass, classes):
+            if name in (base.__name__ for base in cls.__mro__):
+                yield key, part, cls
+
+
+def _keywords_of(cls: type) -> set[str]:
+    from vitmm.apis.check_config.signatures import accepted
+
+    return set(accepted(cls) or ()) - {'runner', 'dataloader', 'params'}  # not the config's
+
+
+def _dotted(key: tuple, *more: str) -> str:
+    return '.'.join(map(str, (*key, *more)))
