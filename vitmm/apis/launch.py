@@ -17,6 +17,8 @@ from vitmm.compat.checkpoint import use_in_mmengine
 from vitmm.compat.distributed import cpu_wrapper_cfg, init_dist
 from vitmm.config import load_config, resolve
 from vitmm.config.formatting import format_once
+from vitmm.config.load import merge_options
+from vitmm.config.top_level import check_options
 from vitmm.config.trackers import check_trackers, leave_out, name_run
 
 _runs = count()
@@ -47,7 +49,10 @@ def prepare(
     Raises:
         VitmmError: whatever the user can mend, before anything is written.
     """
-    loaded = load_config(config, data, options)
+    loaded = load_config(config, data)
+    if options:
+        check_options(loaded, options, config)
+        merge_options(loaded, options, config)
     if not tracked:
         leave_out(loaded)
     check_trackers(loaded)

@@ -1,26 +1,16 @@
 """Keys at the top of a config that nothing reads, pipelines that reach no data loader."""
 
 import difflib
-import inspect
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from mmengine.runner import Runner
-
 from vitmm.apis.check_config.case import Case, walk
-from vitmm.config import holes
 from vitmm.config.origin import COMMAND_LINE, Key
+from vitmm.config.top_level import names_in, read_keys
 
-# What others than the Runner read: our tools, MMEngine's loading, OpenMMLab's tools and hooks.
-_TOOLS = {
-    'prepare_data', 'tta_model', 'tta_pipeline', 'runner_type', 'custom_imports', 'compile',
-    'env_cfg', 'work_dir', 'launcher', 'trackers', '_base_',
-}  # fmt: skip
-_RUNNER = set(inspect.signature(Runner.__init__).parameters) - {'self', 'cfg'}
-_RUNNER |= set(re.findall(r"self\.cfg\.get\(\s*'(\w+)'", inspect.getsource(Runner)))
-READ = frozenset(_RUNNER | _TOOLS)
+READ = read_keys()
 _LOADERS = {'train': ('train',), 'val': ('val',), 'test': ('test', 'val')}
 
 
@@ -97,19 +87,8 @@ def _reachable(raw: Mapping[str, Any]) -> set[str]:
         key = ahead.pop()
         if key not in found:
             found.add(key)
-            ahead += [name for name in _names_in(raw[key]) if name in raw]
+            ahead += [name for name in names_in(raw[key]) if name in raw]
     return found
-
-
-def _names_in(value: Any) -> Iterator[str]:
-    if isinstance(value, Mapping):
-        for inner in value.values():
-            yield from _names_in(inner)
-    elif isinstance(value, list | tuple):
-        for inner in value:
-            yield from _names_in(inner)
-    elif isinstance(value, str):
-        yield from (str(path[0]) for path in holes.paths(value))
 
 
 def _read_by_name(case: Case, key: str, file: str) -> bool:
@@ -131,4 +110,4 @@ def _is_dump(case: Case) -> bool:
     """Whether it is one plain file, as MMEngine writes resolved configs."""
     (*bases, last) = case.origins.files
     plain = case.origins.reads[last] <= {'dict', 'float', 'None'}
-    return not bases and plain and not any(_names_in(case.raw))
+    return not bases and plain and not any(names_in(case.raw))

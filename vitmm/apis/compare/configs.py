@@ -12,6 +12,8 @@ from vitmm.apis.compare.jobs import folder_name, write_whole
 from vitmm.apis.compare.probe import task_of
 from vitmm.apis.compare.settings import Settings
 from vitmm.config import load_config, resolve
+from vitmm.config.load import merge_options
+from vitmm.config.top_level import check_options
 from vitmm.errors import ConfigError
 
 # What may differ between two parts of a comparison without making them two: it is the machine's.
@@ -27,7 +29,9 @@ def resolve_one(settings: Settings, backbone: str) -> Config:
         ConfigError: a recipe without a backbone of timm's, or with nothing to validate.
         VitmmError: what :func:`vitmm.config.resolve` raises.
     """
-    loaded = load_config(settings.recipe, settings.data, settings.options)
+    loaded = load_config(settings.recipe, settings.data)
+    check_options(loaded, settings.options, settings.recipe)
+    merge_options(loaded, settings.options, settings.recipe)
     if not loaded.get('test_evaluator') or not loaded.get('test_dataloader'):
         raise ConfigError(
             f'{settings.recipe} has no test_evaluator and test_dataloader: there is no metric to '
