@@ -18,8 +18,10 @@ from vitmm.compat.distributed import cpu_wrapper_cfg, init_dist
 from vitmm.config import load_config, resolve
 from vitmm.config.formatting import format_once
 from vitmm.config.load import merge_options
+from vitmm.config.paths import keys_of_path
 from vitmm.config.top_level import check_options
 from vitmm.config.trackers import check_trackers, leave_out, name_run
+from vitmm.datasets.errors import DataError, MissingError
 
 _runs = count()
 
@@ -59,15 +61,20 @@ def prepare(
     if launcher != 'none':
         backend = loaded.get('env_cfg', {}).get('dist_cfg', {}).get('backend')
         init_dist(launcher, backend)
-    resolved = resolve(loaded)
-    resolved.launcher = launcher
-    resolved.work_dir = str(
-        work_dir or resolved.get('work_dir') or Path('work_dirs') / Path(config).stem
-    )
-    name_run(resolved, Path(resolved.work_dir).resolve().name)
-    for loader in loaders:
-        if resolved.get(loader):
-            check_or_leave_out(resolved, loader)
+    try:
+        resolved = resolve(loaded)
+        resolved.launcher = launcher
+        resolved.work_dir = str(
+            work_dir or resolved.get('work_dir') or Path('work_dirs') / Path(config).stem
+        )
+        name_run(resolved, Path(resolved.work_dir).resolve().name)
+        for loader in loaders:
+            if resolved.get(loader):
+                check_or_leave_out(resolved, loader)
+    except MissingError as error:
+        keys = ' and '.join(keys_of_path(loaded, error.path))
+        hint = f'; the config names it by {keys}: set them with --cfg-options' if keys else ''
+        raise DataError(f'{error}{hint}') from error
     return resolved
 
 

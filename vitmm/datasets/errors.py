@@ -27,3 +27,13 @@ class UnreadableError(DataError):
         )
         error.fault = fault
         return error
+
+
+class MissingError(DataError):
+    """A path of a data set that is not there.
+
+    Attributes:
+        path: of the first file or folder.
+    """
+
+    path = ''

@@ -13,12 +13,12 @@ from math import inf
 from pathlib import Path
 
 from vitmm.datasets.boxes import Box
-from vitmm.datasets.errors import DataError
+from vitmm.datasets.errors import DataError, MissingError
 
 OWN_SETS = ('shapes', 'trees')  # that tools/prepare_data.py can make
 
 
-def missing(what: str, path: str | os.PathLike) -> DataError:
+def missing(what: str, path: str | os.PathLike) -> MissingError:
     """The error for a path that is not there; says how our own sets are made."""
     message = f'{what} not found: {path}'
     for name in OWN_SETS:
@@ -26,7 +26,9 @@ def missing(what: str, path: str | os.PathLike) -> DataError:
         if name in parts:
             out = Path(*parts[: parts.index(name) + 1])
             message += f'; make it with: python tools/prepare_data.py {name} --out {out}'
-    return DataError(message)
+    error = MissingError(message)
+    error.path = str(path)
+    return error
 
 
 def need_lvis() -> None:

@@ -1,0 +1,53 @@
+"""Which keys of a config name a file of its data."""
+
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from vitmm.config.top_level import names_in
+
+_OTHERS = {'type', 'pipeline', 'metainfo', 'backend_args', 'filter_cfg'}
+
+
+def keys_of_path(loaded: Mapping[str, Any], path: str | os.PathLike) -> list[str]:
+    """The keys whose values are parts of the path of a data set's file, to set another one.
+
+    Args:
+        loaded: the config, its holes still open: a hole leads to the key at the top that it names.
+        path: as the data set joins it.
+
+    Returns:
+        Dotted keys of one data loader, that which says most of the path: ``['data_root',
+        'train_ann']``, or ``['train_dataloader.dataset.ann_file']`` where there are no holes.
+    """
+    found: list[list[tuple[str, str]]] = []
+    for loader in ('train_dataloader', 'val_dataloader', 'test_dataloader'):
+        settings = loaded.get(loader)
+        dataset = settings.get('dataset') if isinstance(settings, Mapping) else None
+        said = _strings(loaded, dataset, f'{loader}.dataset')
+        found.append([(key, value) for key, value in said if _is_part(value, path)])
+    most = max(found, key=lambda said: sum(len(Path(v).parts) for v in dict(said).values()))
+    return list(dict(most))
+
+
+def _strings(loaded: Mapping[str, Any], value: Any, key: str) -> Iterator[tuple[str, str]]:
+    if isinstance(value, Mapping):
+        for name, inner in value.items():
+            if name not in _OTHERS:
+                yield from _strings(loaded, inner, f'{key}.{name}')
+    elif isinstance(value, list | tuple):
+        for place, inner in enumerate(value):
+            yield from _strings(loaded, inner, f'{key}.{place}')
+    elif isinstance(value, str) and (names := list(names_in(value))):
+        for name in names:
+            if value != loaded.get(name):  # a hole that refers to itself is told of elsewhere
+                yield from _strings(loaded, loaded.get(name), name)
+    elif isinstance(value, str):
+        yield key, value
+
+
+def _is_part(value: str, path: str | os.PathLike) -> bool:
+    part, whole = Path(value).parts, Path(path).parts
+    starts = range(len(whole) - len(part) + 1)
+    return bool(part) and any(whole[start : start + len(part)] == part for start in starts)
