@@ -30,7 +30,7 @@ def resolve_one(settings: Settings, backbone: str) -> Config:
         VitmmError: what :func:`vitmm.config.resolve` raises.
     """
     loaded = load_config(settings.recipe, settings.data)
-    check_options(loaded, settings.options, settings.recipe)
+    plain = loaded.to_dict()
     merge_options(loaded, settings.options, settings.recipe)
     if not loaded.get('test_evaluator') or not loaded.get('test_dataloader'):
         raise ConfigError(
@@ -43,6 +43,7 @@ def resolve_one(settings: Settings, backbone: str) -> Config:
             f'{settings.recipe} has model.backbone.type {kind or "none"}: only recipes with '
             'vitmm.TimmBackbone can be compared backbone by backbone.'
         )
+    check_options(plain, settings.options, settings.recipe)
     if settings.mode == 'probe':
         task_of(loaded)  # raises before anything is written or run
     options = settings.options_of(backbone)
