@@ -165,6 +165,48 @@ def test_nms_against_a_plain_loop():
     )
 
 
+class Best(torch.nn.Module):
+    """What is above a threshold, after NMS."""
+
+    def forward(self, boxes, scores, least):
+        groups = torch.zeros_like(scores).long()
+        return best(boxes, scores, groups, scores > least, dict(iou_threshold=0.5), 4)
+
+
+@pytest.mark.parametrize('kind', ['torch', pytest.param('onnx', marks=needs_onnx)])
+def test_graphs_find_none_one_and_many(kind, tmp_path):
+    corners = torch.arange(6.0)[:, None] * 10
+    boxes = torch.cat([corners, corners, corners + 8, corners + 8], 1)
+    boxes[1] = boxes[0] + 1  # the better of the two is left
+    scores = torch.tensor([0.9, 0.8, 0.7, 0.6, 0.5, 0.4])
+    program = torch.export.export(Best(), (boxes, scores, torch.tensor(0.45)))
+    if kind == 'torch':
+        run = program.module()
+    else:
+        import onnxruntime
+
+        torch.onnx.export(program, (), tmp_path / 'm.onnx', dynamo=True, verbose=False)
+        session = onnxruntime.InferenceSession(tmp_path / 'm.onnx')
+        names = [one.name for one in session.get_inputs()]
+
+        def run(*values):
+            given = dict(zip(names, (value.numpy() for value in values), strict=True))
+            return [torch.from_numpy(one) for one in session.run(None, given)]
+
+    for least, expected in (
+        (1.0, []),
+        (0.85, [0]),
+        (0.75, [0]),
+        (0.65, [0, 2]),
+        (0.0, [0, 2, 3, 4]),
+    ):
+        order, found = run(boxes, scores, torch.tensor(least))
+        assert order[found >= 0].tolist() == expected
+        assert found.tolist() == pytest.approx(
+            scores[expected].tolist() + [-1] * (4 - len(expected))
+        )
+
+
 def test_an_export_that_differs_is_not_kept(trained, tiny_shapes, tmp_path, monkeypatch):
     from vitmm.apis import export as module
 

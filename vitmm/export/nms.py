@@ -44,12 +44,16 @@ def best(
         apart = boxes
     else:
         apart = boxes + (groups.to(boxes) * (boxes.max() + 1))[:, None]
-    index = candidates.nonzero()[:, 0]
+    # torch.export takes lengths that depend on data as 2 or more, and its graph stops at less: two
+    # boxes without area, which meet nothing, always take part and are always left.
+    apart = torch.cat([apart, boxes.new_zeros(2, 4)])
+    ranks = torch.cat([scores, scores.new_zeros(2)])
+    index = torch.cat([candidates, candidates.new_ones(2)]).nonzero()[:, 0]
     kept = index[
-        torch.ops.torchvision.nms(apart[index], scores[index], float(settings['iou_threshold']))
+        torch.ops.torchvision.nms(apart[index], ranks[index], float(settings['iou_threshold']))
     ]
     # How many are left is not known beforehand; marks on all, and the best of them, are.
-    marks = torch.zeros_like(scores).index_put((kept,), scores.new_ones(()))
+    marks = torch.zeros_like(ranks).index_put((kept,), ranks.new_ones(()))[: scores.shape[0]]
     found, order = torch.where(marks > 0, scores, -1.0).topk(at_most(count, scores.shape[0]))
     return order, found
 
