@@ -226,7 +226,29 @@ def test_an_export_that_differs_is_not_kept(trained, tiny_shapes, tmp_path, monk
         export(trained('det'), tmp_path / 'm.pt2', check=[image])
     assert not list(tmp_path.iterdir())
     monkeypatch.undo()
-    assert 'of 20 detections' in export(trained('det'), tmp_path / 'm.pt2', check=[image])
+    said = export(trained('det'), tmp_path / 'm.pt2', check=[image])
+    assert 'of 20 detections' in said and 'warning' not in said
+
+
+def test_a_check_that_compares_nothing_says_so(trained, tiny_shapes, tmp_path, monkeypatch):
+    def save(program, path, *_):
+        path.write_bytes(b'')
+        return [path]
+
+    nothing = (
+        torch.zeros(1, 3, 4),
+        torch.zeros(1, 3),
+        torch.full((1, 3), -1),
+        torch.zeros(1, 3, 2, 2),
+    )
+    monkeypatch.setattr('vitmm.apis.export.trace', lambda *_: None)
+    monkeypatch.setattr('vitmm.apis.export.save', save)
+    monkeypatch.setattr('vitmm.apis.export.load', lambda *_: lambda images: list(nothing))
+    image = min((tiny_shapes / 'JPEGImages').glob('val*.jpg'))
+    options = {'model.test_cfg.rcnn.score_thr': 0.99}
+    said = export(trained('det'), tmp_path / 'm.pt2', check=[image], options=options)
+    assert 'checked on 1 images: 0 of 0 detections unmatched' in said
+    assert 'warning: nothing was found in these 1 images, so no boxes were compared' in said
 
 
 @pytest.mark.parametrize(

@@ -100,10 +100,17 @@ def export(
         f'{out}: {out.stat().st_size / 2**20:.1f} MiB, {kind}{", float16" if fp16 else ""}',
         f'input   {told["input"]}',
         f'output  {told["output"]}',
-        f'checked on {parity.images} images, largest differences to PyTorch: {parity}'
+        f'checked on {parity.images} images'
+        f'{"" if parity.empty else ", largest differences to PyTorch"}: {parity}'
         if parity
         else 'not checked: --check IMAGES compares it with PyTorch',
     ]
+    if parity and parity.empty:
+        lines.append(
+            f'warning: nothing was found in these {parity.images} images, so no boxes were '
+            'compared. Give images with objects in them, or try an export with a lower score '
+            'threshold first (--cfg-options model.test_cfg...score_thr=0.0).'
+        )
     return '\n'.join(lines)
 
 

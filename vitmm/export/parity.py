@@ -37,13 +37,13 @@ class Parity:
     Attributes:
         images: how many.
         found: by name, as :class:`Limits` has them.
-        detections: of PyTorch.
+        detections: of PyTorch; None where the task has none.
         unmatched: detections of one side that the other has not.
     """
 
     images: int = 0
     found: dict[str, float] = field(default_factory=dict)
-    detections: int = 0
+    detections: int | None = None
     unmatched: int = 0
 
     def note(self, name: str, value: float) -> None:
@@ -63,9 +63,14 @@ class Parity:
     def __str__(self) -> str:
         units = {'boxes': ' pixels', 'labels': ' of the pixels', 'masks': ' of the pixels'}
         told = [f'{n} {v:.2e}{units.get(n, "")}' for n, v in self.found.items()]
-        if 'boxes' in self.found:
+        if self.detections is not None:
             told.append(f'{self.unmatched} of {self.detections} detections unmatched')
         return ', '.join(told)
+
+    @property
+    def empty(self) -> bool:
+        """Whether nothing was compared: no detection of one side met one of the other."""
+        return not self.found
 
 
 def compare(
@@ -159,9 +164,8 @@ def _detections(
     boxes, scores, labels = (found[name][0][real] for name in ('boxes', 'scores', 'labels'))
     masks = found['masks'][0][real] if 'masks' in found and 'masks' in ours else None
     left = torch.ones(len(boxes), dtype=torch.bool)
-    parity.detections += len(ours)
+    parity.detections = (parity.detections or 0) + len(ours)
     lost = []
-    parity.note('boxes', 0.0)
     for number, (box, score, label) in enumerate(
         zip(ours.bboxes, ours.scores, ours.labels, strict=True)
     ):
