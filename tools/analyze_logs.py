@@ -7,7 +7,12 @@ def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description='How far, how well and how fast runs are, and their curves in one picture.'
     )
-    parser.add_argument('runs', nargs='+', metavar='RUN', help='a work dir, or a scalars.json')
+    parser.add_argument(
+        'runs',
+        nargs='+',
+        metavar='RUN',
+        help='a work dir, or a scalars.json; of several, what is no run is left out',
+    )
     parser.add_argument(
         '--keys',
         nargs='+',

@@ -183,6 +183,30 @@ def test_runs_of_one_name_are_told_apart(tmp_path):
     assert [row(text, n)['run'] for n in (1, 2)] == ['a/run', 'b/run']
 
 
+def test_what_is_no_run_among_several_is_left_out(tmp_path, capsys):
+    write(tmp_path / 'a/20260101_000000', epochs(1, 2))
+    write(tmp_path / 'b/20260101_000000', epochs(1, 4))
+    write(tmp_path / 'begun/20260101_000000', [])
+    (tmp_path / 'crashed/20260101_000000').mkdir(parents=True)
+    write(tmp_path / 'compare/vit_fcn/resnet18/20260101_000000', epochs(1, 1))
+    (tmp_path / 'epoch_1.pth').write_bytes(b'\x80' * 100)
+    (tmp_path / 'other.json').write_text('[]')
+    paths = sorted(tmp_path.iterdir())
+    text = analyze_logs(paths, csv_file=tmp_path / 'all.csv')
+    assert [line.split()[0] for line in text.splitlines()[1:3]] == ['a', 'b']
+    assert [row(text, n)['done'] for n in (1, 2)] == ['2/4 epochs', '4/4 epochs']
+    notes = [
+        one for one in capsys.readouterr().err.splitlines() if one.startswith('note: left out')
+    ]
+    names = ('begun', 'compare', 'crashed', 'epoch_1.pth', 'other.json')
+    assert len(notes) == len(names)
+    assert all(str(tmp_path / name) in note for name, note in zip(names, notes, strict=True))
+    with pytest.raises(LogError, match='none of these 2 paths'):
+        analyze_logs([tmp_path / 'begun', tmp_path / 'crashed'])
+    with pytest.raises(LogError, match=r'there is no .*typo'):
+        analyze_logs([tmp_path / 'a', tmp_path / 'typo'])
+
+
 def test_bad_input(tmp_path):
     (tmp_path / 'empty').mkdir()
     write(tmp_path / 'runs/a/20260101_000000', epochs(1, 1))

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import sys
 from collections.abc import Sequence
 from datetime import timedelta
 from os.path import commonpath
@@ -26,7 +27,8 @@ def analyze_logs(
     """Compare training runs by their logs.
 
     Args:
-        paths: work dirs, or ``scalars.json`` files, of MMEngine's runs.
+        paths: work dirs, or ``scalars.json`` files, of MMEngine's runs. Of several, those that are
+            no run or have no results yet are left out, with a line each on stderr.
         keys: what is drawn and goes into the CSV; ``bbox_mAP`` also names ``coco/bbox_mAP``. By
             default the CSV has all, and the picture losses, learning rate and metrics that all
             runs have.
@@ -40,12 +42,10 @@ def analyze_logs(
         validations come on top.
 
     Raises:
-        LogError: no such run, one without results, a key that no run or not every run has.
+        LogError: no such path, no run with results, a key that no run or not every run has.
         VitmmError: a file that cannot be written.
     """
-    runs = [read_run(path) for path in tqdm(paths, desc='logs', unit='run', delay=1)]
-    if not runs:
-        raise LogError('give the work dir of a run, or more of them.')
+    runs, paths = _read(paths)
     _tell_apart(runs, paths)
     chosen = [_find(key, runs) for key in keys or ()]
     lines = [_table(runs), *(f'note: {note}' for run in runs for note in run.notes)]
@@ -61,6 +61,24 @@ def analyze_logs(
             f'cannot write {error.filename or out}: {error.strerror or error}.'
         ) from error
     return '\n'.join(lines)
+
+
+def _read(paths: Sequence[str | Path]) -> tuple[list[Run], list[str | Path]]:
+    """The runs among paths, and their paths: ``work_dirs/*`` has other things, too."""
+    if not paths:
+        raise LogError('give the work dir of a run, or more of them.')
+    runs, kept = [], []
+    for path in tqdm(paths, desc='logs', unit='run', delay=1):
+        try:
+            runs.append(read_run(path))
+            kept.append(path)
+        except LogError as error:
+            if len(paths) == 1 or not Path(path).exists():  # a name that was mistyped
+                raise
+            tqdm.write(f'note: left out: {error}', file=sys.stderr)
+    if not runs:
+        raise LogError(f'none of these {len(paths)} paths is a run with results.')
+    return runs, kept
 
 
 def _tell_apart(runs: list[Run], paths: Sequence[str | Path]) -> None:

@@ -114,6 +114,8 @@ def read_run(path: str | Path) -> Run:
 
 def _find(path: Path) -> list[Path]:
     if path.is_file():
+        if path.suffix != '.json':
+            raise LogError(f'{path} is no log: give a work dir or a scalars.json.')
         return [path]
     if not path.is_dir():
         raise LogError(f'there is no {path}: give a work dir or a scalars.json.')
