@@ -37,17 +37,10 @@ def words(tiny_shapes):
     return ['--cfg-options', *as_cfg_options(options)]
 
 
-@pytest.mark.parametrize(
-    'tool',
-    [
-        'train.py',
-        'test.py',
-        'print_config.py',
-        'check_config.py',
-        'prepare_data.py',
-        'merge_lora.py',
-    ],
-)
+TOOLS = sorted(path.name for path in (ROOT / 'tools').glob('*.py'))
+
+
+@pytest.mark.parametrize('tool', TOOLS)
 def test_help_answers(tool):
     done = run_tool(tool, '--help')
     assert done.returncode == 0
