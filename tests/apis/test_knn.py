@@ -98,7 +98,9 @@ def test_its_own_training_images_are_nearest(options, tiny_shapes, tmp_path):
         ('seg/vit_fcn', {}, r'mmseg\.EncoderDecoder'),
     ],
 )
-def test_bad_input(recipe, settings, words, tiny_options, tmp_path):
+def test_bad_input(recipe, settings, words, tiny_options, tmp_path, monkeypatch):
+    # It is told before any image is looked at.
+    monkeypatch.setattr('vitmm.apis.knn.feature_batches', None)
     more = {'image_size': 32, 'resize_edge': 32} if recipe == 'cls/vit_linear' else {}
     with pytest.raises(ConfigError, match=words):
         knn(

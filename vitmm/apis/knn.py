@@ -71,16 +71,20 @@ def knn(
     train, test = plain_loaders(cfg)
     cfg.load_from, cfg.resume = None if checkpoint is None else str(checkpoint), False
     runner = build_runner(cfg)
+    known, asked = Runner.build_dataloader(train), Runner.build_dataloader(test)
+    if max(neighbours) > (count := len(known.dataset)):
+        raise ConfigError(
+            f'knn: {max(neighbours)} neighbours among {count} training images; --neighbours takes '
+            f'{count} at most.'
+        )
     if checkpoint is None:
         runner._init_model_weights()
     else:
         check_belongs(runner.model, checkpoint)
         runner.load_or_resume()
     model = runner.model.eval()
-    bank, labels = _features(model, train, 'training images', amp)
-    queries, truths = _features(model, test, 'test images', amp)
-    if max(neighbours) > len(bank):
-        raise ConfigError(f'knn: {max(neighbours)} neighbours among {len(bank)} training images.')
+    bank, labels = _features(model, known, 'training images', amp)
+    queries, truths = _features(model, asked, 'test images', amp)
     topk = tuple(cfg.test_evaluator.get('topk') or (1,))
     found = {}
     for k in neighbours:
@@ -145,11 +149,11 @@ def plain_loaders(cfg: Config) -> tuple[dict, dict]:
 
 
 def _features(
-    model: nn.Module, loader: dict, what: str, amp: bool
+    model: nn.Module, loader: torch.utils.data.DataLoader, what: str, amp: bool
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Features (N, C) in float32 and classes (N,) of all images of a loader."""
     features, labels = [], []
-    for found, truth in feature_batches(model, Runner.build_dataloader(loader), what, amp):
+    for found, truth in feature_batches(model, loader, what, amp):
         features.append(found)
         labels.append(truth)
     return torch.cat(features), torch.cat(labels)
