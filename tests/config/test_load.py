@@ -49,6 +49,13 @@ def test_options_reach_through_an_alias():
     assert config.val_dataloader.batch_size != 1
 
 
+def test_a_list_is_a_tuple_where_the_config_has_one():
+    # image_scale=96,96 comes from the command line as a list, which mmcv's Resize refuses.
+    config = load_config(DET, options={'image_scale': [96, 96], 'trackers': {'a': [1]}, 'new': [1]})
+    assert config.image_scale == (96, 96) and isinstance(config.image_scale, tuple)
+    assert (config.trackers.a, config.new) == ([1], [1])
+
+
 def test_model_kwargs_go_with_the_model_that_they_were_for():
     swin = CONFIGS / 'det' / 'swin_faster_rcnn.py'
     assert 'model_kwargs' in load_config(swin).model.backbone

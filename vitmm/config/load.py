@@ -11,7 +11,7 @@ from mmengine.config import Config
 from mmengine.logging import print_log
 from mmengine.utils import import_modules_from_strings
 
-from vitmm.config.yaml_file import SUFFIXES, as_python
+from vitmm.config.yaml_file import SUFFIXES, as_python, like
 from vitmm.errors import ConfigError, did_you_mean
 
 
@@ -52,19 +52,29 @@ def load_config(
 def merge_options(config: Config, options: Mapping[str, Any], path: str | Path) -> None:
     """Merge ``--cfg-options`` into a config that was read from ``path``.
 
+    A list is a tuple where the config has one: ``image_scale=96,96`` comes as a list.
+
     Raises:
         ConfigError: an option that does not fit the config.
     """
     _open_aliases(config, options)
     _drop_model_kwargs(config, options)
     try:
-        config.merge_from_dict(dict(options))
+        config.merge_from_dict({k: like(v, _said(config, k), k) for k, v in options.items()})
     except (KeyError, TypeError, IndexError, AssertionError, ValueError) as error:
         raise ConfigError(
             f'--cfg-options {" ".join(options)} does not fit {path}: {error}'
         ) from error
     if any(key.startswith('custom_imports') for key in options):
         import_modules_from_strings(**config.custom_imports)  # the file's own are imported
+
+
+def _said(config: Config, key: str) -> Any:
+    """What a config has under a dotted key, or None."""
+    found: Any = config
+    for part in key.split('.'):
+        found = found.get(part) if isinstance(found, Mapping | Config) else None
+    return found
 
 
 def _open_aliases(config: Config, options: Mapping[str, Any]) -> None:

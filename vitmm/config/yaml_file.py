@@ -33,7 +33,7 @@ def as_python(path: Path, scratch: Path) -> Path:
     bases = [bases] if isinstance(bases, str) else list(bases)
     bases = [base if '::' in str(base) else str(_find(base, path, scratch)) for base in bases]
     below = _write(scratch, f'below_{path.stem}', {'_base_': bases})
-    said = _like(said, Config.fromfile(below).to_dict(), path)
+    said = like(said, Config.fromfile(below).to_dict(), path)
     return _write(scratch, path.stem, {'_base_': bases, **said})
 
 
@@ -89,16 +89,16 @@ def _find(base: Any, path: Path, scratch: Path) -> Path:
     return as_python(file, scratch) if file.suffix in SUFFIXES else file
 
 
-def _like(value: Any, base: Any, where: object) -> Any:
+def like(value: Any, base: Any, where: object) -> Any:
     """``value``, its lists made tuples where ``base`` has them."""
     if isinstance(value, Mapping):
         known = base if isinstance(base, Mapping) else {}
-        return {key: _like(item, known.get(key), f'{where}: {key}') for key, item in value.items()}
+        return {key: like(item, known.get(key), f'{where}: {key}') for key, item in value.items()}
     if isinstance(value, list | tuple):
         kind = tuple if isinstance(base, tuple) else type(value)
         known = base if isinstance(base, list | tuple) and len(base) == len(value) else ()
         known = known or [None] * len(value)
-        return kind(_like(v, b, where) for v, b in zip(value, known, strict=True))
+        return kind(like(v, b, where) for v, b in zip(value, known, strict=True))
     if isinstance(value, datetime.date | bytes | set):
         raise ConfigError(f'{where} = {value!r} is no value of a config; quote it to make it text.')
     return value
