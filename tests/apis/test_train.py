@@ -215,6 +215,18 @@ def test_masks_of_your_own(tiny_options, tiny_shapes, tmp_path):
         train(recipe, work_dir=tmp_path, data='voc', options=lists)
 
 
+def test_a_head_without_a_place_for_a_class_is_named(tiny_options, tmp_path):
+    options = {
+        **tiny_options,
+        'image_size': 32,
+        'resize_edge': 32,
+        'model.backbone.model_name': 'test_resnet',
+        'model.head.num_classes': 2,
+    }
+    with pytest.raises(ConfigError, match=r'data has 6 classes, and model\.head has 2'):
+        train(CONFIGS / 'cls' / 'vit_linear.py', work_dir=tmp_path, options=options)
+
+
 def test_two_runs_that_begin_in_the_same_second_share_nothing(tiny_options, tmp_path, monkeypatch):
     monkeypatch.setattr('time.strftime', lambda *_: '20260101_000000')
     runners = []

@@ -13,8 +13,10 @@ from vitmm.apis.launch import build_runner, prepare
 from vitmm.apis.refusals import refusals_explained
 from vitmm.apis.report import log_summary
 from vitmm.apis.switches import use_amp, use_channels_last, use_compile
+from vitmm.apis.too_few import too_few_classes
 from vitmm.compat.checkpoint import load_checkpoint_file
 from vitmm.engine.hooks.progress import stop_progress
+from vitmm.errors import ConfigError, VitmmError
 from vitmm.models.parameters import count_parameters
 
 
@@ -90,6 +92,8 @@ def train(
         except BaseException as error:  # also Ctrl-C
             stop_progress(runner)
             log_summary(runner, config, time.perf_counter() - start, error, data, options)
+            if not isinstance(error, VitmmError) and (told := too_few_classes(runner, error)):
+                raise ConfigError(told) from error
             raise
         stop_progress(runner)
         log_summary(runner, config, time.perf_counter() - start, None, data, options)

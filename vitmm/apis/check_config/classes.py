@@ -1,9 +1,10 @@
 """Classes that differ between data sets and heads."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from vitmm.apis.check_config.case import Case, walk
+from vitmm.config.origin import Key
 from vitmm.datasets.classes import given_classes, read_classes
 from vitmm.datasets.errors import DataError
 from vitmm.datasets.sources import dataset_class, leaves
@@ -34,12 +35,8 @@ def check_classes(case: Case) -> None:
                 'give both the same, in the same order',
             )
     count = len(found[first])
-    for key, part in walk(case.get('model') or {}, ('model',)):
-        if _OTHERS & set(key) and part.get('type') != 'vitmm.TimmBackbone':
-            continue
-        number = _number(part)
-        # Heads that compare with texts have as many places as these have words.
-        if number is not None and number != count and 'contrastive_cfg' not in part:
+    for key, part, number in class_counts(case.get('model') or {}):
+        if number is not None and number != count:
             name = 'num_classes' if 'num_classes' in part else 'num_things_classes'
             case.say(
                 'classes',
@@ -56,6 +53,17 @@ def check_classes(case: Case) -> None:
                 f'class_weight has {len(weights)} numbers for {count} classes',
                 'give one for each class (and one for no object in losses over queries)',
             )
+
+
+def class_counts(
+    model: Mapping[str, Any],
+) -> Iterator[tuple[Key, Mapping[str, Any], int | None]]:
+    """The parts of a model's config, with their keys and how many classes of the data each has."""
+    for key, part in walk(model, ('model',)):
+        if _OTHERS & set(key) and part.get('type') != 'vitmm.TimmBackbone':
+            continue
+        # Heads that compare with texts have as many places as these have words.
+        yield key, part, None if 'contrastive_cfg' in part else _number(part)
 
 
 def _classes(case: Case, dataset: Any) -> tuple[str, ...] | None:
