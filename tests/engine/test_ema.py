@@ -18,7 +18,7 @@ def test_the_average_is_validated_and_saved(tiny_options, tmp_path):
     seen = []
 
     @HOOKS.register_module(force=True)
-    class Watch(Hook):
+    class WatchTheAverage(Hook):
         priority = 'VERY_HIGH'  # before the average takes its step
 
         def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None):
@@ -31,7 +31,7 @@ def test_the_average_is_validated_and_saved(tiny_options, tmp_path):
         'model.backbone.model_name': 'test_resnet',
         'default_hooks.ema.type': 'EMAHook',
         'default_hooks.ema.momentum': 0.3,
-        'default_hooks.watch.type': 'Watch',
+        'default_hooks.watch.type': 'WatchTheAverage',
     }
     runner = train(RECIPE, work_dir=tmp_path / 'a', options=options)
     average = seen[0]
