@@ -2,6 +2,7 @@
 
 import importlib.util
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -85,3 +86,8 @@ class CountReads(TorchDispatchMode):
     def __torch_dispatch__(self, function, types, args=(), kwargs=None):
         self.count += function in self.OPERATORS
         return function(*args, **(kwargs or {}))
+
+
+def hear_ctrl_c() -> None:
+    """Let a child process have Ctrl-C, also where the tests run in the background without it."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)

@@ -61,7 +61,8 @@ def test_one_option_adds_a_tracker(tiny_options, tmp_path):
 def test_a_recipe_names_one(tmp_path):
     recipe = tmp_path / 'mine.py'
     recipe.write_text(f"_base_ = [{str(CLS)!r}]\ntrackers = dict(aim=dict(repo='aim://here'))\n")
-    config = resolve(load_config(recipe, options={'prepare_data': None, 'model.num_classes': 1}))
+    told = {'classes': ['a'], 'num_classes': 1}
+    config = resolve(load_config(recipe), {'data': told})
     found = backends(config.visualizer.vis_backends)
     assert found['AimVisBackend'] == {'init_kwargs': {'repo': 'aim://here'}}
     assert 'TensorboardVisBackend' in found

@@ -12,7 +12,7 @@ from types import SimpleNamespace
 import pytest
 from mmengine.hooks import Hook
 from mmengine.registry import HOOKS
-from support import CONFIGS, ROOT, CountReads, as_cfg_options
+from support import CONFIGS, ROOT, CountReads, as_cfg_options, hear_ctrl_c
 from terminal import Terminal
 
 from vitmm.apis.train import train
@@ -161,6 +161,7 @@ def test_a_user_interrupts(tiny_options, tmp_path):
         [sys.executable, ROOT / 'tools/train.py', CLS, '--work-dir', tmp_path, '--cfg-options',
          *as_cfg_options(options)],
         stdout=terminal.file, stderr=terminal.file, cwd=ROOT, env={**os.environ, 'TERM': 'xterm'},
+        preexec_fn=hear_ctrl_c,
     )  # fmt: skip
     deadline = time.monotonic() + 240
     while b'accuracy/top1 ' not in terminal.raw:
