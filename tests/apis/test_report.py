@@ -17,8 +17,12 @@ from vitmm.apis.test import test as evaluate
 def rows_of(work_dir):
     """The summary at the end of a log: its first line, its rows by name, its commands."""
     text = max(work_dir.glob('*/*.log')).read_text()
-    summary = re.split(r'INFO - \n', text)[-1].strip()
-    (first, *lines), _, commands = (part.splitlines() for part in summary.partition('\n\nNext:\n'))
+    # Runs that come later in this process may write warnings into the same log.
+    blocks = [block.lstrip() for block in re.split(r'INFO - \n', text)]
+    summary = [b for b in blocks if b.startswith(('Finished ', 'Stopped ', 'Tested '))][-1]
+    table, _, rest = summary.partition('\n\n')
+    first, *lines = table.splitlines()
+    commands = rest.partition('\n\n')[0].splitlines()[1:] if rest.startswith('Next:\n') else []
     rows = dict(re.split(r'  +', one.strip(), maxsplit=1) for one in lines)
     assert len({re.match(r'  \S+(?: \S+)* +', line).end() for line in lines}) == 1  # aligned
     return first, rows, [command.strip() for command in commands]
