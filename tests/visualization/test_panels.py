@@ -9,9 +9,10 @@ from torch import nn
 from vitmm.inference.inputs import Item, Media
 from vitmm.models.backbones.timm_backbone import TimmBackbone
 from vitmm.visualization.boards import Boards
+from vitmm.visualization.lettering import font
 from vitmm.visualization.looking import Looker
 from vitmm.visualization.opening import open_model
-from vitmm.visualization.panels import _font, _wrap, board, boxed, heat, outlined, overlay, spread
+from vitmm.visualization.panels import _TEXT, _wrap, board, boxed, heat, outlined, overlay, spread
 from vitmm.visualization.placing import Layout, Placing, pitch_of
 
 
@@ -132,11 +133,11 @@ def test_boxes_and_outlines_are_in_the_pixels_of_the_picture():
 
 def test_captions_are_wrapped_and_nothing_is_cut_off():
     text = 'attention of blocks.11.attn with_a_very_long_name_that_no_line_can_hold and more'
-    font = _font(False)
-    assert isinstance(font, ImageFont.FreeTypeFont)
-    lines = _wrap(text, font, 120)
+    letters = font(_TEXT)
+    assert isinstance(letters, ImageFont.FreeTypeFont)
+    lines = _wrap(text, letters, 120)
     assert ''.join(lines).replace(' ', '') == text.replace(' ', '')
-    assert all(font.getlength(line) <= 120 for line in lines)
+    assert all(letters.getlength(line) <= 120 for line in lines)
     small, large = np.zeros((20, 120, 3), np.uint8), np.full((50, 150, 3), 7, np.uint8)
     found = board([[(small, text), (large, 'x')], [(large, 'y')]], 'a title')
     tall = np.flatnonzero((found == 7).all(-1).sum(1) >= 150)

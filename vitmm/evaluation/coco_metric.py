@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from functools import partial
-from tempfile import TemporaryDirectory
 from typing import Any, Literal
 from unittest.mock import patch
 
@@ -68,6 +67,4 @@ class CocoMetric(coco_metric.CocoMetric):
         files = super().results2json(results, outfile_prefix)
         if self.format_only or any(len(one['labels']) for one in results):
             return files
-        image = self._coco_api.imgs[self.img_ids[0]]
-        self.scratch = TemporaryDirectory()  # goes with the metric, or its next evaluation
-        return stand_in(files, image, self.cat_ids[0], self.scratch.name)
+        return stand_in(self, files, self._coco_api)

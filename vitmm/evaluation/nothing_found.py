@@ -2,36 +2,38 @@
 
 from collections.abc import Mapping
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
 from mmengine import fileio
+from mmengine.evaluator import BaseMetric
 from pycocotools import mask as rle
 
 
-def stand_in(
-    files: Mapping[str, str], image: Mapping[str, Any], category: int, folder: str | Path
-) -> dict[str, str]:
+def stand_in(metric: BaseMetric, files: Mapping[str, str], api: Any) -> dict[str, str]:
     """Files of predictions to measure in place of empty ones: with one that fits nothing.
 
     pycocotools cannot read an empty list, and would give 0 where there are objects and -1 where
     there are none. A prediction without extent and of score 0 makes it say so.
 
     Args:
-        files: of predictions in COCO's format, by metric.
-        image: any entry of the annotations' ``images``.
-        category: the id of any category.
-        folder: where the others are written.
+        metric: mmdet's; the others are written into a folder that goes with it, or with its next
+            evaluation.
+        files: of predictions in COCO's format, by kind.
+        api: of the annotations, pycocotools' or alike.
 
     Returns:
-        The others, by metric.
+        The others, by kind.
     """
+    metric.scratch = TemporaryDirectory()
+    image = api.imgs[metric.img_ids[0]]
     others = {}
-    for metric in files:
-        found = dict(image_id=image['id'], category_id=category, bbox=[0.0] * 4, score=0.0)
-        if metric == 'segm':
+    for kind in files:
+        found = dict(image_id=image['id'], category_id=metric.cat_ids[0], bbox=[0.0] * 4, score=0.0)
+        if kind == 'segm':
             mask = rle.encode(np.zeros((image['height'], image['width']), np.uint8, order='F'))
             found['segmentation'] = {**mask, 'counts': mask['counts'].decode()}
-        others[metric] = str(Path(folder) / f'nothing.{metric}.json')
-        fileio.dump([found], others[metric])
+        others[kind] = str(Path(metric.scratch.name) / f'nothing.{kind}.json')
+        fileio.dump([found], others[kind])
     return others

@@ -1,12 +1,12 @@
 """Maps laid on pictures, pictures with captions, and boards of them."""
 
 from collections.abc import Sequence
-from functools import cache
 
 import cv2
 import numpy as np
-from matplotlib import font_manager
 from PIL import Image, ImageDraw, ImageFont
+
+from vitmm.visualization.lettering import font
 
 _GAP = 10  # pixels between panels
 _TEXT = 14  # height of the letters
@@ -121,33 +121,26 @@ def _pad(picture: np.ndarray, width: int) -> np.ndarray:
 
 def _caption(text: str, width: int, bold: bool = False) -> np.ndarray:
     """Text on white, (h, width, 3) uint8, in as many lines as it takes."""
-    font = _font(bold)
-    lines = _wrap(text, font, width)
+    letters = font(_TEXT, bold)
+    lines = _wrap(text, letters, width)
     image = Image.new('RGB', (width, (_TEXT + 5) * len(lines)), 'white')
     drawing = ImageDraw.Draw(image)
     for number, line in enumerate(lines):
-        drawing.text((0, number * (_TEXT + 5)), line, 'black', font)
+        drawing.text((0, number * (_TEXT + 5)), line, 'black', letters)
     return np.asarray(image)
 
 
-def _wrap(text: str, font: ImageFont.FreeTypeFont, width: int) -> list[str]:
+def _wrap(text: str, letters: ImageFont.FreeTypeFont, width: int) -> list[str]:
     lines: list[str] = ['']
     for word in text.split(' '):
         longer = f'{lines[-1]} {word}' if lines[-1] else word
-        if font.getlength(longer) <= width:
+        if letters.getlength(longer) <= width:
             lines[-1] = longer
             continue
         if lines[-1]:
             lines.append('')
         for letter in word:  # a word longer than a line is broken
-            if lines[-1] and font.getlength(lines[-1] + letter) > width:
+            if lines[-1] and letters.getlength(lines[-1] + letter) > width:
                 lines.append('')
             lines[-1] += letter
     return lines
-
-
-@cache
-def _font(bold: bool) -> ImageFont.FreeTypeFont:
-    weight = 'bold' if bold else 'normal'
-    style = font_manager.FontProperties(family='DejaVu Sans', weight=weight)
-    return ImageFont.truetype(font_manager.findfont(style), _TEXT)

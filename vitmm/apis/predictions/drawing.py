@@ -10,8 +10,9 @@ from PIL import Image, ImageDraw
 from pycocotools import mask as coco_masks
 from torchvision.utils import draw_bounding_boxes, draw_segmentation_masks
 
-from vitmm.apis.predictions.layout import Colour, font
+from vitmm.apis.predictions.layout import Colour
 from vitmm.apis.predictions.matching import Objects
+from vitmm.visualization.lettering import font
 
 _SHORT, _LONG = 240, 640  # pixels of a panel's sides
 STATES: dict[str, Colour] = {

@@ -1,11 +1,11 @@
 """Panels beside each other below a heading."""
 
 from collections.abc import Sequence
-from functools import cache
 
 import numpy as np
-from matplotlib import font_manager
 from PIL import Image, ImageDraw, ImageFont
+
+from vitmm.visualization.lettering import font
 
 Colour = tuple[int, int, int]
 _LEAST = 420  # pixels of a whole picture's width, for its heading
@@ -79,10 +79,3 @@ def _lay_out(
         found.append((x, row, name, colour))
         x += need
     return found
-
-
-@cache
-def font(size: int, bold: bool = False) -> ImageFont.FreeTypeFont:
-    """matplotlib's own font, which knows more letters than Pillow's."""
-    wanted = font_manager.FontProperties(family='DejaVu Sans', weight='bold' if bold else 'normal')
-    return ImageFont.truetype(font_manager.findfont(wanted), size)
