@@ -24,6 +24,7 @@ from vitmm.config.trackers import check_trackers, leave_out, name_run
 from vitmm.datasets.errors import DataError, MissingError
 
 _runs = count()
+_named: set[str] = set()  # the runs of this process
 
 
 def prepare(
@@ -86,7 +87,9 @@ def build_runner(config: Config) -> Runner:
         config.setdefault('model_wrapper_cfg', cpu_wrapper_cfg(find_unused_parameters=unused))
     # MMEngine knows runs by their second: two of one process would share logs and histories.
     if number := next(_runs):
-        config.setdefault('experiment_name', f'{Path(config.filename or "run").stem}_{number}')
+        if config.get('experiment_name') in {None, *_named}:  # a stored config has its own run's
+            config.experiment_name = f'{Path(config.filename or "run").stem}_{number}'
+        _named.add(config.experiment_name)
     use_in_mmengine()
     format_once()
     collect_env.install()
