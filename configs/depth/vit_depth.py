@@ -15,4 +15,4 @@ model = dict(
         out_norm='final',
     )
 )
-train_cfg = dict(max_epochs=10)
+train_cfg = dict(max_epochs=24)

@@ -19,15 +19,6 @@ model = dict(
         anchor_generator=dict(scales=[4, 5, 6.3], ratios=[1.0], strides=[4, 8, 16, 32, 64])
     ),
 )
-train_pipeline = [
-    '${load_image}',
-    dict(type='mmdet.LoadAnnotations', with_bbox=True),
-    dict(type='mmdet.Resize', scale='${image_scale}', keep_ratio=True),
-    # Seen from above, nothing is upright.
-    dict(type='mmdet.RandomFlip', prob=0.75, direction=['horizontal', 'vertical', 'diagonal']),
-    dict(type='vitmm.Planes'),
-    dict(type='mmdet.PackDetInputs'),
-]
 train_cfg = dict(max_epochs=15, val_interval=5)
 # The run is short and most of it is warm-up: the rate peaks at a third of this.
 optim_wrapper = dict(optimizer=dict(lr=6e-4))
