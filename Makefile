@@ -44,6 +44,8 @@ test-mmdet: env  ## mmdet's own model tests on our operators (needs GitHub)
 	PATH="$(abspath $(VENV))/bin:$$PATH" tests/compat/run_upstream_tests.sh mmdet
 
 recipes: env  ## train every starter recipe and print the README's table (hours)
+	$(PY) tools/prepare_data.py trees
+	$(PY) tools/prepare_data.py weights
 	$(PY) tools/recipes_table.py
 
 atlas: env  ## measure every timm backbone and write docs/backbones.md (under 30 minutes)

@@ -100,9 +100,10 @@ PAPERS = {
     'linear_vit-base-p14-dinov2_8xb2-40k_ade20k-512x512': Paper(
         1e-3, 16, 1e-4, 0.0, 40000, POLY, test=SLIDE
     ),
-    # facebookresearch/dinov3 dinov3/eval/segmentation/config.py
+    # facebookresearch/dinov3 dinov3/eval/segmentation/configs/config-ade20k-linear-training.yaml,
+    # in the copies of eminorhan/dinov3 and hnu-vis/SLE-T, which agree
     'linear_vit-base-p16-dinov3_8xb2-40k_ade20k-512x512': Paper(
-        1e-3, 16, 1e-2, 0.0, 40000, POLY, 35.0, C, SLIDE
+        1e-3, 16, 1e-3, 0.0, 40000, POLY, None, C, SLIDE
     ),
     # facebookresearch/mae FINETUNE.md; mmpretrain configs/mae/benchmarks
     'vit-base-p16-mae_8xb128-100e_in1k': Paper(

@@ -1,9 +1,7 @@
 """A linear layer on the frozen features of DINOv3 ViT-B/16.
 
-Source: https://arxiv.org/abs/2508.10104; facebookresearch/dinov3, dinov3/eval/segmentation
+Source: https://arxiv.org/abs/2508.10104; dinov3, config-ade20k-linear-training.yaml
 Target: mIoU 51.8
-Note: rate, decay and clipping are the defaults of its config.py; its config-ade20k-linear-training
-file was out of our reach
 """
 
 _base_ = [
@@ -23,10 +21,7 @@ train_dataloader = dict(batch_size=2, sampler=dict(type='InfiniteSampler'))
 val_dataloader = dict(batch_size=1)
 train_cfg = dict(max_iters=40000, val_interval=10000)
 default_hooks = dict(checkpoint=dict(interval=10000))
-optim_wrapper = dict(
-    optimizer=dict(lr=1e-3, weight_decay=1e-2),
-    clip_grad=dict(max_norm=35.0),
-)
+optim_wrapper = dict(optimizer=dict(lr=1e-3, weight_decay=1e-3))
 param_scheduler = [
     dict(type='LinearLR', start_factor=1e-6, by_epoch=False, begin=0, end='${warmup_iters}'),
     dict(
