@@ -21,7 +21,7 @@ from torch import nn
 from vitmm.apis.compare import launchers
 from vitmm.apis.compare.collect import choose_metric, summarize
 from vitmm.apis.compare.compare import compare
-from vitmm.apis.compare.configs import differences, flatten
+from vitmm.apis.compare.configs import differences, flatten, keep
 from vitmm.apis.compare.jobs import Job, folder_name, plain
 from vitmm.apis.compare.logs import read_run
 from vitmm.apis.compare.pareto import front
@@ -515,6 +515,26 @@ def test_two_data_sets_do_not_share_a_folder(finished, tiny_shapes):
     ):
         compare(recipe, backbones, **{**arguments, 'options': other})
     assert (arguments['work_dir'] / 'compare.md').read_text() == text
+
+
+def test_other_settings_are_told_by_what_was_typed_and_where_it_differs(tmp_path):
+    steps = [dict(type='LinearLR', begin=0, end=100), dict(type='CosineAnnealingLR', T_max=3)]
+    before = {'param_scheduler': steps, 'train_cfg.max_epochs': 3}
+    after = {'param_scheduler': [steps[0], steps[1] | dict(T_max=5)], 'train_cfg.max_epochs': 5}
+
+    def settings(epochs):
+        return make_settings(
+            RECIPE, ['resnet18'], seeds=[0], mode='train', work_dir=tmp_path, checkpoints=(),
+            launcher='local', options={'train_cfg.max_epochs': epochs},
+        )  # fmt: skip
+
+    keep(settings(3), 'resnet18', before)
+    with pytest.raises(ConfigError) as told:
+        keep(settings(5), 'resnet18', after)
+    words = str(told.value)
+    assert words.index('max_epochs was 3 and is 5') < words.index('param_scheduler')
+    assert '3}] and is' in words and '5}]' in words
+    assert json.loads((tmp_path / 'resnet18/config.json').read_text()) == before
 
 
 def test_engines_that_are_missing_are_named(options, tmp_path, monkeypatch):

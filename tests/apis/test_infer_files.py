@@ -8,6 +8,8 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from mmdet.structures import DetDataSample
+from mmengine.structures import InstanceData
 from PIL import Image
 from predictions import change, config_of, frames, swap, told
 from pycocotools import mask as coco_masks
@@ -17,6 +19,7 @@ from pycocotools.cocoeval import COCOeval
 from vitmm.apis.inference import Predictor, infer
 from vitmm.apis.test import test as evaluate
 from vitmm.datasets.errors import DataError
+from vitmm.inference.drawing import surest_on_top
 
 
 @pytest.fixture
@@ -203,3 +206,14 @@ def test_annotations_of_other_images(trained, invented, tiny_shapes, tmp_path):
     invented.write_text(json.dumps(content))
     with pytest.raises(DataError, match=r"no category 'ring'.* Did you mean rings"):
         infer(trained('det'), f'{tiny_shapes}/JPEGImages/*.jpg', tmp_path / 'out', ann=invented)
+
+
+def test_the_surest_detection_is_drawn_last():
+    sample = DetDataSample(metainfo=dict(ori_shape=(8, 8)))
+    sample.pred_instances = InstanceData(
+        scores=torch.tensor([0.7, 0.3, 0.5]), labels=torch.tensor([0, 1, 2])
+    )
+    shown = surest_on_top(sample)
+    assert shown.pred_instances.labels.tolist() == [1, 2, 0]
+    assert shown.ori_shape == (8, 8)
+    assert sample.pred_instances.labels.tolist() == [0, 1, 2]

@@ -46,8 +46,17 @@ class Drawing:
         settings: dict[str, Any] = dict(draw_gt=False)
         if self.predictor.task == 'det':
             settings['pred_score_thr'] = self.score
+            sample = surest_on_top(sample)
         self.visualizer.add_datasample(item.label, image, sample, **settings)
         return self.visualizer.get_image()
+
+
+def surest_on_top(sample: BaseDataElement) -> BaseDataElement:
+    """A copy whose detections are in the order of drawing: what is drawn last hides the others."""
+    found = sample.pred_instances
+    copy = sample.new()
+    copy.pred_instances = found[found.scores.argsort()]
+    return copy
 
 
 def task_visualizer(

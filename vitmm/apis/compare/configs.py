@@ -93,8 +93,9 @@ def keep(settings: Settings, backbone: str, config: Mapping[str, Any]) -> dict[s
         changed = {key: both for key, both in changed.items() if not _MACHINE.search(key)}
         if changed:
             told = [
-                f'{key} was {_short(both.get("was"))} and is {_short(both.get("is"))}'
-                for key, both in _by_weight(changed)[:3]
+                f'{key} was {was} and is {now}'
+                for key, both in _by_weight(changed, settings.options)[:3]
+                for was, now in [_shortened(both.get('was'), both.get('is'))]
             ]
             more = f', and {len(changed) - 3} more' if len(changed) > 3 else ''
             raise ConfigError(
@@ -106,14 +107,23 @@ def keep(settings: Settings, backbone: str, config: Mapping[str, Any]) -> dict[s
     return flat
 
 
-def _by_weight(changed: Mapping[str, dict]) -> Sequence[tuple[str, dict]]:
-    """What stands at the top of a config first: the keys below follow from it."""
-    return sorted(changed.items(), key=lambda item: (item[0].count('.'), item[0]))
+def _by_weight(
+    changed: Mapping[str, dict], options: Mapping[str, Any]
+) -> Sequence[tuple[str, dict]]:
+    """What was typed, then what stands at the top of a config: other keys follow from it."""
+    return sorted(
+        changed.items(), key=lambda item: (item[0] not in options, item[0].count('.'), item[0])
+    )
 
 
-def _short(value: Any) -> str:
-    text = str(value)
-    return text if len(text) <= 60 else f'{text[:60]}…'
+def _shortened(*values: Any) -> list[str]:
+    """Texts of at most 60 characters, from where they begin to differ."""
+    texts = [str(value) for value in values]
+    if max(map(len, texts)) > 60:
+        pairs = enumerate(zip(*texts, strict=False))
+        same = next((number for number, pair in pairs if len({*pair}) > 1), 0)
+        texts = [f'…{text[same - 10 :]}' if same > 20 else text for text in texts]
+    return [text if len(text) <= 60 else f'{text[:60]}…' for text in texts]
 
 
 def write_plan(settings: Settings) -> None:
