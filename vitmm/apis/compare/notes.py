@@ -86,7 +86,10 @@ def notes(found: Mapping[str, Any]) -> list[str]:
         + '.'
     )
     if found['unfinished']:
-        told.insert(0, f'Not finished: {found["unfinished"]} jobs are to be run yet.')
+        number = found['unfinished']
+        told.insert(
+            0, f'Not finished: {number} job{"s are" if number > 1 else " is"} to be run yet.'
+        )
     return told
 
 

@@ -100,11 +100,12 @@ def _plot(found: Mapping[str, Any], key: str, name: str) -> str:
 
 
 def _classes(found: Mapping[str, Any]) -> list[dict]:
-    """Rows of the table by class: name, value of each backbone, the best one."""
+    """Rows of the table by class: name, value of each backbone, the best of several."""
     rows = []
     for name, values in found['per_class']['values'].items():
         known = [value for value in values.values() if value is not None]
-        rows.append({'name': name, 'values': values, 'best': max(known, default=None)})
+        best = max(known) if len(known) > 1 else None
+        rows.append({'name': name, 'values': values, 'best': best})
     return rows
 
 
