@@ -9,10 +9,10 @@ from torch import nn
 from vitmm.inference.inputs import Item, Media
 from vitmm.models.backbones.timm_backbone import TimmBackbone
 from vitmm.visualization.boards import Boards
-from vitmm.visualization.lettering import font
+from vitmm.visualization.lettering import font, wrap
 from vitmm.visualization.looking import Looker
 from vitmm.visualization.opening import open_model
-from vitmm.visualization.panels import _TEXT, _wrap, board, boxed, heat, outlined, overlay, spread
+from vitmm.visualization.panels import _TEXT, board, boxed, heat, outlined, overlay, spread
 from vitmm.visualization.placing import Layout, Placing, pitch_of
 
 
@@ -135,7 +135,7 @@ def test_captions_are_wrapped_and_nothing_is_cut_off():
     text = 'attention of blocks.11.attn with_a_very_long_name_that_no_line_can_hold and more'
     letters = font(_TEXT)
     assert isinstance(letters, ImageFont.FreeTypeFont)
-    lines = _wrap(text, letters, 120)
+    lines = wrap(text, letters, 120)
     assert ''.join(lines).replace(' ', '') == text.replace(' ', '')
     assert all(letters.getlength(line) <= 120 for line in lines)
     small, large = np.zeros((20, 120, 3), np.uint8), np.full((50, 150, 3), 7, np.uint8)

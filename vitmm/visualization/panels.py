@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 import cv2
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 
-from vitmm.visualization.lettering import font
+from vitmm.visualization.lettering import font, wrap
 
 _GAP = 10  # pixels between panels
 _TEXT = 14  # height of the letters
@@ -122,25 +122,9 @@ def _pad(picture: np.ndarray, width: int) -> np.ndarray:
 def _caption(text: str, width: int, bold: bool = False) -> np.ndarray:
     """Text on white, (h, width, 3) uint8, in as many lines as it takes."""
     letters = font(_TEXT, bold)
-    lines = _wrap(text, letters, width)
+    lines = wrap(text, letters, width)
     image = Image.new('RGB', (width, (_TEXT + 5) * len(lines)), 'white')
     drawing = ImageDraw.Draw(image)
     for number, line in enumerate(lines):
         drawing.text((0, number * (_TEXT + 5)), line, 'black', letters)
     return np.asarray(image)
-
-
-def _wrap(text: str, letters: ImageFont.FreeTypeFont, width: int) -> list[str]:
-    lines: list[str] = ['']
-    for word in text.split(' '):
-        longer = f'{lines[-1]} {word}' if lines[-1] else word
-        if letters.getlength(longer) <= width:
-            lines[-1] = longer
-            continue
-        if lines[-1]:
-            lines.append('')
-        for letter in word:  # a word longer than a line is broken
-            if lines[-1] and letters.getlength(lines[-1] + letter) > width:
-                lines.append('')
-            lines[-1] += letter
-    return lines

@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 
-from vitmm.visualization.lettering import font
+from vitmm.visualization.lettering import font, wrap
 
 Colour = tuple[int, int, int]
 _LEAST = 420  # pixels of a whole picture's width, for its heading
@@ -34,8 +34,12 @@ def compose(
     rows = -(-len(panels) // columns)
     titled = _TEXT + 4 if any(title for title, _ in panels) else 0
     whole = max(_LEAST, columns * (width + _GAP) + _GAP)
-    lines = [(line, font(14, bold=True)) for line in wrap(heading, font(14, bold=True), whole)]
-    lines += [(line, font(13)) for line in wrap(words, font(13), whole)]
+    lines = [
+        (line, letters)
+        for text, letters in ((heading, font(14, bold=True)), (words, font(13)))
+        if text
+        for line in wrap(text, letters, whole - 2 * _GAP)
+    ]
     keys = _lay_out(legend, whole)
     top = _GAP + 19 * (len(lines) + (keys[-1][1] + 1 if keys else 0)) + 4
     canvas = Image.new('RGB', (whole, top + rows * (titled + height + _GAP)), 'white')
@@ -52,18 +56,6 @@ def compose(
         draw.text((left, y), title, '#555555', font(12))
         canvas.paste(Image.fromarray(panel), (left, y + titled))
     return np.asarray(canvas)
-
-
-def wrap(words: str, letters: ImageFont.FreeTypeFont, width: int) -> list[str]:
-    """The lines of a text that fit into ``width`` pixels, broken at spaces."""
-    lines: list[str] = []
-    for word in words.split():
-        longer = f'{lines[-1]} {word}' if lines else word
-        if lines and letters.getlength(longer) <= width - 2 * _GAP:
-            lines[-1] = longer
-        else:
-            lines.append(word)
-    return lines
 
 
 def _lay_out(
