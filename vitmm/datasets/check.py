@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping
 from math import inf
+from typing import NamedTuple
 
 from vitmm.datasets.classes import check_given, given_classes
 from vitmm.datasets.entries import read_entries, voc_entry
@@ -16,7 +17,8 @@ from vitmm.datasets.files import (
     read_coco,
     read_labels,
     read_lines,
-    read_voc_names,
+    read_voc,
+    voc_names,
 )
 from vitmm.datasets.listing import IMAGE_SUFFIXES, mask_paths
 from vitmm.datasets.sources import Source, leaves, read_source, voc_files
@@ -52,12 +54,20 @@ def check_annotations(dataset_cfg: dict, scope: str | None = None, boxes: bool =
             continue
         if not source.root.is_dir():
             raise missing('data_root', source.root)
-        checks[source.kind](source, scope)
-        if boxes and source.kind in ('coco', 'voc'):
-            _check_boxes(source)
+        bad = checks[source.kind](source, scope)
+        if boxes and bad and bad.count:
+            more = f', and {bad.count - 1} more are bad' if bad.count > 1 else ''
+            raise DataError(f'{source.ann_file}: {bad.first}{more}; {REMEDY}')
 
 
-def _check_coco(source: Source, scope: str | None) -> None:
+class _Bad(NamedTuple):
+    """Boxes that are bad: how many, and what is wrong with the first."""
+
+    count: int
+    first: str
+
+
+def _check_coco(source: Source, scope: str | None) -> _Bad:
     if 'LVIS' in source.type:
         need_lvis()
     if not source.ann_file:
@@ -84,26 +94,10 @@ def _check_coco(source: Source, scope: str | None) -> None:
     if content.file_names and 'LVIS' not in source.type:  # its names are not those on disk
         folder = source.folders['img']
         _check_exist('image', (os.path.join(folder, n) for n in content.file_names), source)
+    return _Bad(content.bad_boxes, content.bad_box)
 
 
-def _check_boxes(source: Source) -> None:
-    if source.kind == 'coco':
-        content = read_coco(source.ann_file)
-        count, first = content.bad_boxes, content.bad_box
-    else:
-        faults = []
-        for image, xml in (voc_files(source, id) for id in read_lines(source.ann_file)):
-            entry = voc_entry(image, xml, None)
-            faults += entry.box_faults.values()
-            faults += [box.fault(entry.size or (inf, inf))[0] for box in entry.boxes]
-        faults = list(filter(None, faults))
-        count, first = len(faults), next(iter(faults), '')
-    if count:
-        more = f', and {count - 1} more are bad' if count > 1 else ''
-        raise DataError(f'{source.ann_file}: {first}{more}; {REMEDY}')
-
-
-def _check_voc(source: Source, scope: str | None) -> None:
+def _check_voc(source: Source, scope: str | None) -> _Bad:
     if _wants_masks(source):
         raise DataError(
             f"{source.type}: VOC's XML files have boxes only, and this model learns from masks; "
@@ -114,11 +108,19 @@ def _check_voc(source: Source, scope: str | None) -> None:
     _check_exist('annotation file', (xml for _, xml in files), source)
     _check_exist('image', (image for image, _ in files), source)
     given = given_classes(source.options)
-    names = {name for _, xml in files for name in read_voc_names(xml)}  # all: each must parse
+    names, faults = set(), []
+    for image, xml in files:
+        root = read_voc(xml)
+        names.update(voc_names(root))
+        entry = voc_entry(image, xml, root, None)
+        faults += entry.box_faults.values()
+        faults += [box.fault(entry.size or (inf, inf))[0] for box in entry.boxes]
     if not names:
         raise DataError(f'{source.ann_file}: no box in any of its {len(ids)} XML files')
     if given and not names.intersection(given):
         check_given(given, sorted(names), source)
+    faults = list(filter(None, faults))
+    return _Bad(len(faults), next(iter(faults), ''))
 
 
 def _check_folder(source: Source, scope: str | None) -> None:

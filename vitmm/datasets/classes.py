@@ -12,7 +12,8 @@ from vitmm.datasets.files import (
     read_coco,
     read_labels,
     read_lines,
-    read_voc_names,
+    read_voc,
+    voc_names,
 )
 from vitmm.datasets.sources import (
     Source,
@@ -148,7 +149,7 @@ def _voc_classes(source: Source, scope: str | None) -> tuple[str, ...]:
     names, broken = set(), None
     for _, xml in (voc_files(source, id) for id in ids):
         try:
-            names.update(read_voc_names(xml))
+            names.update(voc_names(read_voc(xml)))
         except DataError as error:  # whether one bad file matters is said where data are checked
             broken = broken or error
     if broken and not names:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from vitmm.datasets.boxes import Box
 from vitmm.datasets.errors import DataError
-from vitmm.datasets.files import class_folders, read_coco, read_labels, read_lines
+from vitmm.datasets.files import class_folders, read_coco, read_labels, read_lines, read_voc
 from vitmm.datasets.listing import IMAGE_SUFFIXES, mask_paths, mask_suffix
 from vitmm.datasets.sources import Source, voc_files
 
@@ -126,17 +126,20 @@ def _coco(source: Source, classes: Sequence[str]) -> list[Entry]:
 
 
 def _voc(source: Source, classes: Sequence[str]) -> list[Entry]:
-    return [voc_entry(*voc_files(source, id), classes) for id in read_lines(source.ann_file)]
+    entries = []
+    for image, xml in (voc_files(source, id) for id in read_lines(source.ann_file)):
+        try:
+            entries.append(voc_entry(image, xml, read_voc(xml), classes))
+        except DataError as error:
+            entries.append(Entry(image, faults=[str(error)]))
+    return entries
 
 
-def voc_entry(image: str, xml: str, classes: Sequence[str] | None) -> Entry:
+def voc_entry(
+    image: str, xml: str, root: ElementTree.Element, classes: Sequence[str] | None
+) -> Entry:
     """What an XML file says of its image; every class is known where ``classes`` is None."""
     entry = Entry(image)
-    try:
-        root = ElementTree.parse(xml).getroot()
-    except (OSError, ElementTree.ParseError) as error:
-        entry.faults.append(f'{xml} is not readable XML: {error}')
-        return entry
     with suppress(TypeError, ValueError):  # mmdet then reads the image's own
         entry.size = int(root.findtext('size/width')), int(root.findtext('size/height'))
     for number, thing in enumerate(root.iter('object')):

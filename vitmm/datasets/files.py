@@ -178,14 +178,19 @@ def _read_json(path: str | os.PathLike) -> object:
         raise DataError(f'cannot read {path}: {error}') from error
 
 
-def read_voc_names(path: str) -> list[str]:
-    """The class of every object of a VOC XML file."""
+def read_voc(path: str) -> ElementTree.Element:
+    """The root of a VOC XML file."""
     try:
-        return [o.findtext('name', '') for o in ElementTree.parse(path).iter('object')]
+        return ElementTree.parse(path).getroot()
     except FileNotFoundError:
         raise missing('annotation file', path) from None
     except (OSError, ElementTree.ParseError) as error:
         raise DataError(f'{path} is not readable XML: {error}') from error
+
+
+def voc_names(root: ElementTree.Element) -> list[str]:
+    """The class of every object of a VOC XML file."""
+    return [thing.findtext('name', '') for thing in root.iter('object')]
 
 
 def class_folders(folder: str) -> tuple[str, ...]:
