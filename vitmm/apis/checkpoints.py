@@ -1,6 +1,6 @@
 """Which weights to begin with, and whether they belong to the model."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -65,16 +65,46 @@ def load_pretrained(runner: Runner) -> None:
         )
 
 
-def check_belongs(model: nn.Module, path: str | Path) -> None:
+def check_belongs(model: nn.Module, path: str | Path) -> list[str]:
     """Raise unless the checkpoint holds every tensor of ``model``, and in its shape.
 
     A wrapper (DDP, test-time augmentation) is looked through.
+
+    Returns:
+        The classes that it names, by label, if any.
 
     Raises:
         WeightsError: it is of another model; says which keys.
         CheckpointError: the file is missing, broken or holds code.
     """
-    check_state(getattr(model, 'module', model), weights_of(load_checkpoint_file(path)), path)
+    content = load_checkpoint_file(path)
+    check_state(getattr(model, 'module', model), weights_of(content), path)
+    meta = content.get('meta')
+    told = meta.get('dataset_meta') if isinstance(meta, Mapping) else None
+    return [str(name) for name in (told or {}).get('classes') or ()]
+
+
+def check_classes(known: Sequence[str], classes: Sequence[str] | None, path: str | Path) -> None:
+    """Raise where a checkpoint names other classes than the data, be they as many.
+
+    Args:
+        known: what :func:`check_belongs` returned; none pass.
+        classes: of the data, by label; none pass.
+        path: of the checkpoint.
+
+    Raises:
+        ConfigError: says which is the first that differs.
+    """
+    classes = [str(name) for name in classes or ()]
+    if not known or not classes or known == classes:
+        return
+    pairs = zip(known, classes, strict=False)
+    at = next((n for n, pair in enumerate(pairs) if len({*pair}) > 1), 0)
+    raise ConfigError(
+        f'{path} was trained on {len(known)} classes and the data has {len(classes)}, or '
+        f"others: class {at} is '{known[at]}' there and '{classes[at]}' here. Name the data "
+        'that has its classes (--data, --cfg-options data_root=…).'
+    )
 
 
 def weights_of(checkpoint: Mapping[str, Any]) -> dict[str, torch.Tensor]:

@@ -9,7 +9,7 @@ from typing import Any
 from mmengine.config import Config
 from mmengine.dist import is_main_process
 
-from vitmm.apis.checkpoints import check_belongs, load_pretrained
+from vitmm.apis.checkpoints import check_belongs, check_classes, load_pretrained
 from vitmm.apis.launch import build_runner, prepare
 from vitmm.apis.predictions.choose import choose_task
 from vitmm.apis.predictions.records import Records
@@ -94,8 +94,10 @@ def analyze_predictions(
     if checkpoint is None:
         load_pretrained(runner)
     else:
-        check_belongs(runner.model, checkpoint)
-    task = choose_task(runner, checkpoint, score, iou)
+        known = check_belongs(runner.model, checkpoint)
+        classes = runner.test_loop.dataloader.dataset.metainfo.get('classes')
+        check_classes(known, classes, checkpoint)
+    task = choose_task(runner, score, iou)
     records = Records(task, number)
     runner.test_loop.evaluator.metrics.append(records)
     scores = {name: float(value) for name, value in runner.test().items() if _is_figure(value)}

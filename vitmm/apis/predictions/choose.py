@@ -1,7 +1,6 @@
 """Which analysis suits a model and its data."""
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config
@@ -15,7 +14,6 @@ from vitmm.apis.predictions.segmentation import Segmentation
 from vitmm.apis.predictions.several_labels import SeveralLabels
 from vitmm.apis.predictions.task import Task
 from vitmm.apis.predictions.truths import Truths
-from vitmm.compat.checkpoint import load_checkpoint_file
 from vitmm.datasets.loading import IGNORED
 from vitmm.datasets.sources import dataset_class, leaves
 from vitmm.errors import ConfigError
@@ -24,20 +22,17 @@ from vitmm.inference.stored_model import task_of
 _DEPTH_SETTINGS = ('min_depth_eval', 'max_depth_eval', 'crop_type')
 
 
-def choose_task(
-    runner: Runner, checkpoint: str | Path | None, score: float | None, iou: float
-) -> Task:
+def choose_task(runner: Runner, score: float | None, iou: float) -> Task:
     """The analysis that suits a model and its data.
 
     Args:
         runner: that will test.
-        checkpoint: of its model; None for pretrained weights.
         score: from which on detections or classes count; None for what is usual.
         iou: from which on a detection is an object.
 
     Raises:
-        VitmmError: data without images, classes or annotations, of other classes than the
-            checkpoint, or a model that predicts none of what can be compared.
+        VitmmError: data without images, classes or annotations, or a model that predicts none of
+            what can be compared.
     """
     cfg, dataset = runner.cfg, runner.test_loop.dataloader.dataset
     if not len(dataset):
@@ -50,8 +45,6 @@ def choose_task(
     classes = [str(name) for name in dataset.metainfo.get('classes') or ()]
     if not classes:
         raise ConfigError('the test set names no classes: set metainfo.classes of its data set.')
-    if checkpoint is not None:
-        _check_classes(checkpoint, classes)
     if kind == 'det':
         truths = Truths(dataset, cfg.test_dataloader.dataset, cfg.get('default_scope'))
         return Detection(truths, 0.3 if score is None else score, iou)
@@ -69,22 +62,6 @@ def _palette(runner: Runner) -> Any:
     named = (own.get('metainfo') or {}).get('palette')
     named = named or dataset_class(own, runner.cfg.get('default_scope')).METAINFO.get('palette')
     return runner.test_loop.dataloader.dataset.metainfo.get('palette') if named else None
-
-
-def _check_classes(checkpoint: str | Path, classes: list[str]) -> None:
-    """Raise where a checkpoint says that it knows as many classes, but other ones."""
-    meta = load_checkpoint_file(checkpoint).get('meta')
-    known = meta.get('dataset_meta') if isinstance(meta, Mapping) else None
-    known = [str(name) for name in (known or {}).get('classes') or ()]
-    if known and known != classes:
-        at = next(
-            (n for n, pair in enumerate(zip(known, classes, strict=False)) if len({*pair}) > 1), 0
-        )
-        raise ConfigError(
-            f'{checkpoint} was trained on {len(known)} classes and the data has {len(classes)}, or '
-            f"others: class {at} is '{known[at]}' there and '{classes[at]}' here. Name the data "
-            'that has its classes (--data, --cfg-options data_root=…).'
-        )
 
 
 def _metric(cfg: Config, name: str) -> Mapping[str, Any]:
