@@ -13,7 +13,7 @@ from typing import Any
 from vitmm.apis.demo_results import Results
 from vitmm.apis.found_models import FoundModel, example_images, find_models
 from vitmm.errors import ConfigError, VitmmError
-from vitmm.inference.predictor import pick_device
+from vitmm.inference.device import pick_device
 
 FONTS = dict(font=['system-ui', 'sans-serif'], font_mono=['ui-monospace', 'monospace'])
 # Small pictures are enlarged.

@@ -12,6 +12,7 @@ from vitmm.errors import ConfigError, VitmmError
 from vitmm.export.files import SUFFIXES, check_packages, load, put, save, scratch, trace
 from vitmm.export.graph import Graph
 from vitmm.export.parity import HALF, Limits, compare
+from vitmm.inference.inputs import array_items
 from vitmm.inference.predictor import Predictor
 
 DYNAMIC = 32  # pixels: the coarsest stride of common backbones
@@ -116,12 +117,10 @@ def export(
 
 def test_size(predictor: Predictor) -> tuple[int, int]:
     """(H, W) in pixels of what the test pipeline makes of an image of the size it scales to."""
-    steps = predictor.transforms.transforms
+    steps = predictor.pipeline.transforms.transforms
     width, height = next((s.scale for s in steps if _pair(getattr(s, 'scale', None))), (256, 256))
-    image = np.full((height, width, predictor.channels), 127, np.uint8)
-    shape = image.shape[:2]
-    data = {'img': image, 'img_shape': shape, 'ori_shape': shape, 'img_path': '', 'img_id': 0}
-    return tuple(predictor.transforms(data)['inputs'].shape[-2:])
+    (item,) = array_items([np.full((height, width, predictor.channels), 127, np.uint8)])
+    return tuple(predictor.pipeline(item)['inputs'].shape[-2:])
 
 
 def _pair(scale: Any) -> bool:

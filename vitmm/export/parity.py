@@ -99,7 +99,7 @@ def compare(
     """
     parity = Parity()
     for item in predictor.stream(find_media([str(image) for image in images])):
-        pixels = predictor._prepare(item)['inputs']
+        pixels = predictor.pipeline(item)['inputs']
         pixels = _fit(pixels, size, multiple, predictor.model.data_preprocessor)
         rgb = pixels.flip(0) if predictor.channels == 3 else pixels
         found = dict(zip(outputs, run(rgb[None].float()), strict=True))

@@ -4,11 +4,61 @@ from typing import Any
 
 import cv2
 import numpy as np
+from mmcv.transforms import Compose
 from mmengine.config import Config
+from mmengine.registry import TRANSFORMS
 
-from vitmm.datasets.errors import DataError
+from vitmm.datasets.errors import DataError, UnreadableError
 from vitmm.datasets.sources import leaves
-from vitmm.errors import ConfigError
+from vitmm.errors import ConfigError, VitmmError
+from vitmm.inference.inputs import Item
+from vitmm.inference.stored_model import building
+
+
+class Pipeline:
+    """The test pipeline of a config, for images of which nothing is known.
+
+    Args:
+        config: resolved.
+
+    Attributes:
+        channels: of the images that it takes.
+        loader: the step that reads a file.
+        transforms: the steps after it.
+
+    Raises:
+        ConfigError: there is no test pipeline, or nothing in it loads images.
+    """
+
+    def __init__(self, config: Config) -> None:
+        loader, rest = split(config)
+        self.channels: int = loader.get('channels', 3)
+        with building(config):
+            self.loader, self.transforms = TRANSFORMS.build(loader), Compose(rest)
+
+    def __call__(self, item: Item) -> dict[str, Any]:
+        """What the pipeline makes of an image, which collated the model takes.
+
+        Raises:
+            DataError: it cannot be read, or has other channels.
+        """
+        data: dict[str, Any] = {'img_path': item.label, 'img_id': item.label}
+        if item.image is not None:
+            image = check_array(item.image, self.channels, item.label)
+            data |= {'img': image, 'img_shape': image.shape[:2], 'ori_shape': image.shape[:2]}
+            return self.transforms(data)
+        try:
+            return self.transforms(self._read(data))
+        except UnreadableError as error:  # its advice is about data sets
+            raise UnreadableError(f'{error.fault}.') from error
+
+    def _read(self, data: dict[str, Any]) -> dict[str, Any]:
+        try:
+            return self.loader(data)
+        except VitmmError:
+            raise
+        except Exception as error:  # every decoder fails in its own way
+            raise UnreadableError.of(data['img_path'], error) from error
 
 
 def split(config: Config) -> tuple[dict[str, Any], list[dict[str, Any]]]:

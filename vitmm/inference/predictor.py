@@ -4,24 +4,24 @@ import logging
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from mmcv.transforms import Compose
 from mmengine.dataset import pseudo_collate
-from mmengine.device import get_device
 from mmengine.logging import print_log
-from mmengine.registry import TRANSFORMS, DefaultScope
+from mmengine.registry import DefaultScope
 from mmengine.structures import BaseDataElement
 from tqdm import tqdm
 
-from vitmm.datasets.errors import DataError, UnreadableError
-from vitmm.errors import ConfigError, VitmmError
+from vitmm.datasets.errors import DataError
+from vitmm.errors import ConfigError
+from vitmm.inference.device import pick_device
 from vitmm.inference.inputs import Item, Media, Video, array_items, count_items, find_media
-from vitmm.inference.pipeline import check_array, split
-from vitmm.inference.stored_model import StoredModel, building, read_model, task_of
+from vitmm.inference.pipeline import Pipeline
+from vitmm.inference.stored_model import StoredModel, read_model, task_of
 from vitmm.models.precision import use_full_precision_in_losses
 
 
@@ -48,6 +48,8 @@ class Predictor:
         palette: a colour (R, G, B) of each class, 0 to 255, or None.
         model: OpenMMLab's, in eval mode, on its device.
         config: the resolved config.
+        pipeline: what an image goes through on its way to the model.
+        channels: of the images that it takes.
         skipped: messages about the bad inputs that the last call passed over.
 
     Raises:
@@ -83,10 +85,8 @@ class Predictor:
         self.task = task_of(self.model)
         if self.classes is None and self.task in ('det', 'seg'):
             raise ConfigError(f'{stored.path} names no classes: give --config of its training.')
-        loader, rest = split(self.config)
-        self.channels = loader.get('channels', 3)
-        with building(self.config):
-            self.loader, self.transforms = TRANSFORMS.build(loader), Compose(rest)
+        self.pipeline = Pipeline(self.config)
+        self.channels = self.pipeline.channels
         if amp:
             use_full_precision_in_losses(self.model)
 
@@ -151,14 +151,14 @@ class Predictor:
         """Items with their results, in their order; see :meth:`__call__`."""
         if batch_size < 1:
             raise ConfigError(f'batch_size is 1 or more, not {batch_size}.')
-        items = iter(items)
+        ready = self.prepare(items, skip_bad)
         with ThreadPoolExecutor(1) as ahead:  # reads files while the model computes
-            coming = ahead.submit(self._load, items, batch_size, skip_bad)
+            coming = ahead.submit(_take, ready, batch_size)
             while True:
                 loaded, error = coming.result()
                 last = len(loaded) < batch_size
                 if not last:
-                    coming = ahead.submit(self._load, items, batch_size, skip_bad)
+                    coming = ahead.submit(_take, ready, batch_size)
                 samples = self._forward([data for _, data in loaded])
                 yield from zip([item for item, _ in loaded], samples, strict=True)
                 if error is not None:
@@ -172,46 +172,15 @@ class Predictor:
         """Items with what the test pipeline makes of them, which collated the model takes."""
         for item in items:
             try:
-                yield item, self._prepare(item)
+                yield item, self.pipeline(item)
             except DataError as error:
                 self._skip(error, skip_bad)
-
-    def _load(
-        self, items: Iterator[Item], batch_size: int, skip_bad: bool
-    ) -> tuple[list[tuple[Item, dict[str, Any]]], DataError | None]:
-        """The next items through the pipeline, and the error that ended them, if any."""
-        loaded: list[tuple[Item, dict[str, Any]]] = []
-        try:
-            while len(loaded) < batch_size and (item := next(items, None)) is not None:
-                try:
-                    loaded.append((item, self._prepare(item)))
-                except UnreadableError as error:  # its advice is about data sets
-                    self._skip(UnreadableError(f'{error.fault}.'), skip_bad)
-                except DataError as error:
-                    self._skip(error, skip_bad)
-        except DataError as error:
-            return loaded, error
-        return loaded, None
 
     def _skip(self, error: DataError, skip_bad: bool) -> None:
         if not skip_bad:
             raise error
         self.skipped.append(str(error))
         print_log(f'{error} Skipped.', logger='current', level=logging.WARNING)
-
-    def _prepare(self, item: Item) -> dict[str, Any]:
-        data: dict[str, Any] = {'img_path': item.label, 'img_id': item.label}
-        if item.image is not None:
-            image = check_array(item.image, self.channels, item.label)
-            data |= {'img': image, 'img_shape': image.shape[:2], 'ori_shape': image.shape[:2]}
-            return self.transforms(data)
-        try:
-            data = self.loader(data)
-        except VitmmError:
-            raise
-        except Exception as error:  # every decoder fails in its own way
-            raise UnreadableError.of(item.label, error) from error
-        return self.transforms(data)
 
     @torch.no_grad()  # in inference mode results could not be changed in place
     def _forward(self, batch: Sequence[dict[str, Any]]) -> list[BaseDataElement]:
@@ -234,6 +203,19 @@ class Predictor:
         return sample.cpu()
 
 
+def _take(
+    ready: Iterator[tuple[Item, dict[str, Any]]], count: int
+) -> tuple[list[tuple[Item, dict[str, Any]]], DataError | None]:
+    """The next ``count``, or fewer at the end, and the error that ended them, if any."""
+    taken: list[tuple[Item, dict[str, Any]]] = []
+    try:
+        for one in islice(ready, count):
+            taken.append(one)
+    except DataError as error:
+        return taken, error
+    return taken, None
+
+
 def _arrays(inputs: Any) -> tuple[bool, list[Any]]:
     """Whether these are arrays, and each of them."""
     if isinstance(inputs, str | os.PathLike):
@@ -245,18 +227,3 @@ def _arrays(inputs: Any) -> tuple[bool, list[Any]]:
     if len(kinds) > 1:
         raise DataError('give paths or arrays, not both at once.')
     return True in kinds, inputs
-
-
-def pick_device(name: str) -> torch.device:
-    """The device of a name; ``'auto'`` is the GPU where there is one.
-
-    Raises:
-        ConfigError: it cannot be used here; the message has torch's reason.
-    """
-    try:
-        device = torch.device(get_device() if name == 'auto' else name)
-        torch.zeros(1, device=device)
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
-        reason = (str(error).splitlines() or [''])[0]
-        raise ConfigError(f'--device {name} cannot be used here: {reason}') from error
-    return device
