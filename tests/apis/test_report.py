@@ -9,7 +9,7 @@ import torch
 from predictions import config_of
 from support import COUNTS
 
-from vitmm.apis import report
+from vitmm.apis import next_commands
 from vitmm.apis.cli import parse_options
 from vitmm.apis.test import test as evaluate
 
@@ -71,7 +71,7 @@ def test_a_training(trained, tiny_shapes):
 
 def test_the_data_and_the_options_go_with_the_recipe():
     given = {'rate': 0.1, 'sizes': [(4, 8)], 'name': 'a&b', 'model.backbone.model_kwargs.x': 1}
-    command = report._again(Path('a.py'), 'coco', given)
+    command = next_commands._again(Path('a.py'), 'coco', given)
     words = shlex.split(command)
     assert words[:5] == ['python', 'tools/train.py', 'a.py', '--data', 'coco']
     del given['model.backbone.model_kwargs.x']  # of the model that goes

@@ -1,10 +1,8 @@
 """What was trained or tested, on what, how well, where it lies, and what to type next."""
 
-import re
-import resource
-import shlex
-import sys
+import time
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -16,58 +14,70 @@ from mmengine.dist import is_main_process
 from mmengine.hooks import IterTimerHook
 from mmengine.runner import BaseLoop, EpochBasedTrainLoop, Runner
 
+from vitmm.apis.memory import peak
+from vitmm.apis.next_commands import next_commands, short_path
 from vitmm.apis.runs import LogError, Run, read_run
 from vitmm.apis.scalars import is_training, read_scalars, scores_of
 from vitmm.datasets.sources import leaves
+from vitmm.engine.hooks.progress import stop_progress
 
 _GIB = 2**30
 _Rows = list[tuple[str, str]]
 
 
-def log_summary(
+@contextmanager
+def summary_logged(
     runner: Runner,
     config: str | Path,
-    seconds: float | None = None,
-    error: BaseException | None = None,
     data: str | None = None,
     options: Mapping[str, Any] | None = None,
-) -> None:
-    """Write :func:`summarize` into the log, from the first process.
+) -> Iterator[None]:
+    """Write :func:`summarize` into the log, from the first process, when what is inside has ended.
 
     After an error nothing is raised, which would hide the error, and nothing is said if the run had
     not begun.
     """
-    if not is_main_process() or (error and runner.iter == _begun(runner)):
-        return
+    start = time.perf_counter()
+    error: BaseException | None = None
     try:
-        text = summarize(runner, config, seconds, error, data, options)
-    except Exception as failure:
-        if error is None:
-            raise
-        text = f'What was done cannot be told: {failure}'
-    runner.logger.info(f'\n{text}\n')
+        yield
+    except BaseException as failure:  # also Ctrl-C
+        error = failure
+        raise
+    finally:
+        stop_progress(runner)
+        if is_main_process() and not (error and runner.iter == _begun(runner)):
+            seconds = time.perf_counter() - start
+            try:
+                text = summarize(runner, config, data, options, seconds=seconds, error=error)
+            except Exception as failure:
+                if error is None:
+                    raise
+                text = f'What was done cannot be told: {failure}'
+            runner.logger.info(f'\n{text}\n')
 
 
 def summarize(
     runner: Runner,
     config: str | Path,
-    seconds: float | None = None,
-    error: BaseException | None = None,
     data: str | None = None,
     options: Mapping[str, Any] | None = None,
+    *,
+    seconds: float | None = None,
+    error: BaseException | None = None,
 ) -> str:
     """Say what a training was of, how well it did, where everything lies, and what to type next.
 
     Args:
         runner: that has trained.
         config: the file of the recipe, as it was given.
-        seconds: that it took.
-        error: what ended it before its time.
         data: of the recipe, as it was given.
         options: over the recipe, as they were given.
+        seconds: that it took.
+        error: what ended it before its time.
     """
     work_dir, config = Path(runner.work_dir), Path(config)
-    dumped = _short(work_dir / Path(runner.cfg.filename or config).with_suffix('.py').name)
+    dumped = short_path(work_dir / Path(runner.cfg.filename or config).with_suffix('.py').name)
     noted = work_dir / 'last_checkpoint'  # not where saving is switched off
     last = noted.read_text().strip() if noted.is_file() else None
     best = next(iter(sorted(work_dir.glob('best_*.pth'), key=lambda p: -p.stat().st_mtime)), None)
@@ -83,16 +93,15 @@ def summarize(
         ('length', _length(runner, seconds)),
         *_results(run),
         ('peak memory', _memory(run)),
-        ('last checkpoint', _short(last) if last else 'no checkpoint was saved'),
-        *([('best checkpoint', _short(best))] if best else []),
+        ('last checkpoint', short_path(last) if last else 'no checkpoint was saved'),
+        *([('best checkpoint', short_path(best))] if best else []),
         ('resolved config', dumped),
-        ('log', f'{_short(_log_file(runner))}  (scalars in vis_data/)'),
+        ('log', f'{short_path(_log_file(runner))}  (scalars in vis_data/)'),
     ]
     ended = (
         f'Stopped {config.stem}: {type(error).__name__}.' if error else f'Finished {config.stem}.'
     )
-    again = _again(config, data, options or {})
-    commands = _commands(runner, again, dumped, last and _short(last), error)
+    commands = next_commands(runner, config, dumped, last, error, data, options or {})
     return '\n'.join([ended, *_aligned(rows), '', 'Next:', *(f'  {one}' for one in commands)])
 
 
@@ -110,13 +119,13 @@ def summarize_test(
         metrics: by name; others than numbers are left out.
         written: files and folders of predictions.
     """
-    tested = _short(checkpoint) if checkpoint else "timm's own weights"
+    tested = short_path(checkpoint) if checkpoint else "timm's own weights"
     rows = [
         ('backbone', _backbone(runner.cfg, begun=not checkpoint)),
         ('data', _data(runner, ('test', ''))),
         *((name, f'{value:.4f}') for name, value in metrics.items() if np.isscalar(value)),
-        *(('written', _short(path)) for path in written),
-        ('log', _short(_log_file(runner))),
+        *(('written', short_path(path)) for path in written),
+        ('log', short_path(_log_file(runner))),
     ]
     return '\n'.join([f'Tested {tested}.', *_aligned(rows)])
 
@@ -137,7 +146,7 @@ def _backbone(cfg: Config, begun: bool = True) -> str:
     start = settings.get('pretrained') or (settings.get('init_cfg') or {}).get('checkpoint')
     weights = "timm's weights" if start is True else str(start) if start else 'from nothing'
     if cfg.get('load_from') and not cfg.get('resume'):
-        weights = f'from {_short(cfg.load_from)}'
+        weights = f'from {short_path(cfg.load_from)}'
     return f'{name}, {weights}' if begun else name
 
 
@@ -158,7 +167,7 @@ def _data(runner: Runner, *splits: tuple[str, str]) -> str:
         classes = classes or (getattr(dataset, 'metainfo', None) or {}).get('classes')
         for leaf in leaves(runner.cfg[f'{split}_dataloader']['dataset']):
             if leaf.get('data_root'):
-                roots[_short(leaf['data_root'])] = None
+                roots[short_path(leaf['data_root'])] = None
     said += [f'{len(classes)} classes'] if classes else []
     return ': '.join(part for part in (' and '.join(roots), ', '.join(said)) if part)
 
@@ -205,39 +214,9 @@ def _results(run: Run) -> Iterator[tuple[str, str]]:
 def _memory(run: Run) -> str:
     if torch.cuda.is_available():
         # The log resets the allocator's peak with each of its lines, and has it in MiB.
-        peaks = [entry['memory'] * 2**20 for entry in run.training if 'memory' in entry]
-        peak = max(torch.cuda.max_memory_allocated(), *peaks, 0)
-        return f'{peak / _GIB:.2f} GiB of GPU memory'
-    scale = 1 if sys.platform == 'darwin' else 1024
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * scale
-    return f'{peak / _GIB:.2f} GiB (without loader workers)'
-
-
-def _commands(
-    runner: Runner, again: str, dumped: str, last: str | None, error: BaseException | None
-) -> Iterator[str]:
-    work_dir = _short(runner.work_dir)
-    if error and last:
-        yield f'python tools/train.py {dumped} --work-dir {work_dir} --resume'
-    if any('Tensorboard' in name for name in runner.visualizer._vis_backends):
-        yield f'tensorboard --logdir {work_dir}'
-    if runner.cfg.get('test_dataloader'):  # pretraining has none, and takes some backbones only
-        if last:
-            yield f'python tools/test.py {dumped} {last} --show-dir {work_dir}/shown'
-            yield f'python tools/infer.py {last} IMAGES --out {work_dir}/results'
-        if not error:
-            yield again
-
-
-def _again(config: Path, data: str | None, options: Mapping[str, Any]) -> str:
-    """The command of the same training with another backbone: the dumped config is of this one."""
-    words = ['python', 'tools/train.py', str(config), *(['--data', data] if data else [])]
-    swapped = re.compile(r'model\.backbone\.model_(name|kwargs)(\..*)?')
-    kept = {key: value for key, value in options.items() if not swapped.fullmatch(key)}
-    kept['model.backbone.model_name'] = 'resnet18'
-    texts = {key: value if isinstance(value, str) else repr(value) for key, value in kept.items()}
-    pairs = (f'{key}={text}' for key, text in texts.items())
-    return shlex.join([*words, '--cfg-options', *pairs])
+        most = max(peak(), *(entry.get('memory', 0) * 2**20 for entry in run.training), 0)
+        return f'{most / _GIB:.2f} GiB of GPU memory'
+    return f'{peak() / _GIB:.2f} GiB (without loader workers)'
 
 
 def _aligned(rows: _Rows) -> list[str]:
@@ -248,8 +227,3 @@ def _aligned(rows: _Rows) -> list[str]:
 
 def _log_file(runner: Runner) -> Path:
     return Path(runner.log_dir) / f'{runner.timestamp}.log'
-
-
-def _short(path: str | Path) -> str:
-    path = Path(path).resolve()
-    return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)

@@ -1,6 +1,5 @@
 """Train a recipe."""
 
-import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,11 +10,10 @@ from vitmm.apis.checkpoints import check_belongs, find_last
 from vitmm.apis.fsdp import use_fsdp
 from vitmm.apis.launch import build_runner, prepare
 from vitmm.apis.refusals import refusals_explained
-from vitmm.apis.report import log_summary
+from vitmm.apis.report import summary_logged
 from vitmm.apis.switches import use_amp, use_channels_last, use_compile
 from vitmm.apis.too_few import too_few_classes
 from vitmm.compat.checkpoint import load_checkpoint_file
-from vitmm.engine.hooks.progress import stop_progress
 from vitmm.errors import ConfigError, VitmmError
 from vitmm.models.parameters import count_parameters
 
@@ -86,15 +84,11 @@ def train(
             )
         if resume_from:
             check_belongs(runner.model, resume_from)
-        start = time.perf_counter()
         try:
-            runner.train()
-        except BaseException as error:  # also Ctrl-C
-            stop_progress(runner)
-            log_summary(runner, config, time.perf_counter() - start, error, data, options)
+            with summary_logged(runner, config, data, options):
+                runner.train()
+        except Exception as error:
             if not isinstance(error, VitmmError) and (told := too_few_classes(runner, error)):
                 raise ConfigError(told) from error
             raise
-        stop_progress(runner)
-        log_summary(runner, config, time.perf_counter() - start, None, data, options)
     return runner

@@ -1,10 +1,7 @@
 """What a model costs: parameters, operations, time and memory of inference at the test size."""
 
-import resource
-import sys
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +15,12 @@ from torch.utils.flop_counter import FlopCounterMode
 from vitmm.apis.checkpoints import find_last
 from vitmm.apis.compare.spread import spread
 from vitmm.apis.launch import prepare
+from vitmm.apis.memory import forget_peak, peak, resident
 from vitmm.compat.checkpoint import load_checkpoint_file
 from vitmm.registry import MODELS
 
 _ROUNDS = 20  # timed runs, at least
 _SECONDS = 3.0  # and for so long, at least; and at most ten times as long
-_MIB = 2**20
 
 
 def measure(told: dict, folder: Path) -> dict:
@@ -59,7 +56,7 @@ def measure(told: dict, folder: Path) -> dict:
     loader.pop('batch_sampler', None)
     one = next(iter(Runner.build_dataloader({**loader, 'batch_size': 1})))
     many = _repeat(one, batch_size)
-    before = _resident()
+    before = resident()
     model = MODELS.build(cfg.model).to(device).eval()
     checkpoint = told['checkpoint'] or _first_checkpoint(folder)
     if checkpoint:
@@ -75,7 +72,7 @@ def measure(told: dict, folder: Path) -> dict:
             torch.cuda.synchronize()
 
     times = _time(lambda: step(one))
-    _forget_peak(device)
+    forget_peak()
     batches = _time(lambda: step(many))
     return {
         'parameters': sum(p.numel() for p in model.parameters()),
@@ -85,7 +82,7 @@ def measure(told: dict, folder: Path) -> dict:
         | {'rounds': len(times)},
         'throughput': batch_size / spread(batches)['median'],
         'batch': batch_size,
-        'memory': _peak(device, before),
+        'memory': peak(before) / 2**20,
         'input': list(_image(one).shape),
         'device': torch.cuda.get_device_name() if device.type == 'cuda' else 'cpu',
         'threads': torch.get_num_threads(),
@@ -139,33 +136,3 @@ def _repeat(batch: Any, times: int) -> Any:
 
 def _image(batch: dict) -> torch.Tensor:
     return batch['inputs'][0]
-
-
-def _resident() -> float:
-    """Bytes of this process in memory now; 0 where the system does not tell."""
-    with suppress(OSError):
-        return _status('VmRSS')
-    return 0.0
-
-
-def _forget_peak(device: torch.device) -> None:
-    if device.type == 'cuda':
-        torch.cuda.reset_peak_memory_stats()
-        return
-    with suppress(OSError):  # Linux only
-        Path('/proc/self/clear_refs').write_text('5')
-
-
-def _peak(device: torch.device, before: float) -> float:
-    """MiB: on a GPU all that was allocated, on a CPU what came since ``before``."""
-    if device.type == 'cuda':
-        return torch.cuda.max_memory_allocated() / _MIB
-    with suppress(OSError):
-        return max(0.0, _status('VmHWM') - before) / _MIB  # it may have given memory back
-    scale = 1 if sys.platform == 'darwin' else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * scale / _MIB
-
-
-def _status(key: str) -> float:
-    lines = Path('/proc/self/status').read_text().splitlines()
-    return next(1024.0 * int(line.split()[1]) for line in lines if line.startswith(f'{key}:'))
