@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from vitmm.datasets.atomic import write_once
 from vitmm.datasets.draw_room import draw_room
-from vitmm.datasets.errors import DataError
+from vitmm.datasets.drawn import write_drawn
 from vitmm.datasets.formats import write_jpeg
 from vitmm.registry import FUNCTIONS
+
+if TYPE_CHECKING:
+    from tqdm import tqdm
 
 VERSION = 1  # raise it when the same seed no longer gives the same bytes
 SPLITS = ('train', 'test')  # their places seed the images: append only
@@ -43,31 +46,23 @@ def write_rooms(
             number is negative.
     """
     counts = {'train': num_train, 'test': num_test}
-    if min(seed, *counts.values()) < 0:
-        raise DataError('the counts and the seed of the rooms data set must be 0 or more')
-    manifest = {'dataset': 'rooms', 'version': VERSION, 'seed': seed}
-    manifest |= {f'num_{split}': count for split, count in counts.items()}
 
-    def write(folder: Path) -> None:
+    def draw(folder: Path, bar: tqdm) -> None:
         import cv2
-        from tqdm import tqdm
 
-        total = sum(counts.values())
-        print(f'drawing the rooms data set, {total} images, into {root} (once)', flush=True)
-        with tqdm(total=total, unit='image', disable=None) as bar:  # a bar on terminals only
-            for split, count in counts.items():
-                images, depths = folder / f'images/{split}', folder / f'annotations/{split}'
-                images.mkdir(parents=True)
-                depths.mkdir(parents=True)
-                for index in range(count):
-                    room = draw_room(room_rng(seed, split, index))
-                    write_jpeg(images / f'room_{index:05d}.jpg', room.image)
-                    millimetres = np.round(room.depth * 1000).astype(np.uint16)
-                    png = cv2.imencode('.png', millimetres)[1]
-                    (depths / f'room_{index:05d}.png').write_bytes(png.tobytes())
-                    bar.update()
+        for split, count in counts.items():
+            images, depths = folder / f'images/{split}', folder / f'annotations/{split}'
+            images.mkdir(parents=True)
+            depths.mkdir(parents=True)
+            for index in range(count):
+                room = draw_room(room_rng(seed, split, index))
+                write_jpeg(images / f'room_{index:05d}.jpg', room.image)
+                millimetres = np.round(room.depth * 1000).astype(np.uint16)
+                png = cv2.imencode('.png', millimetres)[1]
+                (depths / f'room_{index:05d}.png').write_bytes(png.tobytes())
+                bar.update()
 
-    return write_once(root, 'rooms.json', manifest, write)
+    return write_drawn(root, 'rooms', VERSION, seed, counts, draw)
 
 
 def room_rng(seed: int, split: str, index: int) -> np.random.Generator:

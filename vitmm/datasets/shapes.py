@@ -10,15 +10,18 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from vitmm.datasets.atomic import write_once
 from vitmm.datasets.draw import CLASSES, draw_portrait, draw_scene
-from vitmm.datasets.errors import DataError
+from vitmm.datasets.drawn import write_drawn
 from vitmm.datasets.files import write_lines
 from vitmm.datasets.formats import coco_annotation, voc_xml, write_jpeg, write_palette_png
 from vitmm.registry import FUNCTIONS
+
+if TYPE_CHECKING:
+    from tqdm import tqdm
 
 VERSION = 3  # raise it when the same seed no longer gives the same bytes
 SPLITS = ('train', 'val', 'cls_train', 'cls_val')  # their places seed the images: append only
@@ -65,25 +68,16 @@ def write_shapes(
     """
     scenes = {'train': num_train, 'val': num_val}
     portraits = {'train': num_cls_train, 'val': num_cls_val}
-    if min(seed, *scenes.values(), *portraits.values()) < 0:
-        raise DataError('the counts and the seed of the shapes data set must be 0 or more')
-    manifest = {'dataset': 'shapes', 'version': VERSION, 'seed': seed}
-    manifest |= {f'num_{split}': count for split, count in scenes.items()}
-    manifest |= {f'num_cls_{split}': count for split, count in portraits.items()}
+    counts = scenes | {f'cls_{split}': count for split, count in portraits.items()}
 
-    def write(folder: Path) -> None:
-        from tqdm import tqdm
+    def draw(folder: Path, bar: tqdm) -> None:
+        _write_names(folder)
+        for split, count in scenes.items():
+            _write_scenes(folder, split, count, seed, bar)
+        for split, count in portraits.items():
+            _write_portraits(folder, split, count, seed, bar)
 
-        total = sum(scenes.values()) + sum(portraits.values())
-        print(f'drawing the shapes data set, {total} images, into {root} (once)', flush=True)
-        with tqdm(total=total, unit='image', disable=None) as bar:  # a bar on terminals only
-            _write_names(folder)
-            for split, count in scenes.items():
-                _write_scenes(folder, split, count, seed, bar)
-            for split, count in portraits.items():
-                _write_portraits(folder, split, count, seed, bar)
-
-    return write_once(root, 'shapes.json', manifest, write)
+    return write_drawn(root, 'shapes', VERSION, seed, counts, draw)
 
 
 def image_rng(seed: int, split: str, index: int) -> np.random.Generator:
@@ -99,7 +93,7 @@ def _write_names(folder: Path) -> None:
     write_lines(folder / 'SegmentationClass/classes.txt', ('background', *CLASSES))
 
 
-def _write_scenes(folder: Path, split: str, count: int, seed: int, bar) -> None:
+def _write_scenes(folder: Path, split: str, count: int, seed: int, bar: tqdm) -> None:
     ids, images, annotations = [], [], []
     for index in range(count):
         id, file_name = f'{split}_{index:05d}', f'{split}_{index:05d}.jpg'
@@ -128,7 +122,7 @@ def _write_scenes(folder: Path, split: str, count: int, seed: int, bar) -> None:
         write_lines(folder / f'ImageSets/{task}/{split}.txt', ids)
 
 
-def _write_portraits(folder: Path, split: str, count: int, seed: int, bar) -> None:
+def _write_portraits(folder: Path, split: str, count: int, seed: int, bar: tqdm) -> None:
     for name in CLASSES:
         (folder / f'imagefolder/{split}/{name}').mkdir(parents=True)
     for index in range(count):
