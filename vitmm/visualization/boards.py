@@ -78,21 +78,21 @@ class Boards:
             rows += shown_rows
         return {**boards, 'sheet': board([*_in_rows(first), *rows], title)}
 
-    def _scale(self, look: Look) -> tuple[float, tuple[int, int]]:
-        height, width = look.picture.shape[:2]
+    def _scale(self, picture: np.ndarray) -> tuple[float, tuple[int, int]]:
+        """By how much a picture is resized, and to which (H, W)."""
+        height, width = picture.shape[:2]
         scale = self.side / max(height, width)
         return scale, (max(1, round(height * scale)), max(1, round(width * scale)))
 
     def _scaled(self, picture: np.ndarray) -> np.ndarray:
-        scale = self.side / max(picture.shape[:2])
-        height, width = (max(1, round(n * scale)) for n in picture.shape[:2])
+        scale, (height, width) = self._scale(picture)
         way = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
         return cv2.resize(picture, (width, height), interpolation=way)
 
     def _spread(
         self, look: Look, values: torch.Tensor, pitch: tuple[float, float], smooth: bool = False
     ) -> np.ndarray:
-        scale, size = self._scale(look)
+        scale, size = self._scale(look.picture)
         return spread(values.numpy(), (pitch[0] * scale, pitch[1] * scale), size, smooth)
 
     def _features(self, look: Look) -> list[list[Panel]]:
@@ -129,7 +129,7 @@ class Boards:
     def _cams(self, look: Look) -> list[list[Panel]]:
         """A row for each class: what is scored, then Grad-CAM on each level."""
         rows = []
-        scale, _ = self._scale(look)
+        scale, _ = self._scale(look.picture)
         for label, words in look.scores.words.items():
             picture = self._scaled(look.picture)
             if label in look.scores.boxes:
