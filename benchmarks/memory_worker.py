@@ -1,85 +1,32 @@
-"""One process of benchmarks/memory.py: trains, and measures while it does."""
+"""One process of benchmarks/memory.py, which starts it: trains, and measures while it does."""
 
-import ctypes
+import argparse
 import json
-import statistics
-import sys
-import time
-from itertools import pairwise
 from pathlib import Path
 
-import torch
-from mmengine.dist import is_main_process
-from mmengine.hooks import Hook
-from mmengine.registry import HOOKS
-from torch.distributed.tensor import DTensor
-
-from vitmm.apis.train import train
-from vitmm.compat.distributed import end_dist
-
 RECIPE = Path(__file__).resolve().parent.parent / 'configs' / 'det' / 'vit_retinanet.py'
-MIB = 2**20
 
 
-@HOOKS.register_module()
-class MeasureHook(Hook):
-    """Peak memory of training alone, bytes that outlive an iteration, seconds an update."""
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('job', type=json.loads, help='arguments of vitmm.apis.train.train, in JSON')
+    parser.add_argument('size', type=int, help='pixels of an image')
+    args = parser.parse_args()
 
-    priority = 'LOWEST'
+    import measure_hook  # noqa: F401  (registers itself)
 
-    def __init__(self, out: str, parts: int) -> None:
-        self.out = Path(out)
-        self.parts = parts
-        self.ends: list[float] = []
+    from vitmm.apis.train import train
+    from vitmm.compat.distributed import end_dist
 
-    def before_train(self, runner) -> None:
-        if torch.cuda.is_available():
-            torch.cuda.reset_peak_memory_stats()
-        else:
-            # What starting has left behind is not training's: give it back, and forget its peak.
-            ctypes.CDLL('libc.so.6').malloc_trim(0)
-            Path('/proc/self/clear_refs').write_text('5')
-
-    def after_train_iter(self, runner, *args, **kwargs) -> None:
-        if torch.cuda.is_available():
-            torch.cuda.synchronize()
-        self.ends.append(time.perf_counter())
-
-    def after_train(self, runner) -> None:
-        updates = self.ends[self.parts - 1 :: self.parts]
-        seconds = [b - a for a, b in pairwise(updates)]
-        optimizer = runner.optim_wrapper.optimizer
-        parameters = [p for group in optimizer.param_groups for p in group['params']]
-        tensors = [v for values in optimizer.state.values() for v in values.values() if v.ndim]
-        kept = parameters + [p for p in parameters if p.requires_grad] + tensors
-        row = dict(
-            peak=peak() / MIB,
-            state=sum(_own(t).numel() * t.element_size() for t in kept) / MIB,
-            seconds=statistics.median(seconds),
-        )
-        if is_main_process():
-            self.out.write_text(json.dumps(row))
-
-
-def peak() -> float:
-    """Bytes."""
-    if torch.cuda.is_available():
-        return torch.cuda.max_memory_allocated()
-    status = Path('/proc/self/status').read_text().splitlines()
-    return next(1024 * int(line.split()[1]) for line in status if line.startswith('VmHWM'))
-
-
-def _own(tensor: torch.Tensor) -> torch.Tensor:
-    return tensor.to_local() if isinstance(tensor, DTensor) else tensor
+    args.job['options']['train_dataloader.dataset.pipeline'] = [
+        dict(type='vitmm.LoadImage', channels=3, max_value=None),
+        dict(type='mmdet.LoadAnnotations', with_bbox=True),
+        dict(type='mmdet.Resize', scale=(args.size, args.size), keep_ratio=False),
+        dict(type='mmdet.PackDetInputs'),
+    ]
+    train(RECIPE, launcher='pytorch', **args.job)
+    end_dist()
 
 
 if __name__ == '__main__':
-    job, size = json.loads(sys.argv[1]), int(sys.argv[2])
-    job['options']['train_dataloader.dataset.pipeline'] = [
-        dict(type='vitmm.LoadImage', channels=3, max_value=None),
-        dict(type='mmdet.LoadAnnotations', with_bbox=True),
-        dict(type='mmdet.Resize', scale=(size, size), keep_ratio=False),
-        dict(type='mmdet.PackDetInputs'),
-    ]
-    train(RECIPE, launcher='pytorch', **job)
-    end_dist()
+    main()

@@ -3,6 +3,7 @@
 python benchmarks/one_pass.py '{"model_name": "resnet50"}' 512 4
 """
 
+import argparse
 import json
 import subprocess
 import sys
@@ -52,4 +53,8 @@ def measure(settings: dict, size: int, batch: int) -> dict:
 
 
 if __name__ == '__main__':
-    print(json.dumps(measure(json.loads(sys.argv[1]), *map(int, sys.argv[2:]))))
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument('settings', type=json.loads, help='arguments of TimmBackbone, in JSON')
+    parser.add_argument('size', type=int, help='pixels of an image')
+    parser.add_argument('batch', type=int, help='images')
+    print(json.dumps(measure(**vars(parser.parse_args()))))

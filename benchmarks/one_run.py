@@ -3,6 +3,7 @@
 python benchmarks/one_run.py "{'side': 'vitmm', ...}"     # iterations.py starts it
 """
 
+import argparse
 import ast
 import itertools
 import json
@@ -130,7 +131,10 @@ def stock(job: dict, clock: Clock) -> None:
 
 
 def main() -> None:
-    job = ast.literal_eval(sys.argv[1])  # JSON has no tuples, and configs need them
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    # JSON has no tuples, and configs need them.
+    parser.add_argument('job', type=ast.literal_eval, help='a dict, as iterations.py writes it')
+    job = parser.parse_args().job
     if job['side'] in ('vitmm', 'stock'):
         side = {'vitmm': vitmm, 'stock': stock}[job['side']]
     else:
