@@ -47,7 +47,7 @@ def parse_args() -> argparse.Namespace:
 def main() -> None:
     args = parse_args()
     # Heavy imports come after the arguments, so that --help answers at once.
-    from vitmm.apis.cli import parse_options, run
+    from vitmm.apis.cli import run, settings_of
     from vitmm.errors import ConfigError
 
     def job() -> None:
@@ -56,8 +56,7 @@ def main() -> None:
         if args.checkpoint is None and not Path(args.config).is_dir():
             raise ConfigError(f'give a checkpoint after {args.config}.')
         args.checkpoint = None if args.checkpoint == 'none' else args.checkpoint
-        settings = {k: v for k, v in vars(args).items() if k not in ('cfg_options', 'local_rank')}
-        said = analyze_predictions(**settings, options=parse_options(args.cfg_options))
+        said = analyze_predictions(**settings_of(args))
         if said:
             print(said)
 

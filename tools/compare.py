@@ -62,27 +62,13 @@ def main() -> None:
     import sys
     from pathlib import Path
 
-    from vitmm.apis.cli import parse_options, run
+    from vitmm.apis.cli import parse_options, run, settings_of
 
     def job() -> dict:
         from vitmm.apis.compare.compare import compare
 
-        return compare(
-            args.recipe,
-            args.backbones,
-            seeds=args.seeds,
-            mode=args.mode,
-            data=args.data,
-            options=parse_options(args.cfg_options),
-            work_dir=args.work_dir,
-            checkpoints=args.checkpoints,
-            metric=args.metric,
-            gpus=args.gpus,
-            amp=args.amp,
-            samples=args.samples,
-            launcher=args.launcher,
-            launcher_options=parse_options(args.launcher_options),
-        )
+        args.launcher_options = parse_options(args.launcher_options)
+        return compare(**settings_of(args))
 
     try:
         found = run(job)

@@ -35,13 +35,12 @@ def parse_args() -> argparse.Namespace:
 def main() -> None:
     args = parse_args()
     # Heavy imports come after the arguments, so that --help answers at once.
-    from vitmm.apis.cli import parse_options, run
+    from vitmm.apis.cli import run, settings_of
 
     def job() -> None:
         from vitmm.apis.export import export
 
-        settings = {k: v for k, v in vars(args).items() if k != 'cfg_options'}
-        print(export(**settings, options=parse_options(args.cfg_options)))
+        print(export(**settings_of(args)))
 
     run(job)
 

@@ -27,21 +27,12 @@ def parse_args() -> argparse.Namespace:
 def main() -> None:
     args = parse_args()
     # Heavy imports come after the arguments, so that --help answers at once.
-    from vitmm.apis.cli import parse_options, run
+    from vitmm.apis.cli import run, settings_of
 
     def job() -> None:
         from vitmm.apis.knn import knn
 
-        found = knn(
-            args.config,
-            args.checkpoint,
-            neighbours=args.neighbours,
-            temperature=args.temperature,
-            work_dir=args.work_dir,
-            amp=args.amp,
-            data=args.data,
-            options=parse_options(args.cfg_options),
-        )
+        found = knn(**settings_of(args))
         for name, value in found.items():
             print(f'{name}: {value:.2f}')
 

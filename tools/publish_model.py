@@ -18,18 +18,12 @@ def parse_args() -> argparse.Namespace:
 def main() -> None:
     args = parse_args()
     # Heavy imports come after the arguments, so that --help answers at once.
-    from vitmm.apis.cli import parse_options, run
+    from vitmm.apis.cli import run, settings_of
 
     def job() -> None:
         from vitmm.apis.publish import publish
 
-        out = publish(
-            args.checkpoint,
-            args.out,
-            config=args.config,
-            licence=args.licence,
-            options=parse_options(args.cfg_options),
-        )
+        out = publish(**settings_of(args))
         print(f'{out}: model.safetensors, config.py, README.md')
         print(f'python tools/infer.py {out} IMAGES --out results')
         print(f'python tools/test.py {out}')

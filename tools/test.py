@@ -36,7 +36,7 @@ def parse_args() -> argparse.Namespace:
 def main() -> None:
     args = parse_args()
     # Heavy imports come after the arguments, so that --help answers at once.
-    from vitmm.apis.cli import parse_options, run
+    from vitmm.apis.cli import run, settings_of
     from vitmm.errors import ConfigError
 
     def job() -> None:
@@ -44,19 +44,8 @@ def main() -> None:
 
         if args.checkpoint is None and not Path(args.config).is_dir():
             raise ConfigError(f'give a checkpoint after {args.config}.')
-        test(
-            args.config,
-            None if args.checkpoint == 'none' else args.checkpoint,
-            work_dir=args.work_dir,
-            out=args.out,
-            show_dir=args.show_dir,
-            show_interval=args.show_interval,
-            tta=args.tta,
-            amp=args.amp,
-            data=args.data,
-            launcher=args.launcher,
-            options=parse_options(args.cfg_options),
-        )
+        args.checkpoint = None if args.checkpoint == 'none' else args.checkpoint
+        test(**settings_of(args))
 
     run(job)
 

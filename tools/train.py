@@ -45,23 +45,12 @@ def parse_args() -> argparse.Namespace:
 def main() -> None:
     args = parse_args()
     # Heavy imports come after the arguments, so that --help answers at once.
-    from vitmm.apis.cli import parse_options, run
+    from vitmm.apis.cli import run, settings_of
 
     def job() -> None:
         from vitmm.apis.train import train
 
-        train(
-            args.config,
-            work_dir=args.work_dir,
-            resume=args.resume,
-            amp=args.amp,
-            compile=args.compile,
-            channels_last=args.channels_last,
-            fsdp=args.fsdp,
-            data=args.data,
-            launcher=args.launcher,
-            options=parse_options(args.cfg_options),
-        )
+        train(**settings_of(args))
 
     try:
         run(job)

@@ -40,6 +40,15 @@ def parse_options(pairs: Sequence[str] | None) -> dict[str, Any]:
     return options
 
 
+def settings_of(args: argparse.Namespace) -> dict[str, Any]:
+    """The arguments of a tool as those of the function that it calls.
+
+    ``cfg_options`` become ``options``; ``local_rank``, which old launchers give, goes.
+    """
+    settings = {k: v for k, v in vars(args).items() if k not in ('cfg_options', 'local_rank')}
+    return settings | {'options': parse_options(args.cfg_options)}
+
+
 def _python(text: str) -> Any:
     """The value of a list, tuple or dict as Python writes it; ``dict(a=1)`` is one, too.
 
