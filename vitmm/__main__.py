@@ -28,6 +28,26 @@ def find_script(name: str) -> Path:
     raise FileNotFoundError(f'no script {name}, and no installed package brings one of that name')
 
 
+def keep_trainings_config(word: str) -> None:
+    """Let Runners of a script that does not train write their configs beside that of the training.
+
+    Args:
+        word: what the names of theirs end in (``vit_retinanet_test.py``).
+    """
+    from mmengine.runner import Runner  # such scripts import it themselves
+
+    dump = Runner.dump_config
+
+    def dump_beside(self: Runner) -> None:
+        if self.cfg.filename and self.cfg.get('work_dir'):
+            from vitmm.config.beside import beside_training
+
+            self.cfg = beside_training(self.cfg, word)
+        dump(self)
+
+    Runner.dump_config = dump_beside
+
+
 def main() -> None:
     if len(sys.argv) < 2 or sys.argv[1] in ('-h', '--help'):
         sys.exit(
@@ -40,6 +60,8 @@ def main() -> None:
     except FileNotFoundError as error:
         sys.exit(f'error: {error}')
     sys.argv = [str(script), *sys.argv[2:]]
+    if script.stem != 'train':
+        keep_trainings_config(script.stem)
     runpy.run_path(str(script), run_name='__main__')
 
 

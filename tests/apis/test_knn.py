@@ -84,7 +84,11 @@ def test_its_own_training_images_are_nearest(options, tiny_shapes, tmp_path):
     last = tmp_path / 'a' / 'epoch_1.pth'
     assert runner.epoch == 1
     settings = dict(neighbours=[1], work_dir=tmp_path / 'b')
-    assert knn(RECIPE, last, options=options, **settings) == {'knn1/top1': 100.0}
+    resolved = tmp_path / 'a' / RECIPE.name
+    before = resolved.read_text()
+    found = knn(resolved, last, neighbours=[1], options={'topk': (1, 2)})
+    assert found['knn1/top1'] == 100.0
+    assert resolved.read_text() == before  # that of the training
     options |= {'model.backbone.output': 'maps', 'model.neck': {'type': 'GlobalAveragePooling'}}
     assert knn(RECIPE, options=options, **settings) == {'knn1/top1': 100.0}
 

@@ -88,6 +88,7 @@ def test_two_processes_on_the_cpu(words, tmp_path):
         env=env,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-3000:]
+    assert ' parameters trainable (backbone ' in done.stdout + done.stderr  # not those of a wrapper
     first, second = (torch.load(tmp_path / f'rank{r}.pth') for r in (0, 1))
     assert first.keys() == second.keys()
     assert all(torch.equal(first[k], second[k]) for k in first)

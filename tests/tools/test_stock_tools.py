@@ -38,13 +38,16 @@ def test_they_test_and_resume_what_we_trained(package, tiny_options, tmp_path):
     dumped, checkpoint = ours / f'{Path(recipe).name}.py', ours / 'epoch_1.pth'
     assert figures
 
-    # From elsewhere, so that nothing is found by accident.
+    # From elsewhere, so that nothing is found by accident; into the folder of the training.
+    before = dumped.read_text()
     tested = run(
-        f'{package}/tools/test.py', dumped, checkpoint, '--work-dir', tmp_path / 'test',
-        cwd=tmp_path,
+        f'{package}/tools/test.py', dumped, checkpoint,
+        '--cfg-options', 'test_dataloader.persistent_workers=False', cwd=tmp_path,
     )  # fmt: skip
     assert tested.returncode == 0, tested.stderr[-3000:]
-    (written,) = (tmp_path / 'test').glob('*/*.json')
+    assert dumped.read_text() == before
+    assert 'test_dataloader' in (ours / f'{dumped.stem}_test.py').read_text()
+    (written,) = ours.glob('*/*.json')
     seen = json.loads(written.read_text())
     assert {name: pytest.approx(seen[name], rel=1e-6) for name in figures} == figures
 

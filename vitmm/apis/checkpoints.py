@@ -5,10 +5,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from mmengine.config import Config
 from mmengine.logging import print_log
 from mmengine.runner import Runner
 from torch import nn
 
+from vitmm.apis.bare_model import bare_model
 from vitmm.compat.checkpoint import CheckpointError, load_checkpoint_file
 from vitmm.errors import ConfigError, WeightsError
 
@@ -65,10 +67,15 @@ def load_pretrained(runner: Runner) -> None:
         )
 
 
-def check_belongs(model: nn.Module, path: str | Path) -> list[str]:
-    """Raise unless the checkpoint holds every tensor of ``model``, and in its shape.
+def check_belongs(cfg: Config, path: str | Path) -> list[str]:
+    """Raise unless the checkpoint holds every tensor of a config's model, and in its shape.
 
-    A wrapper (DDP, test-time augmentation) is looked through.
+    That is known before anything is built or written, and before the log begins with pages of
+    config. A model that cannot be built passes: the Runner will say why.
+
+    Args:
+        cfg: resolved; the model may stand in that of test-time augmentation.
+        path: a checkpoint, or a published folder.
 
     Returns:
         The classes that it names, by label, if any.
@@ -78,7 +85,9 @@ def check_belongs(model: nn.Module, path: str | Path) -> list[str]:
         CheckpointError: the file is missing, broken or holds code.
     """
     content = load_checkpoint_file(path)
-    check_state(getattr(model, 'module', model), weights_of(content), path)
+    model = _bare(cfg)
+    if model is not None:
+        check_state(model, weights_of(content), path)
     meta = content.get('meta')
     told = meta.get('dataset_meta') if isinstance(meta, Mapping) else None
     return [str(name) for name in (told or {}).get('classes') or ()]
@@ -107,6 +116,49 @@ def check_classes(known: Sequence[str], classes: Sequence[str] | None, path: str
     )
 
 
+def check_begins(cfg: Config, path: str | Path) -> str | None:
+    """Look at a checkpoint that a training begins with, of which MMEngine takes what fits.
+
+    Args:
+        cfg: resolved.
+        path: its ``load_from``.
+
+    Returns:
+        How much of the model it fills, where that is not all.
+
+    Raises:
+        WeightsError: nothing at all: the training would begin from nothing.
+        CheckpointError: the file is missing, broken or holds code.
+    """
+    state = weights_of(load_checkpoint_file(path))
+    model = _bare(cfg)
+    own = {} if model is None else model.state_dict()
+    absent = [k for k, v in own.items() if k not in state or state[k].shape != v.shape]
+    if not absent:
+        return None
+    if len(absent) == len(own):
+        raise WeightsError(
+            f'load_from={path} holds no tensor of the model that the config builds (it has '
+            f'{_few(list(state)) or "none"}; the model has {_few(absent)}): the training would '
+            'begin from nothing. Weights of a backbone alone go into model.backbone.pretrained.'
+        )
+    return (
+        f'load_from={path} fills {len(own) - len(absent)} of the {len(own)} tensors of the model; '
+        f'begin anew: {_few(absent)}'
+    )
+
+
+def _bare(cfg: Config) -> nn.Module | None:
+    try:
+        return bare_model(cfg.model.get('module', cfg.model), cfg.get('default_scope'))
+    except Exception:  # whatever a class of anybody's raises
+        return None
+
+
+def _few(keys: Sequence[str]) -> str:
+    return f'{", ".join(keys[:4])}{", …" if len(keys) > 4 else ""}'
+
+
 def weights_of(checkpoint: Mapping[str, Any]) -> dict[str, torch.Tensor]:
     """The weights among what a checkpoint file holds, without the prefix of DDP."""
     state = checkpoint.get('state_dict', checkpoint)
@@ -128,7 +180,7 @@ def check_state(model: nn.Module, state: Mapping[str, torch.Tensor], path: str |
         if key in state and state[key].shape != own[key].shape
     ]
     faults = [
-        f'{len(keys)} {what}: {", ".join(keys[:4])}{", …" if len(keys) > 4 else ""}'
+        f'{len(keys)} {what}: {_few(keys)}'
         for what, keys in (
             ('missing', missing),
             ('unexpected', unexpected),

@@ -16,6 +16,7 @@ from tqdm import tqdm
 
 from vitmm.apis.checkpoints import check_belongs
 from vitmm.apis.launch import build_runner, prepare
+from vitmm.config.beside import beside_training
 from vitmm.datasets.sources import leaves
 from vitmm.errors import ConfigError
 
@@ -70,7 +71,9 @@ def knn(
     _check(cfg)
     train, test = plain_loaders(cfg)
     cfg.load_from, cfg.resume = None if checkpoint is None else str(checkpoint), False
-    runner = build_runner(cfg)
+    if checkpoint is not None:
+        check_belongs(cfg, checkpoint)
+    runner = build_runner(beside_training(cfg, 'knn'))
     known, asked = Runner.build_dataloader(train), Runner.build_dataloader(test)
     if max(neighbours) > (count := len(known.dataset)):
         raise ConfigError(
@@ -80,7 +83,6 @@ def knn(
     if checkpoint is None:
         runner._init_model_weights()
     else:
-        check_belongs(runner.model, checkpoint)
         runner.load_or_resume()
     model = runner.model.eval()
     bank, labels = _features(model, known, 'training images', amp)

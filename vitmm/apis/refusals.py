@@ -85,7 +85,7 @@ def _beginning(error: Exception) -> list[type]:
 
 def _built_by(cfg: Config, name: str) -> Iterator[tuple[tuple, Mapping[str, Any], type]]:
     """The dicts of the config that a class of that name, or one that inherits from it, is of."""
-    from vitmm.apis.check_config.case import walk  # heavy, and wanted after an error only
+    from vitmm.apis.bare_model import walk  # heavy, and wanted after an error only
     from vitmm.apis.check_config.signatures import classes_of
 
     scope = cfg.get('default_scope')

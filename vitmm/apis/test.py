@@ -7,12 +7,13 @@ from typing import Any
 from mmengine.config import Config
 from mmengine.dist import is_main_process
 
-from vitmm.apis.checkpoints import check_state, load_pretrained, weights_of
+from vitmm.apis.checkpoints import check_belongs, load_pretrained
 from vitmm.apis.launch import build_runner, prepare
 from vitmm.apis.refusals import refusals_explained
 from vitmm.apis.report import summarize_test
 from vitmm.apis.switches import test_with_amp
-from vitmm.compat.checkpoint import PUBLISHED_CONFIG, load_checkpoint_file
+from vitmm.compat.checkpoint import PUBLISHED_CONFIG
+from vitmm.config.beside import beside_training
 from vitmm.datasets.sources import leaves
 from vitmm.engine.hooks.progress import stop_progress
 from vitmm.errors import ConfigError
@@ -86,19 +87,12 @@ def test(
         test_with_amp(cfg)
     if out is not None:
         _dump_into(cfg, Path(out))
-    if (dump := Path(cfg.work_dir) / Path(cfg.filename).name).exists():
-        # The Runner writes its config into the work dir: not over that of the training there.
-        name = str(dump.with_name(f'{dump.stem}_test.py'))
-        cfg = Config(cfg.to_dict(), cfg_text=cfg.text or '\n', filename=name)
-    # A broken file is told of before anything is built and written.
-    weights = None if checkpoint is None else weights_of(load_checkpoint_file(checkpoint))
+    if checkpoint is not None:
+        check_belongs(cfg, checkpoint)
     with refusals_explained(cfg, options):
-        runner = build_runner(cfg)
-        if weights is None:
+        runner = build_runner(beside_training(cfg, 'test'))
+        if checkpoint is None:
             load_pretrained(runner)
-        else:
-            check_state(getattr(runner.model, 'module', runner.model), weights, checkpoint)
-            del weights
         try:
             metrics = runner.test()
         finally:

@@ -6,14 +6,14 @@ from typing import Any
 
 from mmengine.runner import Runner
 
-from vitmm.apis.checkpoints import check_belongs, find_last
+from vitmm.apis.checkpoints import check_begins, check_belongs, find_last
 from vitmm.apis.fsdp import use_fsdp
 from vitmm.apis.launch import build_runner, prepare
 from vitmm.apis.refusals import refusals_explained
 from vitmm.apis.report import summary_logged
 from vitmm.apis.switches import use_amp, use_channels_last, use_compile
 from vitmm.apis.too_few import too_few_classes
-from vitmm.compat.checkpoint import load_checkpoint_file
+from vitmm.engine.wrapping import bare
 from vitmm.errors import ConfigError, VitmmError
 from vitmm.models.parameters import count_parameters
 
@@ -73,17 +73,20 @@ def train(
     resume_from = find_last(cfg.work_dir) if resume is True else resume or None
     if resume_from:
         cfg.resume, cfg.load_from = True, str(resume_from)
-    if cfg.get('load_from'):
-        load_checkpoint_file(cfg.load_from)  # a broken file is told of before anything is built
+    begins = None
+    if cfg.get('load_from') and cfg.get('resume'):
+        check_belongs(cfg, cfg.load_from)
+    elif cfg.get('load_from'):
+        begins = check_begins(cfg, cfg.load_from)
     with refusals_explained(cfg, options):
         runner = build_runner(cfg)
-        runner.logger.info(count_parameters(runner.model))
+        runner.logger.info(count_parameters(bare(runner.model)))
         if resume is True and not resume_from:
             runner.logger.info(
                 f'{cfg.work_dir} holds no checkpoint yet: starting from the beginning.'
             )
-        if resume_from:
-            check_belongs(runner.model, resume_from)
+        if begins:
+            runner.logger.warning(begins)
         try:
             with summary_logged(runner, config, data, options):
                 runner.train()

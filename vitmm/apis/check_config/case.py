@@ -1,22 +1,16 @@
 """What every check looks at, and what it finds."""
 
-import copy
-import io
 import logging
-import warnings
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, redirect_stdout
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import torch
 from mmengine.config import Config
-from mmengine.logging import MMLogger
-from mmengine.registry import MODELS, init_default_scope
 from torch import nn
 
+from vitmm.apis.bare_model import bare_model
 from vitmm.config.origin import Key, Origins
 
 LOG = logging.getLogger('vitmm.check_config')
@@ -105,60 +99,15 @@ class Case:
     @cached_property
     def model(self) -> nn.Module | None:
         """The model without memory where that is possible; None if it cannot be built."""
-        settings = _light(self.config.get('model') or {})
-        if not settings:
+        if not self.config.get('model'):
             return None
         try:
-            with quiet():
-                init_default_scope(self.scope or 'mmengine')
-            try:
-                with quiet(), torch.device('meta'):
-                    # Some parts are made by torch.Tensor(), which always has memory.
-                    return MODELS.build(copy.deepcopy(settings)).to('meta')
-            except (RuntimeError, NotImplementedError):  # some compute while they are built
-                with quiet():
-                    return MODELS.build(settings)
+            return bare_model(self.config.model, self.scope)
         except Exception as error:  # whatever a class of anybody's raises
             if not self.findings:  # or they say why
                 what = f'the model cannot be built ({type(error).__name__}: {error})'
                 self.say('model', ('model',), what, 'see the message')
             return None
-
-
-def walk(value: Any, key: Key = ()) -> Iterator[tuple[Key, Mapping[str, Any]]]:
-    """Every dict inside ``value``, with its key."""
-    if isinstance(value, Mapping):
-        yield key, value
-        for name, inner in value.items():
-            yield from walk(inner, (*key, name))
-    elif isinstance(value, list | tuple):
-        for place, inner in enumerate(value):
-            yield from walk(inner, (*key, place))
-
-
-@contextmanager
-def quiet() -> Iterator[None]:
-    """MMEngine's own messages are not findings."""
-    logger = MMLogger.get_current_instance()
-    level = logger.level
-    logger.setLevel(logging.CRITICAL)
-    try:
-        with warnings.catch_warnings(), redirect_stdout(io.StringIO()):
-            warnings.simplefilter('ignore')
-            yield
-    finally:
-        logger.setLevel(level)
-
-
-def _light(settings: Any) -> Any:
-    """Without checkpointing of activations, which wants a real device, and without downloads."""
-    settings = copy.deepcopy(settings)
-    for _, part in walk(settings):
-        fetches = str(part.get('type')).endswith('TIMMBackbone')  # mmpretrain's, as it is built
-        for switch in ('grad_checkpointing', 'with_cp', *(['pretrained'] if fetches else [])):
-            if switch in part:
-                part[switch] = False
-    return settings
 
 
 def _allowed(found: Finding) -> bool:

@@ -12,7 +12,8 @@ from typing import Any
 from mmengine.runner import Runner
 from torch.utils.data import DataLoader
 
-from vitmm.apis.check_config.case import Case, walk
+from vitmm.apis.bare_model import walk
+from vitmm.apis.check_config.case import Case
 from vitmm.apis.check_config.signatures import accepted, classes_of
 from vitmm.apis.check_config.toplevel import READ
 from vitmm.config.origin import Key

@@ -9,7 +9,8 @@ import torch
 from mmengine.optim import build_optim_wrapper
 from torch import nn
 
-from vitmm.apis.check_config.case import LOG, Case, quiet
+from vitmm.apis.bare_model import quiet
+from vitmm.apis.check_config.case import LOG, Case
 
 _WRAPPER = ('optim_wrapper',)
 _HEADS = ('bbox_head', 'rpn_head', 'decode_head', 'auxiliary_head', 'head')

@@ -3,7 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from vitmm.apis.check_config.case import Case, walk
+from vitmm.apis.bare_model import walk
+from vitmm.apis.check_config.case import Case
 
 _KEY = ('model', 'data_preprocessor')
 _IMAGENET = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)  # RGB: torchvision's, most of timm's

@@ -11,7 +11,7 @@ from typing import Any
 import mmengine.registry.root as roots
 from mmengine.registry import Registry
 
-from vitmm.apis.check_config.case import quiet
+from vitmm.apis.bare_model import quiet
 
 REGISTRIES = [value for value in vars(roots).values() if isinstance(value, Registry)]
 

@@ -6,7 +6,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from vitmm.apis.check_config.case import Case, walk
+from vitmm.apis.bare_model import walk
+from vitmm.apis.check_config.case import Case
 from vitmm.config.origin import COMMAND_LINE, Key
 from vitmm.config.top_level import names_in, read_keys
 

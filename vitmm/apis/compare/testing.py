@@ -56,9 +56,9 @@ def test_run(told: dict, folder: Path) -> dict:
         hook = cfg.default_hooks.visualization.hook
         if hook.type == 'mmpretrain.VisualizationHook':  # it writes on the image
             hook.setdefault('resize', _SIDE)
+    check_belongs(cfg, checkpoint)
     runner = build_runner(cfg)
     _spread_drawings(runner, told['samples'])
-    check_belongs(runner.model, checkpoint)
     found = plain(runner.test())
     scores, what, by_class = take_apart(found, class_names(cfg))
     files = sorted(str(file.relative_to(shown)) for file in shown.rglob('*.[jp][pn]g'))

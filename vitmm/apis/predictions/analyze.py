@@ -90,13 +90,12 @@ def analyze_predictions(
     cfg.load_from, cfg.resume = None if checkpoint is None else str(checkpoint), False
     if amp:
         test_with_amp(cfg)
+    known = [] if checkpoint is None else check_belongs(cfg, checkpoint)
     runner = build_runner(cfg)
     if checkpoint is None:
         load_pretrained(runner)
-    else:
-        known = check_belongs(runner.model, checkpoint)
-        classes = runner.test_loop.dataloader.dataset.metainfo.get('classes')
-        check_classes(known, classes, checkpoint)
+    classes = runner.test_loop.dataloader.dataset.metainfo.get('classes')
+    check_classes(known, classes, checkpoint)
     task = choose_task(runner, score, iou)
     records = Records(task, number)
     runner.test_loop.evaluator.metrics.append(records)
