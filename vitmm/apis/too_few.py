@@ -1,16 +1,77 @@
-"""Why a training failed, where torch's words tell nobody: a head has no place for a class."""
+"""A head that has no place for a class: torch's words tell nobody, and mmdet has none at all."""
 
 import re
+from collections.abc import Mapping
+from typing import Any
 
+from mmengine.config import Config
 from mmengine.runner import Runner
 
+from vitmm.datasets.classes import given_classes
+from vitmm.datasets.entries import zero_is_ignored
+from vitmm.datasets.errors import DataError
+from vitmm.datasets.sources import dataset_class, leaves
+from vitmm.errors import ConfigError
+
 _SIGNS = re.compile(r'out of (bounds|range)|num_classes|device-side assert')
+
+
+def refuse_too_few(cfg: Config) -> None:
+    """Raise before a training whose config has fewer classes in a head than in the data.
+
+    In mmdet the class behind a head's last means background: such a training would run, and never
+    find that class. More classes than the data has harm nothing; :mod:`.check_config` finds them.
+
+    Args:
+        cfg: resolved. Data whose classes nothing in it tells pass, and models that learn without.
+
+    Raises:
+        ConfigError: names the heads.
+    """
+    dataset = (cfg.get('train_dataloader') or {}).get('dataset')
+    count = _count(dataset, cfg.get('default_scope')) if dataset else 0
+    # Some list the class that their masks leave out.
+    spare = int(any(map(zero_is_ignored, leaves(dataset)))) if count else 0
+    if said := _say(cfg.get('model') or {}, count, spare):
+        raise ConfigError(f'{said}.')
+
+
+def _count(dataset: Mapping[str, Any], scope: str | None) -> int:
+    """How many classes a data set's config tells of; 0 where it does not."""
+    counts = set()
+    for leaf in leaves(dataset):
+        try:
+            names = given_classes(leaf)
+            if names is None:
+                told = dataset_class(leaf, scope).METAINFO
+                # Of panoptic sets a detector has the things only.
+                names = told.get('thing_classes') or told.get('classes') or ()
+        except (DataError, AttributeError):
+            return 0
+        counts.add(0 if isinstance(names, str) else len(names))
+    return min(counts)
+
+
+def _say(model: Mapping[str, Any], count: int, spare: int = 0) -> str | None:
+    from vitmm.apis.check_config.classes import class_counts
+
+    few = [
+        f'{".".join(map(str, key))} has {number}'
+        for key, _, number in class_counts(model)
+        if number is not None and number < count - spare
+    ]
+    if not few:
+        return None
+    return (
+        f'the training data has {count} classes, and {", ".join(few)}: leave num_classes out of '
+        'the options, or set it to ${data.num_classes} in the recipe'
+    )
 
 
 def too_few_classes(runner: Runner, error: BaseException) -> str | None:
     """The heads of a model that have fewer classes than the data that it was training on.
 
-    What need not end in an error, :mod:`.check_config` finds.
+    For data that tells its classes only when it is read: :func:`refuse_too_few` knew of none.
 
     Args:
         runner: whose training failed.
@@ -22,18 +83,7 @@ def too_few_classes(runner: Runner, error: BaseException) -> str | None:
     """
     if not isinstance(error, IndexError | RuntimeError) or not _SIGNS.search(str(error)):
         return None
-    from vitmm.apis.check_config.classes import class_counts
-
     dataset = getattr(getattr(runner._train_loop, 'dataloader', None), 'dataset', None)
     count = len((getattr(dataset, 'metainfo', None) or {}).get('classes') or ())
-    few = [
-        f'{".".join(map(str, key))} has {number}'
-        for key, _, number in class_counts(runner.cfg.get('model') or {})
-        if number is not None and number < count
-    ]
-    if not few:
-        return None
-    return (
-        f'the training data has {count} classes, and {", ".join(few)}: leave num_classes out of '
-        f'the options, or set it to ${{data.num_classes}} in the recipe. ({error})'
-    )
+    said = _say(runner.cfg.get('model') or {}, count)
+    return said and f'{said}. ({error})'

@@ -12,7 +12,7 @@ from vitmm.apis.launch import build_runner, prepare
 from vitmm.apis.refusals import refusals_explained
 from vitmm.apis.report import summary_logged
 from vitmm.apis.switches import use_amp, use_channels_last, use_compile
-from vitmm.apis.too_few import too_few_classes
+from vitmm.apis.too_few import refuse_too_few, too_few_classes
 from vitmm.engine.wrapping import bare
 from vitmm.errors import ConfigError, VitmmError
 from vitmm.models.parameters import count_parameters
@@ -62,6 +62,7 @@ def train(
         loaders=('train_dataloader', 'val_dataloader'),
         tracked=True,
     )
+    refuse_too_few(cfg)
     for wanted, switch in (
         (amp, use_amp),
         (compile, use_compile),
