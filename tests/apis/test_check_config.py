@@ -47,6 +47,12 @@ model = dict(
         STOCK + "data_root = '/data/coco/'  # <-",
         'coco_detection.py has read its own',
     ),
+    'small images for a large scale': (
+        'sizes',
+        DET + 'image_scale = (1333, 800)  # <-',
+        '200 x 160 pixels, and are enlarged x 5.0 to fit 1333 x 800: --cfg-options '
+        'image_scale=200,160 leaves',
+    ),
     'a schedule that ends before': (
         'schedule',
         DET
@@ -220,7 +226,7 @@ def data(tmp_path_factory):
     root = tmp_path_factory.mktemp('names')
     (root / 'coco').mkdir()
     content = dict(
-        images=[dict(id=n, file_name=f'{n}.jpg', width=8, height=8) for n in range(400)],
+        images=[dict(id=n, file_name=f'{n}.jpg', width=200, height=160) for n in range(400)],
         annotations=[],
         categories=[dict(id=n, name=str(n)) for n in range(6)],
     )

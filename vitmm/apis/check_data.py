@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from vitmm.apis.small_images import note_of_small_images
 from vitmm.config import load_config, resolve
 from vitmm.datasets.inspection import Report, inspect
 
@@ -33,4 +34,7 @@ def check_data(
         seen.append(dataset)
         name = loader.removesuffix('_dataloader')
         reports.append(inspect(dataset, cfg.get('default_scope'), name))
+        if name == 'train':
+            note = note_of_small_images(cfg, options, [*reports[-1].sizes.elements()])
+            reports[-1].notes += [note] if note else []
     return reports

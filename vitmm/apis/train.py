@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from mmengine.dist import is_main_process
 from mmengine.runner import Runner
 
 from vitmm.apis.checkpoints import check_begins, check_belongs, find_last
@@ -11,6 +12,7 @@ from vitmm.apis.fsdp import use_fsdp
 from vitmm.apis.launch import build_runner, prepare
 from vitmm.apis.refusals import refusals_explained
 from vitmm.apis.report import summary_logged
+from vitmm.apis.small_images import note_of_small_images
 from vitmm.apis.switches import use_amp, use_channels_last, use_compile
 from vitmm.apis.too_few import refuse_too_few, too_few_classes
 from vitmm.engine.wrapping import bare
@@ -86,8 +88,9 @@ def train(
             runner.logger.info(
                 f'{cfg.work_dir} holds no checkpoint yet: starting from the beginning.'
             )
-        if begins:
-            runner.logger.warning(begins)
+        small = note_of_small_images(cfg, options) if is_main_process() else None
+        for note in filter(None, (begins, small)):
+            runner.logger.warning(note)
         try:
             with summary_logged(runner, config, data, options):
                 runner.train()

@@ -65,6 +65,7 @@ class CocoFile:
     category_range: str
     bad_boxes: int  # without four numbers or area, or out of the image
     bad_box: str  # the first of these, and what is wrong with it
+    sizes: tuple[tuple[int, int], ...]  # (width, height) of the images that are given one
 
 
 def read_coco(path: str | os.PathLike) -> CocoFile:
@@ -112,6 +113,11 @@ def _read_coco(path: str, mtime: int, size: int) -> CocoFile:
         known_as,
         len(faults),
         faults[0] if faults else '',
+        tuple(
+            (image['width'], image['height'])
+            for image in content['images']
+            if all(isinstance(image.get(side), int) for side in ('width', 'height'))
+        ),
     )
 
 

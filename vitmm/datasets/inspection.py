@@ -34,6 +34,7 @@ class Report:
         classes: how often each is there: boxes, images, or pixels of masks.
         sizes: how many images have each (width, height).
         faults: one line for each bad file or box, with its name.
+        notes: what is no fault and worth knowing, a line each.
     """
 
     name: str
@@ -41,6 +42,7 @@ class Report:
     classes: Counter[str] = field(default_factory=Counter)
     sizes: Counter[tuple[int, int]] = field(default_factory=Counter)
     faults: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
 
     def __str__(self) -> str:
         lines = [f'{self.name}: {self.images} images, {len(self.faults)} faults']
@@ -52,6 +54,7 @@ class Report:
                 f'{max(heights)}; most often {width} x {height} ({count})'
             )
         lines += [f'  {name:<24} {count:>12,d}' for name, count in self.classes.items()]
+        lines += [f'  note: {note}' for note in self.notes]
         return '\n'.join([*lines, *(f'  bad: {fault}' for fault in self.faults)])
 
 

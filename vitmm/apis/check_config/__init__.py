@@ -14,6 +14,7 @@ from vitmm.apis.check_config.parameters import check_parameters
 from vitmm.apis.check_config.pixels import check_pixels
 from vitmm.apis.check_config.rate import check_rate, processes_of
 from vitmm.apis.check_config.schedule import check_schedule
+from vitmm.apis.check_config.sizes import check_sizes
 from vitmm.apis.check_config.toplevel import check_pipelines, check_top_level
 from vitmm.config import load_config, resolve
 from vitmm.config.origin import Origins
@@ -32,6 +33,7 @@ _CHECKS: tuple[Callable[[Case], None], ...] = (
     check_rate,
     check_pixels,
     check_classes,
+    check_sizes,
     check_metrics,
     check_weights,
     check_parameters,
