@@ -49,6 +49,13 @@ def test_frozen_for_an_epoch_then_trained(run, tmp_path, capfd):
     assert start.keys()
     log = capfd.readouterr()
     assert 'thawed: ' in log.out + log.err
+    assert 'nothing will thaw' not in log.out + log.err
+
+
+def test_what_never_comes_is_told_of(run, capfd):
+    run(**{'train_cfg.max_epochs': 1})
+    log = capfd.readouterr()
+    assert 'after=1, and the training has 1 epochs: nothing will thaw' in log.out + log.err
 
 
 def test_what_is_kept_frozen_stays(run, tmp_path):

@@ -2,16 +2,21 @@
 
 import pickle
 import re
+import socketserver
+import threading
+from http.server import BaseHTTPRequestHandler
 
 import pytest
 import timm
 import torch
+from huggingface_hub import constants
 from mmengine.model import Sequential
 from safetensors.torch import save_file
 
 from vitmm.compat.checkpoint import CheckpointError
 from vitmm.errors import WeightsError
 from vitmm.models import TimmBackbone
+from vitmm.models.backbones import hub as hub_module
 from vitmm.models.backbones import timm_weights
 
 NAME = 'vit_tiny_patch16_224'
@@ -182,9 +187,34 @@ def hub(monkeypatch):
             return dict(state)
 
         monkeypatch.setattr(timm.models._builder, 'load_state_dict_from_hf', load)
+        monkeypatch.setattr(hub_module, '_answers', lambda url: True)
         return asked
 
     return serve
+
+
+@pytest.mark.parametrize('answers', [True, False])
+def test_a_hub_that_does_not_answer_is_asked_once(answers, monkeypatch):
+    """Its client, which would ask for minutes, is told that there is no network."""
+    seen = []
+
+    def load(*args, **kwargs):
+        seen.append(constants.is_offline_mode())
+        raise OSError('not in the cache')
+
+    with socketserver.TCPServer(('127.0.0.1', 0), BaseHTTPRequestHandler) as server:  # HEAD: 501
+        monkeypatch.setattr(constants, 'ENDPOINT', f'http://127.0.0.1:{server.server_address[1]}')
+        monkeypatch.setattr(constants, 'HF_HUB_OFFLINE', False)
+        monkeypatch.setattr(timm.models._builder, 'load_state_dict_from_hf', load)
+        if answers:
+            threading.Thread(target=server.handle_request, daemon=True).start()
+        else:
+            server.server_close()
+        reason = 'OSError: not in the cache' if answers else 'does not answer'
+        with pytest.raises(WeightsError, match=f'{reason}.*{NAME}.*pretrained=<path'):
+            TimmBackbone(NAME, pretrained=True).init_weights()
+    assert seen == [not answers]
+    assert not constants.is_offline_mode()
 
 
 @pytest.mark.parametrize(

@@ -45,7 +45,7 @@ class ThawHook(Hook):
         self.done = False
 
     def before_train(self, runner: Runner) -> None:
-        """Refuse now what would fail later."""
+        """Refuse now what would fail later; say what would never come."""
         backbone = getattr(bare(runner.model), 'backbone', None)
         if not hasattr(backbone, 'freeze'):
             raise ConfigError("ThawHook needs model.backbone.type='vitmm.TimmBackbone'.")
@@ -56,6 +56,14 @@ class ThawHook(Hook):
                 f'ThawHook: the optimiser does not hold {len(absent)} frozen parameters, e.g. '
                 f"{absent[0]}: MMEngine's paramwise_cfg leaves them out. Set "
                 "optim_wrapper.constructor='vitmm.LayerDecayConstructor', which keeps them."
+            )
+        length, unit = (
+            (runner.max_epochs, 'epochs') if self.by_epoch else (runner.max_iters, 'iterations')
+        )
+        if self.after >= length:
+            runner.logger.warning(
+                f'ThawHook: after={self.after}, and the training has {length} {unit}: nothing '
+                'will thaw.'
             )
 
     def before_train_epoch(self, runner: Runner) -> None:

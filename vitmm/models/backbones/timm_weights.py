@@ -6,12 +6,14 @@ from pathlib import Path
 
 import timm
 import torch
+from huggingface_hub import constants
 from mmengine.logging import print_log
 from timm.models import get_model_args
 from torch import Tensor, nn
 
 from vitmm.compat.checkpoint import load_checkpoint_file
 from vitmm.errors import WeightsError
+from vitmm.models.backbones.hub import only_if_it_answers
 from vitmm.models.backbones.reading import Reading, read
 from vitmm.models.backbones.resample import resample, solid
 
@@ -49,15 +51,11 @@ def load_from_hub(model: nn.Module, model_name: str, **settings) -> tuple[str, .
     size = get_model_args(model).get('dynamic_img_size')
     made = {'num_classes': 0, 'dynamic_img_size': size, **settings}
     settings = {k: v for k, v in made.items() if v is not None and k not in _POOLING}
-    try:
-        whole = timm.create_model(model_name, pretrained=True, **settings)
-    except Exception as error:  # hub clients raise many kinds
-        reason = (str(error).splitlines() or ['no reason given'])[0].rstrip('.')
-        raise WeightsError(
-            f"the pretrained weights of '{model_name}' could not be loaded from timm's hub: "
-            f'{type(error).__name__}: {reason}. Without a network, download them elsewhere and '
-            'give model.backbone.pretrained=<path of the file>.'
-        ) from error
+    with only_if_it_answers() as answers:
+        try:
+            whole = timm.create_model(model_name, pretrained=True, **settings)
+        except Exception as error:  # hub clients raise many kinds
+            raise WeightsError(_not_loaded(model_name, error, answers)) from error
     state = whole.state_dict()
     # Pruning may have shortened a tensor that only the classifier reads.
     own = {key: value for key, value in _own(model).items() if key in state}
@@ -69,6 +67,21 @@ def load_from_hub(model: nn.Module, model_name: str, **settings) -> tuple[str, .
         text = f'begin anew, for the weights of {model_name} have no such: {_few(missing)}'
         print_log(text, logger='current', level=logging.WARNING)
     return missing
+
+
+def _not_loaded(model_name: str, error: Exception, answers: bool) -> str:
+    first = (str(error).splitlines() or ['no reason given'])[0].rstrip('.')
+    reason = f'{type(error).__name__}: {first}'
+    if not answers:
+        reason = f'{constants.ENDPOINT} does not answer, and its cache has not got them'
+    source = timm.get_pretrained_cfg(model_name).hf_hub_id
+    place = f' from {constants.ENDPOINT}/{source}' if source else ''
+    return (
+        f"the pretrained weights of '{model_name}' could not be loaded from timm's hub: {reason}. "
+        f'Without a network, download them elsewhere{place} (model.safetensors) and give '
+        'model.backbone.pretrained=<path of the file>; model.backbone.pretrained=False trains '
+        'from nothing.'
+    )
 
 
 def classifier_tensors(model: nn.Module) -> tuple[str, ...]:
