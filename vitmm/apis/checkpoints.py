@@ -192,5 +192,11 @@ def check_state(model: nn.Module, state: Mapping[str, torch.Tensor], path: str |
         raise WeightsError(
             f'{path} is a checkpoint of another model than the config builds '
             f'({"; ".join(faults)}). Give the config that it was trained with, with the same '
-            '--cfg-options; the work dir holds it.'
+            f'--cfg-options{_config_beside(Path(path))}.'
         )
+
+
+def _config_beside(checkpoint: Path) -> str:
+    # Tests write theirs beside it, under longer names.
+    found = min(checkpoint.parent.glob('*.py'), key=lambda path: len(path.name), default=None)
+    return f', or {found}, which has them all' if found else '; the work dir holds it'
