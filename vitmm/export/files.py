@@ -139,6 +139,7 @@ def save(
                 dynamo=True,
                 verbose=False,
             )
+            _keep_constants(made.model.graph)
             made.model.metadata_props.update(told)
             made.save(path)
     except onnx.OnnxExporterError as error:
@@ -148,6 +149,14 @@ def save(
             'limits.'
         ) from error
     return sorted(path.parent.iterdir())
+
+
+def _keep_constants(graph: Any) -> None:
+    """Add the constants that onnxscript 0.7.2 loses where one value is clamped twice."""
+    for value in (value for node in graph for value in node.inputs if value is not None):
+        lost = value.const_value is not None and value.producer() is None
+        if lost and value.name not in graph.initializers:
+            graph.register_initializer(value)
 
 
 def load(path: Path, kind: str) -> Run:
