@@ -3,10 +3,16 @@
 import pickle
 
 import cv2
+import numpy as np
 import pytest
+import torch
 from predictions import config_of
+from support import CONFIGS
 
 from vitmm.apis.test import test as evaluate
+from vitmm.config.load import load_config
+from vitmm.config.resolve import resolve
+from vitmm.visualization.opening import open_model
 
 
 @pytest.fixture
@@ -50,3 +56,35 @@ def images(tiny_shapes, tmp_path):
     cv2.imwrite(str(folder / 'a.png'), cv2.imread(str(sources[5])))
     (folder / 'b/notes.txt').write_text('no image')
     return folder
+
+
+@pytest.fixture
+def picture(tiny_shapes):
+    """A function: a picture of a size, (H, W, 3) uint8 BGR, and as the input of an export."""
+
+    def read(height, width):
+        path = min((tiny_shapes / 'JPEGImages').glob('val*.jpg'))
+        image = cv2.resize(cv2.imread(str(path)), (width, height))
+        return image, image[None, ..., ::-1].transpose(0, 3, 1, 2).astype(np.float32)
+
+    return read
+
+
+@pytest.fixture(scope='module')
+def checkpoint(tiny_shapes, tmp_path_factory):
+    """A function: a checkpoint of a recipe with random weights, as training stores it."""
+
+    def save(recipe, name, **options):
+        options |= {'data_root': str(tiny_shapes), 'prepare_data': None, 'env_cfg.mp_cfg': {}}
+        options['model.backbone.model_name'] = name
+        text = resolve(load_config(CONFIGS / recipe, None, options)).pretty_text
+        torch.manual_seed(0)
+        predictor, _ = open_model(CONFIGS / recipe, options=options, device='cpu')
+        if hasattr(predictor.model, 'level_embed'):  # mmdet leaves it to training
+            torch.nn.init.normal_(predictor.model.level_embed)
+        path = tmp_path_factory.mktemp('stored') / 'epoch_1.pth'
+        meta = {'cfg': text, 'dataset_meta': {'classes': predictor.classes}}
+        torch.save({'state_dict': predictor.model.state_dict(), 'meta': meta}, path)
+        return path
+
+    return save

@@ -1,66 +1,19 @@
 """Exports against PyTorch's own predictions, and what is refused."""
 
 import json
-import subprocess
 import sys
-from importlib.util import find_spec
 
-import cv2
 import numpy as np
 import pytest
 import torch
+from exports import needs_onnx, run_apart, same_boxes
 
 from vitmm.apis.export import export
 from vitmm.apis.inference import Predictor
 from vitmm.apis.publish import publish
 from vitmm.errors import ConfigError, VitmmError
+from vitmm.export.graph import Graph
 from vitmm.export.nms import best
-
-needs_onnx = pytest.mark.skipif(
-    not all(find_spec(name) for name in ('onnx', 'onnxruntime', 'onnxscript')),
-    reason="pip install 'vitmm[export]' has not been done here",
-)
-# What a user runs: nothing of vitmm, OpenMMLab or torch.
-STRANGER = """
-import sys
-import numpy as np, onnxruntime
-session = onnxruntime.InferenceSession(sys.argv[1])
-names = [one.name for one in session.get_outputs()]
-found = session.run(None, {'images': np.load(sys.argv[2])})
-np.savez(sys.argv[3], **dict(zip(names, found)))
-assert 'torch' not in sys.modules
-print(session.get_modelmeta().custom_metadata_map['classes'])
-"""
-
-
-@pytest.fixture
-def picture(tiny_shapes):
-    """A function: a picture of a size, (H, W, 3) uint8 BGR, and as the input of an export."""
-
-    def read(height, width):
-        path = min((tiny_shapes / 'JPEGImages').glob('val*.jpg'))
-        image = cv2.resize(cv2.imread(str(path)), (width, height))
-        return image, image[None, ..., ::-1].transpose(0, 3, 1, 2).astype(np.float32)
-
-    return read
-
-
-def run_apart(model, images, tmp_path):
-    """What ONNX Runtime makes of images, in a process of its own, and the classes it tells."""
-    np.save(tmp_path / 'images.npy', images)
-    command = [sys.executable, '-c', STRANGER, model, tmp_path / 'images.npy', tmp_path / 'out.npz']
-    done = subprocess.run([str(c) for c in command], capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    return dict(np.load(tmp_path / 'out.npz')), json.loads(done.stdout)
-
-
-def same_boxes(found, ours):
-    count = len(ours)
-    assert count > 5
-    assert (found['labels'][0, :count] == ours.labels.numpy()).all()
-    assert (found['labels'][0, count:] == -1).all()
-    np.testing.assert_allclose(found['scores'][0, :count], ours.scores, atol=1e-5)
-    np.testing.assert_allclose(found['boxes'][0, :count], ours.bboxes, atol=1e-3)
 
 
 @needs_onnx
@@ -110,6 +63,32 @@ def test_segments_of_any_size(trained, picture, tmp_path):
     found, _ = run_apart(tmp_path / 'm.onnx', images, tmp_path)
     (_, ours), *_ = Predictor(trained('seg'))([image])
     assert (found['labels'][0] == ours.pred_sem_seg.data[0].numpy()).mean() > 0.9999
+
+
+@needs_onnx
+@pytest.mark.parametrize(
+    'settings',
+    [dict(size=(96, 64)), pytest.param(dict(dynamic=True), marks=pytest.mark.slow)],
+    ids=['one size', 'any size'],
+)
+def test_depth(settings, trained, picture, tiny_shapes, tmp_path):
+    image = min((tiny_shapes / 'JPEGImages').glob('val*.jpg'))
+    said = export(trained('depth'), tmp_path / 'm.onnx', check=[image], **settings)
+    assert 'depth (N, H, W) in metres' in said and 'of the depth' in said
+    image, images = picture(96, 64)
+    found, _ = run_apart(tmp_path / 'm.onnx', np.concatenate([images] * 2), tmp_path)
+    (_, ours), *_ = Predictor(trained('depth'))([image])
+    expected = np.broadcast_to(ours.pred_depth_map.data, (2, 96, 64))
+    np.testing.assert_allclose(found['depth'], expected, rtol=1e-5)
+
+
+def test_depth_by_windows_and_their_mirror_images(trained, picture):
+    model = Predictor(trained('depth'), options={'model.test_cfg.mode': 'slide_flip',
+        'model.test_cfg.crop_size': (64, 64), 'model.test_cfg.stride': (32, 32)})  # fmt: skip
+    image, images = picture(96, 64)
+    (depth,) = Graph(model.model, 'depth')(torch.from_numpy(images))
+    (_, ours), *_ = model([image])
+    torch.testing.assert_close(depth, ours.pred_depth_map.data)
 
 
 def test_windows_and_torch_export(trained, picture, tiny_shapes, tmp_path):

@@ -4,7 +4,6 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from mmengine.config import Config
 from PIL import Image
 from support import CONFIGS, run_tool
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
@@ -24,25 +23,6 @@ def pair(tiny_shapes, tmp_path_factory):
         source = tiny_shapes / f'JPEGImages/val_0000{name[0] == "b":d}.jpg'
         (folder / name).write_bytes(source.read_bytes())
     return folder
-
-
-@pytest.fixture(scope='module')
-def checkpoint(tiny_shapes, tmp_path_factory):
-    """A function: a checkpoint of a recipe with random weights, as training stores it."""
-
-    def save(recipe, name, **options):
-        options |= {'data_root': str(tiny_shapes), 'prepare_data': None, 'env_cfg.mp_cfg': {}}
-        options['model.backbone.model_name'] = name
-        predictor, _ = open_model(CONFIGS / recipe, options=options, device='cpu')
-        path = tmp_path_factory.mktemp('stored') / 'epoch_1.pth'
-        meta = {
-            'cfg': Config(predictor.config.to_dict()).pretty_text,
-            'dataset_meta': {'classes': predictor.classes},
-        }
-        torch.save({'state_dict': predictor.model.state_dict(), 'meta': meta}, path)
-        return path
-
-    return save
 
 
 @pytest.mark.parametrize(

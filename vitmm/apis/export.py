@@ -17,14 +17,6 @@ from vitmm.inference.predictor import Predictor
 
 DYNAMIC = 32  # pixels: the coarsest stride of common backbones
 
-RESULTS = {
-    'cls': 'scores (N, classes), 0 to 1',
-    'seg': 'labels (N, H, W)',
-    'det': 'boxes (1, K, 4) x1 y1 x2 y2 in pixels of the input, scores (1, K), labels (1, K), best '
-    'first, the rest of K filled with score 0 and label -1',
-}
-MASKS = '; masks (1, K, h, w), 0 to 1, each over its own box'
-
 
 def export(
     checkpoint: str | Path,
@@ -147,12 +139,12 @@ def _metadata(
     number = 'N' if graph.batches else '1'
     sides = f'{size[0]}, {size[1]}' if size else 'H, W'
     colours = 'RGB' if predictor.channels == 3 else 'the bands as trained'
-    note = '' if size else f'; H and W whole multiples of {multiple}'
+    note = '' if size else f'; H and W whole multiples of {multiple}{graph.limits}'
     return {
         'task': predictor.task,
         'input': f'images float32 ({number}, {predictor.channels}, {sides}), 0 to 255, {colours}, '
         f'not normalised{note}',
-        'output': RESULTS[predictor.task] + (MASKS if 'masks' in graph.outputs else ''),
+        'output': graph.results,
         'classes': json.dumps(predictor.classes),
         'precision': 'float16' if fp16 else 'float32',
         'vitmm': vitmm.__version__,

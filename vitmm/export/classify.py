@@ -13,6 +13,7 @@ class Classify(nn.Module):
     """
 
     outputs = ('scores',)
+    results = 'scores (N, classes), 0 to 1'
     batches = True
 
     def __init__(self, model: nn.Module) -> None:
