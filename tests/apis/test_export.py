@@ -12,9 +12,10 @@ from vitmm.apis.export import export
 from vitmm.apis.inference import Predictor
 from vitmm.apis.publish import publish
 from vitmm.errors import ConfigError, VitmmError
-from vitmm.export.files import load
+from vitmm.export.files import load, save
 from vitmm.export.graph import Graph
 from vitmm.export.nms import best
+from vitmm.models import TimmBackbone
 
 
 @needs_onnx
@@ -255,3 +256,23 @@ def test_a_missing_package_is_named(trained, tmp_path, monkeypatch):
     with pytest.raises(ConfigError, match=r'needs onnxscript: pip install .vitmm\[export\]'):
         export(trained('cls'), tmp_path / 'm.onnx')
     assert not list(tmp_path.iterdir())
+
+
+@needs_onnx
+def test_embeddings_of_places_are_resampled_as_by_torch(tmp_path):
+    # A tenth off where onnxscript resamples them while it optimises the graph.
+    backbone = TimmBackbone('test_vit')  # of 160 x 160
+
+    class Maps(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.backbone = backbone.eval()
+
+        def forward(self, images):
+            return tuple(self.backbone(images))[:1]
+
+    images = torch.randn(1, 3, 224, 224)
+    program = torch.export.export(Maps(), (images,))
+    save(program, tmp_path / 'm.onnx', 'onnx', ('maps',), {})
+    (found,) = load(tmp_path / 'm.onnx', 'onnx')(images)
+    torch.testing.assert_close(found, Maps()(images)[0], rtol=1e-4, atol=1e-4)

@@ -137,8 +137,10 @@ def save(
                 output_names=list(outputs),
                 opset_version=OPSET,
                 dynamo=True,
+                optimize=False,
                 verbose=False,
             )
+            _optimize(made.model)
             _keep_constants(made.model.graph)
             made.model.metadata_props.update(told)
             made.save(path)
@@ -149,6 +151,16 @@ def save(
             'limits.'
         ) from error
     return sorted(path.parent.iterdir())
+
+
+def _optimize(model: Any) -> None:
+    """As the exporter would, but small maps that are resampled once, such as embeddings of places.
+
+    It would do that by onnx's reference, whose antialiased cubic differs from PyTorch's by a tenth.
+    """
+    from onnxscript.optimizer import optimize_ir
+
+    optimize_ir(model, should_fold=lambda node: False if node.op_type == 'Resize' else None)
 
 
 def _keep_constants(graph: Any) -> None:
