@@ -12,7 +12,7 @@ from PIL import Image
 
 from vitmm.datasets.entries import voc_entry
 from vitmm.datasets.errors import DataError
-from vitmm.datasets.files import read_coco, read_lines
+from vitmm.datasets.files import read_coco, read_lines, read_voc
 from vitmm.datasets.listing import mask_paths
 from vitmm.datasets.sources import leaves, read_source, voc_files
 
@@ -65,7 +65,8 @@ def _sizes(cfg: dict, scope: str | None) -> Iterator[Size]:
         yield from _spread(read_coco(source.ann_file).sizes)
     elif source.kind == 'voc':
         for id in _spread(read_lines(source.ann_file)):
-            if size := voc_entry(*voc_files(source, id), None).size:
+            image, xml = voc_files(source, id)
+            if size := voc_entry(image, xml, read_voc(xml), None).size:
                 yield size
     elif source.kind in ('seg', 'depth'):
         for path, _ in _spread(mask_paths(source, scope)):
