@@ -13,7 +13,7 @@ def told(sample):
     sample = sample if isinstance(sample, dict) else sample.to_dict()
     if 'pred_instances' in sample:
         found = sample['pred_instances']
-        return [found[key] for key in ('bboxes', 'scores', 'labels')], found['masks']
+        return [found[key] for key in ('bboxes', 'scores', 'labels')], found.get('masks')
     for key in ('pred_sem_seg', 'pred_depth_map'):
         if key in sample:
             return [sample[key]['data']], None

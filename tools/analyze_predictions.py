@@ -33,6 +33,7 @@ def parse_args() -> argparse.Namespace:
         '--iou', type=float, default=0.5, help='from which on a box is right (default: 0.5)'
     )
     parser.add_argument('--amp', action='store_true', help='mixed precision (bfloat16)')
+    parser.add_argument('--tta', action='store_true', help='test-time augmentation')
     parser.add_argument('--tensorboard', metavar='DIR', help='an event file with the pictures')
     parser.add_argument('--show', action='store_true', help='open a window for each worst image')
     parser.add_argument(

@@ -28,6 +28,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--batch-size', type=int, default=8, metavar='N')
     parser.add_argument('--device', default='auto', help='auto, cpu, cuda, cuda:1, …')
     parser.add_argument('--amp', action='store_true', help='mixed precision (bfloat16)')
+    parser.add_argument('--tta', action='store_true', help='test-time augmentation')
     parser.add_argument(
         '--skip-bad', action='store_true', help='pass over what cannot be read, and count it'
     )

@@ -19,13 +19,14 @@ from vitmm.visualization.opening import open_model
 def dumped(tmp_path):
     """A function: what tools/test.py --out tells of each image of the test set, by its path."""
 
-    def dump(checkpoint, **options):
+    def dump(checkpoint, tta=False, **options):
         options.setdefault('test_dataloader.batch_size', 1)
         evaluate(
             config_of(checkpoint),
             checkpoint,
             work_dir=tmp_path / 'test',
             out=tmp_path / 'out.pkl',
+            tta=tta,
             options=options,
         )
         samples = pickle.loads((tmp_path / 'out.pkl').read_bytes())
@@ -71,7 +72,7 @@ def picture(tiny_shapes):
 
 
 @pytest.fixture(scope='module')
-def checkpoint(tiny_shapes, tmp_path_factory):
+def untrained(tiny_shapes, tmp_path_factory):
     """A function: a checkpoint of a recipe with random weights, as training stores it."""
 
     def save(recipe, name, **options):
@@ -83,6 +84,7 @@ def checkpoint(tiny_shapes, tmp_path_factory):
         if hasattr(predictor.model, 'level_embed'):  # mmdet leaves it to training
             torch.nn.init.normal_(predictor.model.level_embed)
         path = tmp_path_factory.mktemp('stored') / 'epoch_1.pth'
+        path.with_name('recipe.py').write_text(text)
         meta = {'cfg': text, 'dataset_meta': {'classes': predictor.classes}}
         torch.save({'state_dict': predictor.model.state_dict(), 'meta': meta}, path)
         return path

@@ -35,13 +35,13 @@ MODELS = {
 
 
 @pytest.fixture(scope='module')
-def stored(checkpoint):
+def stored(untrained):
     """A function: an untrained model, as a checkpoint; masks and classes of pixels are no ties."""
 
     @cache
     def make(name):
         recipe, options = MODELS[name]
-        path = checkpoint(recipe, 'test_resnet', **options)
+        path = untrained(recipe, 'test_resnet', **options)
 
         def spread(content):
             for key, value in content['state_dict'].items():

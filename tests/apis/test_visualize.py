@@ -28,9 +28,9 @@ def pair(tiny_shapes, tmp_path_factory):
 @pytest.mark.parametrize(
     ('recipe', 'name'), [('cls/vit_linear.py', 'test_vit'), ('det/vit_retinanet.py', 'test_vit')]
 )
-def test_all_kinds_of_a_checkpoint(recipe, name, checkpoint, pair, tmp_path):
+def test_all_kinds_of_a_checkpoint(recipe, name, untrained, pair, tmp_path):
     out, events = tmp_path / 'out', tmp_path / 'events'
-    path = checkpoint(recipe, name)
+    path = untrained(recipe, name)
     text = visualize(path, pair, out, tensorboard=events, neck=True, device='cpu', side=96)
     assert text == f'2 images (features, attention, gradcam, pca): {out / "sheet"}, {events}'
     assert sorted(folder.name for folder in out.iterdir()) == ALL
@@ -51,9 +51,9 @@ def test_the_default_is_what_the_model_has(pair, tmp_path):
     assert sorted(p.name for p in (tmp_path / 'out').iterdir()) == ['features', 'pca', 'sheet']
 
 
-def test_segmentation_by_name(checkpoint, pair, tmp_path):
+def test_segmentation_by_name(untrained, pair, tmp_path):
     out = tmp_path / 'out'
-    path = checkpoint('seg/convnext_fcn.py', 'test_resnet', image_scale=(96, 96))
+    path = untrained('seg/convnext_fcn.py', 'test_resnet', image_scale=(96, 96))
     text = visualize(path, pair / 'a.jpg', out, what=['gradcam'], classes=['star'], device='cpu')
     assert text.startswith('1 image (gradcam)')
     assert (out / 'gradcam/a.jpg').is_file()

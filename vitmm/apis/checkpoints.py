@@ -12,6 +12,7 @@ from torch import nn
 
 from vitmm.apis.bare_model import bare_model
 from vitmm.compat.checkpoint import CheckpointError, load_checkpoint_file
+from vitmm.engine.wrapping import bare
 from vitmm.errors import ConfigError, WeightsError
 
 
@@ -48,8 +49,7 @@ def load_pretrained(runner: Runner) -> None:
         ConfigError: it has parts that no pretrained weights are for.
         WeightsError: the weights lack some of it, as a classifier of as many classes.
     """
-    model = getattr(runner.model, 'module', runner.model)
-    model = getattr(model, 'module', model)  # of test-time augmentation
+    model = bare(runner.model)
     backbone = model.backbone
     others = [n for n, _ in model.named_parameters() if not n.startswith('backbone.')]
     if others or not getattr(backbone, 'pretrained', False):

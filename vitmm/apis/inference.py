@@ -35,6 +35,7 @@ def infer(
     ann: str | Path | None = None,
     device: str = 'auto',
     amp: bool = False,
+    tta: bool = False,
     skip_bad: bool = False,
     options: Mapping[str, Any] | None = None,
 ) -> str:
@@ -53,6 +54,7 @@ def infer(
         ann: a COCO annotation file whose ids ``coco`` takes.
         device: ``'auto'``, ``'cpu'``, ``'cuda'``, …
         amp: mixed precision (bfloat16).
+        tta: test-time augmentation, as the config's ``tta_model`` and ``tta_pipeline`` say.
         skip_bad: pass over what cannot be read, instead of ending there.
         options: ``{'dotted.key': value}`` over the config.
 
@@ -66,7 +68,7 @@ def infer(
     out = Path(out)
     _check(formats, ann, batch_size)
     media = find_media(inputs, leave_out=str(out))
-    predictor = Predictor(checkpoint, config, device=device, amp=amp, options=options)
+    predictor = Predictor(checkpoint, config, device=device, amp=amp, tta=tta, options=options)
     items = predictor.stream(media, skip_bad)
     found = predictor.predict(items, batch_size, skip_bad)
     count = 0

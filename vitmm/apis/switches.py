@@ -1,7 +1,11 @@
 """What one switch of a command line changes in a config, so that the dumped config has it too."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from mmengine.config import Config
 
+from vitmm.datasets.sources import leaves
 from vitmm.errors import ConfigError
 
 
@@ -25,6 +29,38 @@ def test_with_amp(config: Config) -> None:
         if config.get(loop):
             config[loop].update(type=f'vitmm.{kind}', fp16=True)
     _add_hook(config, 'FullPrecisionHook')
+
+
+def test_with_tta(config: Config) -> None:
+    """Test by the config's ``tta_pipeline`` and ``tta_model``, which wraps the model.
+
+    Raises:
+        ConfigError: it has none, or its model cuts objects out.
+    """
+    if not (config.get('tta_model') and config.get('tta_pipeline')):
+        raise ConfigError('tta: the config has no tta_model and tta_pipeline.')
+    if config.model.get('data_preprocessor', {}).get('pad_mask'):
+        raise ConfigError(
+            'tta: mmdet joins the boxes of augmented images, not the masks that this model gives; '
+            'leave --tta out.'
+        )
+    loader = config.get('test_dataloader') or config.get('val_dataloader')
+    for dataset in leaves(loader.dataset) if loader else ():
+        dataset.pipeline = config.tta_pipeline
+    joined = dict(config.tta_model)
+    if str(joined['type']).rpartition('.')[2] == 'AverageClsScoreTTA':
+        joined['type'] = 'vitmm.AverageClsScoreTTA'  # whose labels follow the scores
+    config.model = dict(**joined, module=config.model)
+    # What a checkpoint holds is the average already; the hook would not find its own weights for
+    # the wrapped model, say nothing, and test random ones.
+    hooks = config.get('default_hooks') or {}
+    for name in [name for name, hook in hooks.items() if _averages(hook)]:
+        del hooks[name]
+    config.custom_hooks = [one for one in config.get('custom_hooks') or () if not _averages(one)]
+
+
+def _averages(hook: Mapping[str, Any] | None) -> bool:
+    return str((hook or {}).get('type')).rpartition('.')[2] == 'EMAHook'
 
 
 def use_compile(config: Config) -> None:

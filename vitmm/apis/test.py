@@ -11,10 +11,9 @@ from vitmm.apis.checkpoints import check_belongs, load_pretrained
 from vitmm.apis.launch import build_runner, prepare
 from vitmm.apis.refusals import refusals_explained
 from vitmm.apis.report import summarize_test
-from vitmm.apis.switches import test_with_amp
+from vitmm.apis.switches import test_with_amp, test_with_tta
 from vitmm.compat.checkpoint import PUBLISHED_CONFIG
 from vitmm.config.beside import beside_training
-from vitmm.datasets.sources import leaves
 from vitmm.engine.hooks.progress import stop_progress
 from vitmm.errors import ConfigError
 
@@ -82,7 +81,7 @@ def test(
     if show_dir is not None:
         draw_into(cfg, Path(show_dir).resolve(), show_interval)
     if tta:
-        _augment(cfg)
+        test_with_tta(cfg)
     if amp:
         test_with_amp(cfg)
     if out is not None:
@@ -117,19 +116,6 @@ def draw_into(cfg: Config, folder: Path, interval: int | None) -> None:
         cfg.default_hooks.visualization = dict(type='vitmm.DrawSome', hook=hook, every=interval)
     if kind == 'SegVisualizationHook':
         cfg.visualizer.save_dir = str(folder)
-
-
-def _augment(cfg: Config) -> None:
-    if not (cfg.get('tta_model') and cfg.get('tta_pipeline')):
-        raise ConfigError('tta: the config has no tta_model and tta_pipeline.')
-    if cfg.model.get('data_preprocessor', {}).get('pad_mask'):
-        raise ConfigError(
-            'tta: mmdet joins the boxes of augmented images, not the masks that this model gives; '
-            'leave --tta out.'
-        )
-    for dataset in leaves(cfg.test_dataloader.dataset):
-        dataset.pipeline = cfg.tta_pipeline
-    cfg.model = dict(**cfg.tta_model, module=cfg.model)
 
 
 def _dump_into(cfg: Config, file: Path) -> None:

@@ -1,13 +1,15 @@
 """Changing a model that a distributed wrapper holds already."""
 
-from mmengine.model import is_model_wrapper
+from mmengine.model import BaseTTAModel, is_model_wrapper
 from mmengine.runner import Runner
 from torch import nn
 
 
 def bare(model: nn.Module) -> nn.Module:
-    """The model inside its wrapper, or itself."""
-    return model.module if is_model_wrapper(model) else model
+    """The model inside its wrappers (DDP, test-time augmentation), or itself."""
+    while is_model_wrapper(model) or isinstance(model, BaseTTAModel):
+        model = model.module
+    return model
 
 
 def wrap_anew(runner: Runner) -> None:

@@ -1,5 +1,6 @@
 """The test pipeline, for images of which nothing is known."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import cv2
@@ -70,8 +71,7 @@ def split(config: Config) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     loader = config.get('test_dataloader') or config.get('val_dataloader') or {}
     if not loader.get('dataset'):
         raise ConfigError('the config has no test_dataloader, whose pipeline images go through.')
-    steps = [dict(step) for step in leaves(loader['dataset'])[0]['pipeline']]
-    steps = [step for step in steps if not _name(step).startswith('Load') or _loads_images(step)]
+    steps = _without_annotations(leaves(loader['dataset'])[0]['pipeline'])
     first = next((i for i, step in enumerate(steps) if _loads_images(step)), None)
     if first is None:
         raise ConfigError('the pipeline of test_dataloader has no step that loads images.')
@@ -79,6 +79,16 @@ def split(config: Config) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     if load.get('cache'):
         load['cache'] = None  # for the data of training, which is read every epoch
     return load, steps
+
+
+def _without_annotations(steps: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The steps but for those that load what is not the image, in ``TestTimeAug`` too."""
+    kept = [dict(s) for s in steps if not _name(s).startswith('Load') or _loads_images(s)]
+    for step in kept:
+        if _name(step) == 'TestTimeAug':
+            choices = [_without_annotations(some) for some in step['transforms']]
+            step['transforms'] = [some for some in choices if some]
+    return kept
 
 
 def _name(step: dict[str, Any]) -> str:

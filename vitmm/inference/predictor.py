@@ -1,5 +1,6 @@
 """Three lines of Python from a checkpoint to results."""
 
+import copy
 import logging
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -12,16 +13,17 @@ import numpy as np
 import torch
 from mmengine.dataset import pseudo_collate
 from mmengine.logging import print_log
-from mmengine.registry import DefaultScope
+from mmengine.registry import MODELS, DefaultScope
 from mmengine.structures import BaseDataElement
 from tqdm import tqdm
 
+from vitmm.apis.switches import test_with_tta
 from vitmm.datasets.errors import DataError
 from vitmm.errors import ConfigError
 from vitmm.inference.device import pick_device
 from vitmm.inference.inputs import Item, Media, Video, array_items, count_items, find_media
 from vitmm.inference.pipeline import Pipeline
-from vitmm.inference.stored_model import StoredModel, read_model, task_of
+from vitmm.inference.stored_model import StoredModel, building, read_model, task_of
 from vitmm.models.precision import use_full_precision_in_losses
 
 
@@ -39,8 +41,10 @@ class Predictor:
         config: a config file; by default the config in the checkpoint.
         device: ``'cpu'``, ``'cuda'``, ``'cuda:1'``, …; ``'auto'`` is the GPU where there is one.
         amp: mixed precision (bfloat16).
+        tta: test-time augmentation, as the config's ``tta_model`` and ``tta_pipeline`` say.
         options: ``{'dotted.key': value}`` over the config.
-        keep_logits: leave ``seg_logits``, (classes, H, W), in the results of segmentation.
+        keep_logits: leave ``seg_logits``, (classes, H, W), in the results of segmentation; not with
+            ``tta``, which has some for each view.
 
     Attributes:
         task: ``'cls'``, ``'det'``, ``'seg'`` or ``'depth'``.
@@ -63,30 +67,42 @@ class Predictor:
         *,
         device: str = 'auto',
         amp: bool = False,
+        tta: bool = False,
         options: Mapping[str, Any] | None = None,
         keep_logits: bool = False,
     ) -> None:
         stored = read_model(Path(checkpoint), config and Path(config), options)
-        self._set_up(stored, device, amp, keep_logits)
+        self._set_up(stored, device, amp, tta, keep_logits)
 
     @classmethod
     def of(cls, stored: StoredModel, *, device: str = 'auto', amp: bool = False) -> 'Predictor':
         """A predictor of what has been read already."""
         self = cls.__new__(cls)
-        self._set_up(stored, device, amp, False)
+        self._set_up(stored, device, amp, False, False)
         return self
 
-    def _set_up(self, stored: StoredModel, device: str, amp: bool, keep_logits: bool) -> None:
+    def _set_up(
+        self, stored: StoredModel, device: str, amp: bool, tta: bool, keep_logits: bool
+    ) -> None:
+        testing = stored.config
+        if tta:
+            if keep_logits:
+                raise ConfigError('tta joins classes, not logits: leave out keep_logits or tta.')
+            testing = copy.deepcopy(testing)
+            test_with_tta(testing)
         self.amp, self.keep_logits = amp, keep_logits
         self.skipped: list[str] = []
         self.config, self.classes, self.palette = stored.config, stored.classes, stored.palette
         self.device = pick_device(device)
-        self.model = stored.build().to(self.device)
+        self.model = self._tested = stored.build().to(self.device)
         self.task = task_of(self.model)
         if self.classes is None and self.task in ('det', 'seg'):
             raise ConfigError(f'{stored.path} names no classes: give --config of its training.')
-        self.pipeline = Pipeline(self.config)
+        self.pipeline = Pipeline(testing)
         self.channels = self.pipeline.channels
+        if tta:
+            with building(self.config):
+                self._tested = MODELS.build({**testing.model, 'module': self.model})
         if amp:
             use_full_precision_in_losses(self.model)
 
@@ -188,12 +204,12 @@ class Predictor:
         apart = self.task in ('seg', 'depth')
         groups: dict[Any, list[int]] = {}
         for number, data in enumerate(batch):
-            groups.setdefault(data['inputs'].shape if apart else None, []).append(number)
+            groups.setdefault(_shapes(data['inputs']) if apart else None, []).append(number)
         samples: dict[int, BaseDataElement] = {}
         scope = DefaultScope.overwrite_default_scope(self.config.get('default_scope'))
         with scope, torch.autocast(self.device.type, torch.bfloat16, enabled=self.amp):
             for numbers in groups.values():
-                found = self.model.test_step(pseudo_collate([batch[n] for n in numbers]))
+                found = self._tested.test_step(pseudo_collate([batch[n] for n in numbers]))
                 samples.update(zip(numbers, found, strict=True))
         return [self._finish(samples[number]) for number in range(len(batch))]
 
@@ -214,6 +230,12 @@ def _take(
     except DataError as error:
         return taken, error
     return taken, None
+
+
+def _shapes(inputs: torch.Tensor | Sequence[torch.Tensor]) -> tuple[torch.Size, ...]:
+    """Of an image, or of each view of it."""
+    several = [inputs] if isinstance(inputs, torch.Tensor) else inputs
+    return tuple(one.shape for one in several)
 
 
 def _arrays(inputs: Any) -> tuple[bool, list[Any]]:

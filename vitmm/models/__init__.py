@@ -5,8 +5,10 @@ from vitmm.models.data_preprocessors import det_data_preprocessor
 from vitmm.models.heads import DepthHead
 from vitmm.models.losses import CrossEntropyLoss
 from vitmm.models.necks import FeaturePyramid, MapNorm, SimpleFPN, UNetDecoder, mae_decoder
+from vitmm.models.tta import AverageClsScoreTTA
 
 __all__ = [
+    'AverageClsScoreTTA',
     'CrossEntropyLoss',
     'DepthHead',
     'FeaturePyramid',

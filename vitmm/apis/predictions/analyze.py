@@ -14,7 +14,7 @@ from vitmm.apis.launch import build_runner, prepare
 from vitmm.apis.predictions.choose import choose_task
 from vitmm.apis.predictions.records import Records
 from vitmm.apis.predictions.write import write_analysis
-from vitmm.apis.switches import test_with_amp
+from vitmm.apis.switches import test_with_amp, test_with_tta
 from vitmm.apis.windows import check_display
 from vitmm.compat.checkpoint import PUBLISHED_CONFIG
 from vitmm.errors import ConfigError, VitmmError
@@ -30,6 +30,7 @@ def analyze_predictions(
     score: float | None = None,
     iou: float = 0.5,
     amp: bool = False,
+    tta: bool = False,
     tensorboard: str | Path | None = None,
     show: bool = False,
     data: str | None = None,
@@ -60,6 +61,7 @@ def analyze_predictions(
             analysis takes all detections.
         iou: of boxes, from which on a detection is an object.
         amp: automatic mixed precision (bfloat16).
+        tta: test-time augmentation, as the config's ``tta_model`` and ``tta_pipeline`` say.
         tensorboard: a folder for an event file with the pictures.
         show: open a window for each worst image.
         data: name or path of another data set for the recipe.
@@ -88,6 +90,9 @@ def analyze_predictions(
     )
     _take_split(cfg, split)
     cfg.load_from, cfg.resume = None if checkpoint is None else str(checkpoint), False
+    channels = _channels(cfg)
+    if tta:
+        test_with_tta(cfg)
     if amp:
         test_with_amp(cfg)
     known = [] if checkpoint is None else check_belongs(cfg, checkpoint)
@@ -113,7 +118,7 @@ def analyze_predictions(
     }
     try:
         return write_analysis(
-            analysis, task, out, number, _channels(cfg), tensorboard=tensorboard, show=show
+            analysis, task, out, number, channels, tensorboard=tensorboard, show=show
         )
     except OSError as error:
         raise VitmmError(f'{out} cannot be written: {error}.') from error

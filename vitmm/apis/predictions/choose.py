@@ -16,6 +16,7 @@ from vitmm.apis.predictions.task import Task
 from vitmm.apis.predictions.truths import Truths
 from vitmm.datasets.loading import IGNORED
 from vitmm.datasets.sources import dataset_class, leaves
+from vitmm.engine.wrapping import bare
 from vitmm.errors import ConfigError
 from vitmm.inference.stored_model import task_of
 
@@ -37,7 +38,7 @@ def choose_task(runner: Runner, score: float | None, iou: float) -> Task:
     cfg, dataset = runner.cfg, runner.test_loop.dataloader.dataset
     if not len(dataset):
         raise ConfigError('the test set has no images.')
-    model = getattr(runner.model, 'module', runner.model)
+    model = bare(runner.model)
     kind = task_of(model)
     if kind == 'depth':
         settings = _metric(cfg, 'DepthMetric')
