@@ -30,7 +30,10 @@ def parse_args() -> argparse.Namespace:
         help='from which on detections (default: 0.3) or several labels (0.5) count',
     )
     parser.add_argument(
-        '--iou', type=float, default=0.5, help='from which on a box is right (default: 0.5)'
+        '--iou',
+        type=float,
+        default=0.5,
+        help='of masks, or else boxes: from which on a detection is right (default: 0.5)',
     )
     parser.add_argument('--amp', action='store_true', help='mixed precision (bfloat16)')
     parser.add_argument('--tta', action='store_true', help='test-time augmentation')

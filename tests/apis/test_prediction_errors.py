@@ -3,8 +3,10 @@
 import importlib.util
 import json
 from contextlib import redirect_stdout
+from dataclasses import replace
 from io import StringIO
 from pathlib import Path
+from types import SimpleNamespace
 
 import mmdet
 import numpy as np
@@ -19,7 +21,7 @@ from pycocotools.cocoeval import COCOeval
 from vitmm.apis.predictions.charts import draw_confusion, draw_errors
 from vitmm.apis.predictions.coco_errors import annotations, error_curves, images_of
 from vitmm.apis.predictions.confusion import Confusion, count_pairs
-from vitmm.apis.predictions.detection import add_to
+from vitmm.apis.predictions.detection import Detection, add_to
 from vitmm.apis.predictions.gains import gains
 from vitmm.apis.predictions.matching import WRONG, Objects, match
 from vitmm.apis.predictions.segmentation import mean_iou
@@ -76,6 +78,72 @@ def test_each_detection_is_matched_as_by_hand():
 def test_nothing_found_and_nothing_there(found, truth):
     one = match(found, truth)
     assert one.kinds == ['background'] * len(found.boxes) and (one.found == -1).all()
+
+
+def drawn(*areas):
+    """Masks (N, 60, 60) of parts that are filled, their boxes and run lengths."""
+    masks = np.zeros((len(areas), 60, 60), np.uint8)
+    boxes = []
+    for mask, parts in zip(masks, areas, strict=True):
+        for part in parts:
+            mask[part] = 1
+        rows, columns = mask.any(1).nonzero()[0], mask.any(0).nonzero()[0]
+        boxes.append((columns[0], rows[0], columns[-1] + 1, rows[-1] + 1))
+    coded = [coco_masks.encode(np.asfortranarray(mask)) for mask in masks]
+    return masks.astype(bool), np.array(boxes, float), coded
+
+
+def masked():
+    """Detections that are right by box or by mask, never by both, the objects, IoUs of masks."""
+    left, bottom = np.s_[0:30, 0:3], np.s_[27:30, 0:30]  # an L
+    top, right = np.s_[0:3, 0:30], np.s_[0:30, 27:30]  # in the same box, the other two sides
+    block, stray = np.s_[40:50, 40:50], np.s_[59:60, 0:1]
+    true_masks, true_boxes, true = drawn((left, bottom), (block,))
+    found_masks, found_boxes, found = drawn((top, right), (block, stray))
+    ious = [[(f & t).sum() / (f | t).sum() for t in true_masks] for f in found_masks]
+    labels = np.array([0, 1])
+    return (
+        Objects(found_boxes, labels, np.array([0.9, 0.8]), masks=found),
+        Objects(true_boxes, labels, ignored=np.zeros(2, bool), masks=true),
+        np.array(ious),
+    )
+
+
+def test_masks_decide_where_there_are_some():
+    found, truth, ious = masked()
+    assert ious[0, 0] < 0.1 and ious[1, 1] > 0.9
+    assert match(found, truth).kinds == ['right', 'background']
+    one = match(found, truth, kind='segm')
+    assert one.kinds == ['background', 'right'] and one.found.tolist() == [-1, 1]
+    barely = float(ious[1, 1])
+    assert match(found, truth, barely - 1e-6, 'segm').kinds[1] == 'right'
+    assert match(found, truth, barely + 1e-6, 'segm').kinds[1] == 'loose'
+
+
+def test_a_loose_mask_is_mended_by_that_of_its_object():
+    found, truth, ious = masked()
+    record = {'size': (60, 60), 'truth': truth, 'found': found}
+    # Just above the IoU of its mask the second is loose, which costs its class all its AP.
+    assert gains([record], 2, ious[1, 1] + 1e-6, 'segm')['loose'] == pytest.approx(0.5)
+    assert gains([record], 2, 0.5, 'segm')['loose'] == 0
+
+
+@pytest.mark.parametrize('without', [None, 'found', 'truth'])
+def test_the_analysis_takes_masks_of_both_or_boxes(without):
+    found, truth, _ = masked()
+    sides = {'found': found, 'truth': truth}
+    if without:
+        sides[without] = replace(sides[without], masks=None)
+    record = {'path': 'a', 'size': (60, 60), **sides}
+    truths = SimpleNamespace(
+        classes=['L', 'block'], supercategories=None, notes=[], of=lambda *_: sides['truth']
+    )
+    analysis = Detection(truths, 0.3, 0.5).analyse([record])
+    by = 'boxes' if without else 'masks'
+    assert analysis.content['matched_by'] == by and f'F1 of {by} at' in analysis.measure
+    right = [0, 1] if by == 'masks' else [1, 0]
+    assert np.diag(analysis.confusion.counts)[:2].tolist() == right
+    assert set(analysis.content['coco_errors']) == ({'bbox'} if without else {'bbox', 'segm'})
 
 
 def scenes(seed=0, images=12, masks=False):

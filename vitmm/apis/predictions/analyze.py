@@ -43,7 +43,8 @@ def analyze_predictions(
 
     - Classification: images by loss, the confusion matrix.
     - Detection: images by F1, the confusion matrix with a row and a column for the background, and
-      COCO's error analysis of boxes and masks.
+      COCO's error analysis of boxes and masks. Where model and data have masks, detections are
+      matched to objects by them, or else by boxes.
     - Segmentation: images by mean IoU, the confusion matrix of pixels.
     - Several labels an image: images by loss, right, missed and false ones of each class.
     - Depth: images by absolute relative error.
@@ -59,7 +60,7 @@ def analyze_predictions(
         number: of worst images to draw.
         score: from which on detections count (0.3 by default), or classes of several (0.5); COCO's
             analysis takes all detections.
-        iou: of boxes, from which on a detection is an object.
+        iou: of masks or boxes, from which on a detection is an object.
         amp: automatic mixed precision (bfloat16).
         tta: test-time augmentation, as the config's ``tta_model`` and ``tta_pipeline`` say.
         tensorboard: a folder for an event file with the pictures.

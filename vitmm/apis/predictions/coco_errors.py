@@ -5,18 +5,17 @@ https://cocodataset.org/#detection-eval (Analyze), https://doi.org/10.1007/978-3
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from faster_coco_eval import COCO, COCOeval_faster
 from pycocotools import mask as coco_masks
 from tqdm import tqdm
 
-from vitmm.apis.predictions.matching import Objects
+from vitmm.apis.predictions.matching import Kind, Objects
 
 SIZES = ('all', 'small', 'medium', 'large')  # COCO's: below 32^2 and 96^2 pixels, and above
 _MOST = 100  # detections of a class in an image, as in COCO's AP
-Kind = Literal['bbox', 'segm']
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from vitmm.apis.predictions.coco_errors import ErrorCurves, error_curves
 from vitmm.apis.predictions.confusion import Confusion
 from vitmm.apis.predictions.drawing import STATES, draw_objects
 from vitmm.apis.predictions.gains import MISSED, gains
-from vitmm.apis.predictions.matching import IGNORED, RIGHT, WRONG, Match, Objects, match
+from vitmm.apis.predictions.matching import IGNORED, RIGHT, WRONG, Kind, Match, Objects, match
 from vitmm.apis.predictions.task import Analysis, Key, Panel, Table, rank
 from vitmm.apis.predictions.truths import Truths
 from vitmm.inference.coco import encode
@@ -29,7 +29,7 @@ _KINDS = {'bbox': 'boxes', 'segm': 'masks'}
 
 
 class Detection:
-    """Ranks by the F1 score of an image's boxes.
+    """Ranks by the F1 score of an image's masks, or of its boxes where model or data have no masks.
 
     Args:
         truths: the objects of the test set.
@@ -65,33 +65,35 @@ class Detection:
         number = len(self.classes)
         counts = np.zeros((number + 1, number + 1), np.int64)
         wrong: Counter[str] = Counter()
-        for place, one in enumerate(tqdm(records, desc='matching', unit='image')):
+        for place, one in enumerate(records):
             one['truth'] = self.truths.of(place, one)
+        kind = _kind(records)
+        for one in tqdm(records, desc='matching', unit='image'):
             one['sure'] = sure = one['found'].above(self.score)
-            one['match'] = found = match(sure, one['truth'], self.iou)
+            one['match'] = found = match(sure, one['truth'], self.iou, kind)
             add_to(counts, found, sure, one['truth'])
             wrong.update(found.kinds)
             one.update(_judge(found, one['truth']))
         analysis = Analysis(
             short='F1',
-            measure=f'F1 of boxes at IoU {self.iou:g} and scores from {self.score:g} on',
+            measure=f'F1 of {_KINDS[kind]} at IoU {self.iou:g} and scores from {self.score:g} on',
             ranked=rank(records),
             confusion=Confusion(counts, [*self.classes, 'background'], 'objects', background=True),
-            content={'detections': dict(wrong)},
+            content={'matched_by': _KINDS[kind], 'detections': dict(wrong)},
             notes=list(self.truths.notes),
         )
         missed = int(counts[:-1, -1].sum())
-        gained = gains(records, number, self.iou)
-        analysis.tables.append(_kinds_table(wrong, missed, gained, self))
+        gained = gains(records, number, self.iou, kind)
+        analysis.tables.append(_kinds_table(wrong, missed, gained, self, kind))
         analysis.content |= {'missed': missed, 'AP_gained': gained}
-        self._add_errors(analysis, records)
+        self._add_errors(analysis, records, ('bbox',) if kind == 'bbox' else ('bbox', 'segm'))
         return analysis
 
-    def _add_errors(self, analysis: Analysis, records: list[dict[str, Any]]) -> None:
-        masks = all(one['found'].masks is not None for one in records)
-        masks = masks and all(one['truth'].masks is not None for one in records)
+    def _add_errors(
+        self, analysis: Analysis, records: list[dict[str, Any]], kinds: Sequence[Kind]
+    ) -> None:
         analysis.content['coco_errors'] = {}
-        for kind in ('bbox', 'segm') if masks else ('bbox',):
+        for kind in kinds:
             curves = error_curves(records, self.classes, self.truths.supercategories, kind)
             words = _KINDS[kind]
             analysis.figures[f'errors_{kind}'] = (
@@ -131,6 +133,12 @@ class Detection:
         ], legend
 
 
+def _kind(records: Sequence[Mapping[str, Any]]) -> Kind:
+    """Masks where all detections and objects have some."""
+    sides = [one[side] for one in records for side in ('found', 'truth')]
+    return 'bbox' if any(side.masks is None for side in sides) else 'segm'
+
+
 def add_to(counts: np.ndarray, found: Match, detections: Objects, truth: Objects) -> None:
     """Count one image into a confusion matrix, in place.
 
@@ -166,7 +174,7 @@ def _judge(found: Match, truth: Objects) -> dict[str, Any]:
 
 
 def _kinds_table(
-    kinds: Mapping[str, int], missed: int, gained: Mapping[str, float], task: Detection
+    kinds: Mapping[str, int], missed: int, gained: Mapping[str, float], task: Detection, by: Kind
 ) -> Table:
     name = f'AP{100 * task.iou:.0f}'
     head = ('kind', 'number', f'{name} gained without')
@@ -174,8 +182,9 @@ def _kinds_table(
     rows += [(_WORDS[kind], kinds.get(kind, 0), gained[kind]) for kind in WRONG]
     rows.append(('missed objects', missed, gained[MISSED]))
     note = (
-        f'Numbers from a score of {task.score:g} on; loose is an IoU from 0.1 to {task.iou:g}. '
-        f'What {name} would gain if this kind alone were mended (TIDE) is of all detections.'
+        f'Numbers from a score of {task.score:g} on; loose is an IoU of {_KINDS[by]} from 0.1 to '
+        f'{task.iou:g}. What {name} of {_KINDS[by]} would gain if this kind alone were mended '
+        '(TIDE) is of all detections.'
     )
     return Table('Kinds of errors', 'detections', head, rows, note)
 

@@ -11,45 +11,50 @@ import numpy as np
 from tqdm import tqdm
 
 from vitmm.apis.predictions.coco_errors import annotations, evaluate, images_of
-from vitmm.apis.predictions.matching import RIGHT, WRONG, Match, Objects, match
+from vitmm.apis.predictions.matching import RIGHT, WRONG, Kind, Match, Objects, match
 
 MISSED = 'missed'
 
 
-def gains(records: Sequence[Mapping[str, Any]], classes: int, iou: float) -> dict[str, float]:
-    """Mend one kind of error at a time, and measure the AP of boxes at ``iou`` again.
+def gains(
+    records: Sequence[Mapping[str, Any]], classes: int, iou: float, kind: Kind = 'bbox'
+) -> dict[str, float]:
+    """Mend one kind of error at a time, and measure the AP at ``iou`` again.
 
-    A detection of another class gets the right one, a loose one the box of its object; either goes
-    where its object has a detection already. Other wrong detections go. Objects are missed that no
-    detection is right about, nor wrong only in its class or its place; they go.
+    A detection of another class gets the right one, a loose one the box and mask of its object;
+    either goes where its object has a detection already. Other wrong detections go. Objects are
+    missed that no detection is right about, nor wrong only in its class or its place; they go.
 
     Args:
         records: of each image ``found``, all detections, and ``truth``, :class:`Objects`, and
             ``size``, (H, W).
         classes: their number.
         iou: from which on a detection is an object.
+        kind: the IoU and the AP of boxes or masks.
 
     Returns:
         AP after mending less AP, by kind: ``WRONG`` and ``'missed'``.
     """
     images = images_of(records)
     pairs = [(one['found'], one['truth']) for one in records]
-    matches = [match(*pair, iou) for pair in tqdm(pairs, desc='kinds of errors', unit='image')]
+    matches = [
+        match(*pair, iou, kind) for pair in tqdm(pairs, desc='kinds of errors', unit='image')
+    ]
 
     def measure(changed: Iterable[tuple[Objects, Objects]]) -> float:
         found, truth = [], []
         for number, (detections, objects) in enumerate(changed):
-            found += annotations(number, detections, 'bbox')
-            truth += annotations(number, objects, 'bbox')
-        precision = evaluate(images, truth, found, range(classes), [iou], 'bbox')[0, :, :, 0]
+            found += annotations(number, detections, kind)
+            truth += annotations(number, objects, kind)
+        precision = evaluate(images, truth, found, range(classes), [iou], kind)[0, :, :, 0]
         precision = precision[:, precision[0] >= 0]
         return float(precision.mean()) if precision.size else 0.0
 
     before = measure(pairs)
     return {
-        kind: measure(mend(*pair, one, kind) for pair, one in zip(pairs, matches, strict=True))
+        wrong: measure(mend(*pair, one, wrong) for pair, one in zip(pairs, matches, strict=True))
         - before
-        for kind in (*WRONG, MISSED)
+        for wrong in (*WRONG, MISSED)
     }
 
 
@@ -64,6 +69,7 @@ def mend(detections: Objects, truth: Objects, found: Match, kind: str) -> tuple[
     if kind not in ('class', 'loose'):
         return detections.at(np.flatnonzero(~wrong)), truth
     labels, boxes, kept = detections.labels.copy(), detections.boxes.copy(), ~wrong
+    masks = None if truth.masks is None else detections.masks and list(detections.masks)
     taken = set(found.near[kinds == RIGHT].tolist())
     for one in sorted(np.flatnonzero(wrong), key=lambda n: -detections.scores[n]):
         meant = int(found.near[one])
@@ -74,5 +80,7 @@ def mend(detections: Objects, truth: Objects, found: Match, kind: str) -> tuple[
                 labels[one] = truth.labels[meant]
             else:
                 boxes[one] = truth.boxes[meant]
-    mended = replace(detections, labels=labels, boxes=boxes)
+                if masks:
+                    masks[one] = truth.masks[meant]
+    mended = replace(detections, labels=labels, boxes=boxes, masks=masks)
     return mended.at(np.flatnonzero(kept)), truth

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from pycocotools import mask as coco_masks
@@ -10,6 +11,7 @@ RIGHT, IGNORED = 'right', 'ignored'
 # What can be wrong with a detection, in the order in which it is asked.
 WRONG = ('twice', 'class', 'loose', 'loose and class', 'background')
 _NEAR = 0.1  # IoU below which a detection has to do with no object
+Kind = Literal['bbox', 'segm']
 
 
 @dataclass(frozen=True)
@@ -68,7 +70,7 @@ class Match:
     found: np.ndarray
 
 
-def match(detections: Objects, truth: Objects, iou: float = 0.5) -> Match:
+def match(detections: Objects, truth: Objects, iou: float = 0.5, kind: Kind = 'bbox') -> Match:
     """Match greedily, one to one, the surest detections first.
 
     As in COCO's evaluation, each takes of the free objects of its class the one with the largest
@@ -78,23 +80,24 @@ def match(detections: Objects, truth: Objects, iou: float = 0.5) -> Match:
     Args:
         detections: with scores.
         truth: ``ignored`` objects take whatever of their class lies on them.
-        iou: of boxes, from which on a detection is an object.
+        iou: from which on a detection is an object.
+        kind: of boxes or of masks, which both sides then have.
     """
     count, number = len(detections.boxes), len(truth.boxes)
     ignored = np.zeros(number, bool) if truth.ignored is None else truth.ignored
-    overlaps = _overlaps(detections.boxes, truth.boxes, ignored)
+    overlaps = _overlaps(detections, truth, ignored, kind)
     same = detections.labels[:, None] == truth.labels[None]
     kinds: list[str] = [''] * count
     objects, found = np.full(count, -1), np.full(number, -1)
     order = np.argsort(-detections.scores, kind='stable')
-    for kind, allowed in ((RIGHT, same), ('class', ~same)):
+    for word, allowed in ((RIGHT, same), ('class', ~same)):
         for one in order:
             if kinds[one]:
                 continue
             free = allowed[one] & (found < 0) & ~ignored & (overlaps[one] >= iou)
             if free.any():
                 objects[one] = best = np.where(free, overlaps[one], -1).argmax()
-                found[best], kinds[one] = one, kind
+                found[best], kinds[one] = one, word
             elif (same[one] & ignored & (overlaps[one] >= iou)).any():
                 kinds[one] = IGNORED
     near = objects.copy()
@@ -119,11 +122,17 @@ def _blame(overlaps: np.ndarray, same: np.ndarray, iou: float) -> tuple[str, int
     return 'background', -1
 
 
-def _overlaps(boxes: np.ndarray, others: np.ndarray, crowds: np.ndarray) -> np.ndarray:
-    """IoU (N, M); with a crowd, the share of the box that lies in it."""
-    if not (len(boxes) and len(others)):
-        return np.zeros((len(boxes), len(others)))
-    one, other = (
-        np.hstack([b[:, :2], b[:, 2:] - b[:, :2]]).astype(np.float64) for b in (boxes, others)
-    )
+def _overlaps(detections: Objects, truth: Objects, crowds: np.ndarray, kind: Kind) -> np.ndarray:
+    """IoU (N, M); with a crowd, the share of the detection that lies in it."""
+    if not (len(detections.boxes) and len(truth.boxes)):
+        return np.zeros((len(detections.boxes), len(truth.boxes)))
+    one, other = (_shapes(side, kind) for side in (detections, truth))
     return coco_masks.iou(one, other, crowds.astype(np.uint8))
+
+
+def _shapes(objects: Objects, kind: Kind) -> np.ndarray | list[dict]:
+    """Run lengths, or boxes (N, 4) as x y width height."""
+    if kind == 'segm':
+        return objects.masks
+    boxes = objects.boxes
+    return np.hstack([boxes[:, :2], boxes[:, 2:] - boxes[:, :2]]).astype(np.float64)
