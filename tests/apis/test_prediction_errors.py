@@ -97,7 +97,7 @@ def masked():
     """Detections that are right by box or by mask, never by both, the objects, IoUs of masks."""
     left, bottom = np.s_[0:30, 0:3], np.s_[27:30, 0:30]  # an L
     top, right = np.s_[0:3, 0:30], np.s_[0:30, 27:30]  # in the same box, the other two sides
-    block, stray = np.s_[40:50, 40:50], np.s_[59:60, 0:1]
+    block, stray = np.s_[40:48, 40:50], np.s_[59:60, 0:1]
     true_masks, true_boxes, true = drawn((left, bottom), (block,))
     found_masks, found_boxes, found = drawn((top, right), (block, stray))
     ious = [[(f & t).sum() / (f | t).sum() for t in true_masks] for f in found_masks]
