@@ -1,13 +1,16 @@
 """Attention maps against softmax(q k / sqrt(d)) of each block's own layers, laid out by hand."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from timm.models.swin_transformer import window_partition, window_reverse
 
 from vitmm.errors import BackboneError
 from vitmm.models.backbones.timm_backbone import TimmBackbone
-from vitmm.visualization.attending import AttentionWatch, sdpa_weights
+from vitmm.visualization.attending import Attended, AttentionWatch, sdpa_weights
 from vitmm.visualization.attention import choose_blocks, lay_attention, rollout
+from vitmm.visualization.carrying import same_places
 from vitmm.visualization.placing import Placing
 
 SIZE = 70, 90  # of patches of 16: 5 x 6
@@ -192,3 +195,93 @@ def test_weights_are_those_of_scaled_dot_product_attention():
     for case in cases:
         expected = torch.nn.functional.scaled_dot_product_attention(q, k, v, **case)
         torch.testing.assert_close(sdpa_weights(q, k, **case) @ v, expected)
+
+
+def test_values_before_a_softmax_that_is_turned():
+    model = backbone('shvit_s1')
+    (kept,), inputs, placing = watch(model, size=(96, 128))
+    block = model.model.get_submodule(kept[0].module)
+    x = block.pre_norm(inputs[block][:, : block.pdim])
+    q, k, _ = block.qkv(x).flatten(2).split([block.qk_dim, block.qk_dim, block.pdim], 1)
+    weights = torch.softmax(q.mT @ k * block.scale, -1)
+    expected = weights.mean(1).unflatten(-1, x.shape[2:]) * weights.shape[-1]
+    found = lay_attention(kept, placing)
+    torch.testing.assert_close(found.heads, expected, atol=1e-4, rtol=1e-4)
+
+
+def test_a_softmax_over_tokens_for_each_channel():
+    model = backbone('coat_lite_tiny', model_kwargs=dict(serial_depths=(1, 1, 1, 1)))
+    side = model.canvas.native[0]
+    (kept,), inputs, placing = watch(model, size=(side, side))
+    attn = model.model.get_submodule(kept[0].module)
+    tokens = inputs[attn]
+    _, k, _ = attn.qkv(tokens).unflatten(-1, (3, attn.num_heads, -1)).permute(2, 0, 3, 1, 4)
+    mean = torch.softmax(k, 2).mean(-1)[0] * k.shape[2]  # (heads, 1 + cells)
+    found = lay_attention(kept, placing)
+    assert f'mean of {k.shape[-1]} channels' in found.title
+    torch.testing.assert_close(found.heads, mean[:, 1:].unflatten(-1, (7, 7)), atol=1e-4, rtol=1e-4)
+
+
+def test_windows_that_overlap_with_heads_in_the_batch():
+    model = backbone('halonet26t')
+    (kept,), inputs, placing = watch(model, size=(256, 256), blocks=[-1])
+    attn = model.model.get_submodule(kept[0].module)
+    x, side = inputs[attn], attn.block_size
+    heads, blocks = attn.num_heads, x.shape[-1] // side
+    weights = torch.zeros(heads, *x.shape[2:])
+    times = torch.zeros(x.shape[2:])
+    padded = torch.nn.functional.pad(attn.kv(x), [attn.halo_size] * 4)
+    q = attn.q(x)
+    assert attn.block_stride == 1 and blocks >= 1
+    for row in range(blocks):
+        for column in range(blocks):
+            top, left, win = row * side, column * side, attn.win_size
+            queries = q[0, :, top : top + side, left : left + side].flatten(1)
+            keys = padded[0, :, top : top + win, left : left + win].flatten(1)
+            queries = queries.unflatten(0, (heads, -1)).mT
+            keys = keys.unflatten(0, (heads, -1))[:, : attn.dim_head_qk]
+            logits = queries @ keys * attn.scale + attn.pos_embed(queries[:, None])[:, 0]
+            mean = logits.softmax(-1).mean(1).unflatten(-1, (win, win)) * win * win
+            for n in range(win):
+                for m in range(win):
+                    i, j = top + n - attn.halo_size, left + m - attn.halo_size
+                    if 0 <= i < x.shape[2] and 0 <= j < x.shape[3]:
+                        weights[:, i, j] += mean[:, n, m]
+                        times[i, j] += 1
+    found = lay_attention(kept, placing)
+    torch.testing.assert_close(found.heads, weights / times, atol=1e-3, rtol=1e-3)
+
+
+def test_tokens_of_later_blocks_lie_where_the_first_block_had_them():
+    model = backbone('mobilevit_xxs')
+    (kept,), inputs, placing = watch(model, size=(128, 128))
+    attn = model.model.get_submodule(kept[0].module)
+    tokens = inputs[attn]  # (4 places in each patch of 2 x 2, patches, C)
+    mean = by_hand(attn, tokens).mean(-2) * tokens.shape[1]  # (4, heads, patches)
+    patches = mean.unflatten(-1, (2, 2)).unflatten(0, (2, 2))  # y x heads rows columns
+    expected = patches.permute(2, 3, 0, 4, 1).flatten(3, 4).flatten(1, 2)  # 4 x 4 cells
+    found = lay_attention(kept, placing)
+    torch.testing.assert_close(found.heads, expected, atol=1e-3, rtol=1e-3)
+
+
+def test_keys_of_overlapping_convolutions_are_a_coarser_map():
+    torch.manual_seed(0)
+    cells = torch.randn(1, 8, 28, 28, requires_grad=True)
+    keys = torch.nn.Conv2d(8, 16, 7, 4, 3)(cells).flatten(2).mT[:, None]  # as MViTv2 pools them
+    mean = torch.rand(1, 2, 49).softmax(-1)
+    one = Attended('pool', mean, mean, queries=49, value=keys, maps=[cells])
+    found = lay_attention([one], Placing((112, 112), (112, 112)))
+    torch.testing.assert_close(found.heads, (mean[0] * 49).unflatten(-1, (7, 7)))
+    assert found.pitch == (16, 16)
+    # Where keys are not in the order of the image, there is none.
+    turned = replace(one, value=keys[:, :, torch.randperm(49)])
+    with pytest.raises(BackboneError, match='not one among cells'):
+        lay_attention([turned], Placing((112, 112), (112, 112)))
+
+
+def test_shifted_tokens_are_not_taken_for_others():
+    source = torch.randn(6, 16, 8, requires_grad=True)
+    later = source + 0.5 * torch.tanh(source.mean(1, keepdim=True))
+    assert same_places(torch.layer_norm(later, (8,)), source)
+    assert not same_places(later.roll(3, 1), source)
+    assert not same_places(later.mean(1, keepdim=True).expand(6, 16, 8), source)

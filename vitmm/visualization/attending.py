@@ -1,14 +1,14 @@
 """Watching the attention of any backbone while it runs.
 
 The operations themselves are watched: ``scaled_dot_product_attention``, whose weights are computed
-again, and a softmax whose result multiplies a matrix. So it makes no difference how a model
-calls them, and timm's fused attention needs no switching off.
+again, and a product of matrices, on either side of which a softmax stands that it sums over. So it
+makes no difference how a model calls them, and timm's fused attention needs no switching off.
 """
 
 import math
 from collections import deque
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
@@ -36,6 +36,10 @@ class Attended:
         maps: what the values may have been made of, likely ones first: inputs of the modules that
             ran, outputs of those before.
         weights: (B, Q, K), averaged over heads; only for the rollout.
+        channels: the queries are channels of the keys, each of which has a softmax over the keys.
+        stream: the module's input, and with the ``maps`` that it may have been made of the first
+            tensor of its shape: where blocks hand on the same tokens, they lie as they did there.
+        others: the same, with heads and windows told apart in another way.
     """
 
     module: str
@@ -45,6 +49,9 @@ class Attended:
     value: torch.Tensor
     maps: list[torch.Tensor]
     weights: torch.Tensor | None = None
+    channels: bool = False
+    stream: tuple[torch.Tensor, torch.Tensor, list[torch.Tensor]] | None = None
+    others: 'list[Attended]' = field(default_factory=list)
 
 
 class AttentionWatch(TorchFunctionMode):
@@ -69,7 +76,8 @@ class AttentionWatch(TorchFunctionMode):
         self.kept: dict[int, list[Attended]] = {}
         self._running: list[tuple[str, nn.Module, list[torch.Tensor]]] = []
         self._done: deque[torch.Tensor] = deque(maxlen=_RECENT)
-        self._soft: torch.Tensor | None = None
+        self._soft: tuple[torch.Tensor, int] | None = None  # a result, and over what
+        self._streams: dict[torch.Size, tuple[torch.Tensor, list[torch.Tensor]]] = {}
         self._handles: list[Any] = []
 
     def __enter__(self) -> 'AttentionWatch':
@@ -87,6 +95,8 @@ class AttentionWatch(TorchFunctionMode):
 
     def _enter(self, name: str, module: nn.Module, args: tuple, kwargs: dict) -> None:
         inputs = [one for one in (*args, *kwargs.values()) if _is_map(one)]
+        if self.keep and inputs and inputs[0].shape not in self._streams:
+            self._streams[inputs[0].shape] = inputs[0], list(reversed(self._done))
         self._running.append((name, module, inputs))
 
     def _leave(self, module: nn.Module, args: tuple, output: Any) -> None:
@@ -101,18 +111,40 @@ class AttentionWatch(TorchFunctionMode):
             self._meet(lambda: sdpa_weights(**named), named['query'].shape[-2], named['value'])
         elif self._running and func in _MATMUL and self._soft is not None:
             left, right = args[0], args[1] if len(args) > 1 else next(iter(kwargs.values()))
-            if left.shape == self._soft.shape and right.dim() == left.dim():
-                soft, self._soft = self._soft, None
-                self._meet(lambda: _shares(left, soft), left.shape[-2], right)
+            self._multiply(left, right, *self._soft)
         found = func(*args, **kwargs)
         if self._running and func in _SOFTMAX:
             dim = kwargs.get('dim', args[1] if len(args) > 1 else None)
-            matrix = found.dim() >= 3 and dim in (-1, found.dim() - 1)
-            self._soft = found if matrix else None
+            matrix = found.dim() >= 3 and dim is not None and dim % found.dim() > 0
+            self._soft = (found, dim % found.dim()) if matrix else None
         return found
 
+    def _multiply(
+        self, left: torch.Tensor, right: torch.Tensor, soft: torch.Tensor, dim: int
+    ) -> None:
+        """Meet attention if the product of two matrices sums over ``dim`` of a softmax."""
+        if left.dim() != right.dim():
+            return
+        channels = dim < soft.dim() - 1
+        if _sums_over(left, -1, soft, dim):
+            weights, value = left, right
+        elif _sums_over(right, -2, soft, dim):
+            weights, value = right.mT, left.mT
+        elif left.shape == soft.shape and not channels:  # heads mixed, dropout, another precision
+            weights, value = left, right
+        else:
+            return
+        self._soft = None
+        self._meet(lambda: _shares(weights, soft), weights.shape[-2], value, channels)
+
     @torch.no_grad()
-    def _meet(self, weights: Callable[[], torch.Tensor], queries: int, value: torch.Tensor) -> None:
+    def _meet(
+        self,
+        weights: Callable[[], torch.Tensor],
+        queries: int,
+        value: torch.Tensor,
+        channels: bool = False,
+    ) -> None:
         name = self._running[-1][0].removeprefix('model.')
         if self.modules[-1:] != [name]:
             self.modules.append(name)
@@ -121,21 +153,36 @@ class AttentionWatch(TorchFunctionMode):
             return
         found = weights()
         heads = getattr(self._running[-1][1], 'num_heads', 1)
-        found = _split(found, heads)
         with torch.enable_grad():
-            value = _split(value, heads)
+            splits = list(zip(_splits(found, heads), _splits(value, heads), strict=False))
         *outer, inner = (tensors for *_, tensors in self._running)
         outer = [one for tensors in reversed(outer) for one in tensors]
-        kept = Attended(
-            module=self.modules[-1],
-            first=found[..., 0, :],
-            mean=found.mean(-2),
-            queries=queries,
-            value=value,
-            maps=[*inner, *reversed(self._done), *outer],
-            weights=found.mean(1) if self.weights else None,
+        stream = self._streams.get(inner[0].shape) if inner else None
+        first, *others = (
+            Attended(
+                module=self.modules[-1],
+                first=found[..., 0, :],
+                mean=found.mean(-2),
+                queries=queries,
+                value=value,
+                maps=[*inner, *reversed(self._done), *outer],
+                weights=found.mean(1) if self.weights else None,
+                channels=channels,
+                stream=(inner[0], *stream) if stream else None,
+            )
+            for found, value in splits
         )
-        self.kept.setdefault(number, []).append(kept)
+        first.others = others
+        self.kept.setdefault(number, []).append(first)
+
+
+def _sums_over(operand: torch.Tensor, axis: int, soft: torch.Tensor, dim: int) -> bool:
+    """Whether ``operand`` is a view of ``soft``, and its ``axis`` is ``dim`` there."""
+    return (
+        operand.untyped_storage().data_ptr() == soft.untyped_storage().data_ptr()
+        and operand.numel() == soft.numel()
+        and (operand.shape[axis], operand.stride(axis)) == (soft.shape[dim], soft.stride(dim))
+    )
 
 
 def _shares(used: torch.Tensor, soft: torch.Tensor) -> torch.Tensor:
@@ -148,6 +195,14 @@ def _shares(used: torch.Tensor, soft: torch.Tensor) -> torch.Tensor:
 
 def _is_map(one: Any) -> bool:
     return isinstance(one, torch.Tensor) and one.dim() in (3, 4) and one.is_floating_point()
+
+
+def _splits(tensor: torch.Tensor, heads: int) -> Iterator[torch.Tensor]:
+    """The ways of bringing (..., rows, columns) to (B, heads, rows, columns), likely ones first."""
+    yield _split(tensor, heads)
+    if tensor.dim() == 4 and 1 < heads != tensor.shape[1] and tensor.shape[0] % heads == 0:
+        # (B x heads, windows), as HaloNet has them.
+        yield tensor.unflatten(0, (-1, heads)).transpose(1, 2).flatten(0, 1)
 
 
 def _split(tensor: torch.Tensor, heads: int) -> torch.Tensor:

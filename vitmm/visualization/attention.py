@@ -4,20 +4,21 @@ Where a token lies is not asked of the model. The value of a token depends on th
 the map that the token was made of, and on no other. So the gradient of (attention received x value)
 with respect to that map, divided by the gradient of the value, is the attention on every cell,
 however the cells were padded, shifted, cut into windows or pooled. Where that is not one factor a
-cell (attention among channels), there is no picture, and this is said.
+cell, it is tried whether the tokens go back to such ones, or are a coarser map in order; and where
+neither is so (attention among channels), there is no picture, and this is said.
 """
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 
 import torch
 
 from vitmm.errors import BackboneError
 from vitmm.visualization.attending import Attended
+from vitmm.visualization.carrying import carry, in_order, same_places
 from vitmm.visualization.placing import Layout, Placing
 
-_OFF = 0.05  # the share of a gradient that may differ from one factor a cell (bfloat16: 0.0001)
 _TRIED = 3  # operations, where none is chosen
 
 
@@ -87,18 +88,15 @@ def _lay(
     found: Attended, placing: Placing
 ) -> tuple[torch.Tensor, torch.Tensor, str, tuple[float, float]]:
     """The heads (heads, h, w), where they attend (h, w), whose attention it is, the pitch."""
-    keys = found.mean.shape[-1]
-    for one in found.maps:
-        for layout in placing.layouts(one.shape) if one.requires_grad else ():
-            first = placing.class_token and (layout.prefix > 0 or found.queries == 1)
-            rows = found.first if first else found.mean
-            cells, there = _carry(found.value, rows * keys, one, layout)
-            if cells is None:
+    for way in (_by_cells, _by_stream, _by_coarse_map):
+        for one in (found, *found.others):
+            laid = way(one, placing)
+            if laid is None:
                 continue
+            cells, there, first = laid
             heads, pitch = placing.lift(cells)
             covered, _ = placing.lift(there[:, None].to(heads))
-            who = 'class token' if first else f'mean of {found.queries} queries'
-            return heads[0], covered[0, 0], who, pitch
+            return heads[0], covered[0, 0], _whose(found, first), pitch
     raise BackboneError(
         f'the attention of {found.module} is not one among cells of the image (but among channels, '
         'or of what neighbouring cells share): choose another --block, or features, gradcam and '
@@ -106,37 +104,78 @@ def _lay(
     )
 
 
-def _carry(
-    value: torch.Tensor, rows: torch.Tensor, anchor: torch.Tensor, layout: Layout
-) -> tuple[torch.Tensor | None, torch.Tensor | None]:
-    """What each cell of ``anchor`` receives, (N, heads, h, w), of ``rows`` (B, heads, K).
+def _whose(found: Attended, first: bool) -> str:
+    if first:
+        return 'class token'
+    if found.queries == 1:
+        return 'its one query'
+    return f'mean of {found.queries} {"channels" if found.channels else "queries"}'
 
-    And whether a value is made of it, (N, h, w). None where the value of a token is made of more
-    than its own cell.
+
+_Laid = tuple[torch.Tensor, torch.Tensor, bool]  # (N, heads, h, w), (N, h, w), of a class token
+
+
+def _by_cells(found: Attended, placing: Placing) -> _Laid | None:
+    """Each value is made of the cells of a map, and each cell counts for itself."""
+    for one, layout in _anchors(found, placing):
+        rows, first = _rows(found, placing, layout)
+        cells, there = carry(found.value, rows, one, layout.apply)
+        if cells is not None:
+            return cells, there, first
+    return None
+
+
+def _by_stream(found: Attended, placing: Placing) -> _Laid | None:
+    """The tokens lie as those lay that the first block of their kind was given.
+
+    NesT, MobileViT, Hiera: blocks hand on windows of tokens, which were cut from a map once.
     """
-    seed = torch.Generator().manual_seed(0)
-    probe = torch.randn(value.shape[-1], generator=seed).to(value)
-    noise = torch.randn(rows[:, :1].shape, generator=seed).to(value)
+    if found.stream is None:
+        return None
+    tokens, source, maps = found.stream
+    if tokens is source or not (tokens.requires_grad and same_places(tokens, source)):
+        return None
 
-    def gradient(factors: torch.Tensor) -> torch.Tensor | None:
-        outputs = (factors[..., None].to(value) * probe).expand_as(value)
-        (found,) = torch.autograd.grad(value, anchor, outputs, retain_graph=True, allow_unused=True)
-        return None if found is None else layout.apply(found.float())
+    def flat(tensor: torch.Tensor) -> torch.Tensor:
+        return tensor.flatten(0, -2).T[None]  # (1, C, tokens)
 
-    plain = gradient(torch.ones_like(noise))
-    if plain is None or not plain.any():
-        return None, None
-    length = plain.square().sum(1).clamp_min(torch.finfo(torch.float32).tiny)
+    rows = torch.cat([found.first, found.mean], 1)
+    moved, _ = carry(found.value, rows * found.mean.shape[-1], tokens, flat)
+    if moved is None:
+        return None
+    first, mean = moved.chunk(2, 1)
+    value = source.flatten(0, -2)[None, None]
+    # Even attention is 1 a token already.
+    keys = value.shape[2]
+    before = replace(found, first=first / keys, mean=mean / keys, value=value, maps=maps)
+    return _by_cells(before, placing)
 
-    def divide(found: torch.Tensor) -> torch.Tensor:
-        return (found * plain).sum(1) / length
 
-    noisy = gradient(noise)
-    rest = noisy - divide(noisy)[:, None] * plain
-    if rest.square().sum() > _OFF * noisy.square().sum():
-        return None, None
-    heads = [divide(gradient(rows[:, n : n + 1])) for n in range(rows.shape[1])]
-    return torch.stack(heads, 1), plain.any(1)
+def _by_coarse_map(found: Attended, placing: Placing) -> _Laid | None:
+    """The values are a coarser map row by row, made by overlapping convolutions (MViTv2)."""
+    if found.channels or found.value.shape[0] != math.prod(placing.tiles):
+        return None
+    one, fine = next(_anchors(found, placing), (None, None))
+    for layout in placing.layouts(found.value[:, 0].shape) if one is not None else ():
+        if in_order(found.value, layout, one, fine):
+            rows, first = _rows(found, placing, layout)
+            cells = layout.apply(rows.transpose(1, 2))
+            return cells, torch.ones_like(cells[:, 0]), first
+    return None
+
+
+def _anchors(found: Attended, placing: Placing) -> Iterator[tuple[torch.Tensor, Layout]]:
+    for one in found.maps:
+        if one.requires_grad:
+            for layout in placing.layouts(one.shape):
+                yield one, layout
+
+
+def _rows(found: Attended, placing: Placing, layout: Layout) -> tuple[torch.Tensor, bool]:
+    """What the keys are given, (B, heads, K), evenly 1; and whether by a class token."""
+    known = placing.class_token and not found.channels
+    first = known and (layout.prefix > 0 or found.queries == 1)
+    return (found.first if first else found.mean) * found.mean.shape[-1], first
 
 
 def rollout(found: Sequence[Sequence[Attended]], placing: Placing) -> AttentionMaps:
