@@ -1,6 +1,7 @@
 """tools/visualize.py as a user calls it: which pictures come, and what it says when it cannot."""
 
 import cv2
+import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 import torch
@@ -9,6 +10,7 @@ from support import CONFIGS, run_tool
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from vitmm.apis.visualize import visualize
+from vitmm.apis.windows import check_display, show_picture
 from vitmm.errors import BackboneError, ConfigError, VitmmError, WeightsError
 from vitmm.visualization.opening import open_model
 
@@ -129,3 +131,29 @@ def test_help_and_folder_without_images(tmp_path):
     done = run_tool('visualize.py', 'test_vit', tmp_path, '--out', tmp_path / 'out')
     assert done.returncode == 1
     assert done.stderr.strip().startswith(f'error: {tmp_path} holds no image')
+
+
+def test_windows_need_a_toolkit(monkeypatch):
+    monkeypatch.setenv('DISPLAY', ':7')
+    monkeypatch.setattr('matplotlib.pyplot.get_backend', lambda: 'agg')
+    with pytest.raises(ConfigError, match='backend here is agg, which has none'):
+        check_display()
+    monkeypatch.setattr('matplotlib.pyplot.get_backend', lambda: 'TkAgg')
+    check_display()
+
+
+def test_a_picture_fills_its_window(monkeypatch):
+    seen = []
+
+    def look(figure):
+        figure.canvas.draw()
+        seen.append(np.asarray(figure.canvas.buffer_rgba())[..., :3])
+
+    monkeypatch.setattr('mmengine.visualization.utils.wait_continue', look)
+    plt.switch_backend('agg')
+    picture = np.zeros((100, 200, 3), np.uint8)
+    picture[:, :100, 0] = picture[:, 100:, 2] = 255
+    show_picture(picture, 'halves')
+    (shown,) = seen
+    assert shown.shape == (300, 600, 3) and not plt.get_fignums()
+    assert (shown[2:-2, 2:295] == (255, 0, 0)).all() and (shown[2:-2, 305:-2] == (0, 0, 255)).all()
