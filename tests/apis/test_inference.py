@@ -36,7 +36,7 @@ def test_results_are_those_of_testing(any_model, dumped):
         same(found[path], sample)
 
 
-@pytest.mark.parametrize('task', ['cls', 'seg', 'depth'])
+@pytest.mark.parametrize('task', TASKS)
 def test_batches_of_many_sizes_change_nothing(task, trained, tiny_shapes):
     predictor = Predictor(trained(task), device='cpu')
     paths = sorted((tiny_shapes / 'JPEGImages').glob('*.jpg'))[:9]
@@ -46,9 +46,18 @@ def test_batches_of_many_sizes_change_nothing(task, trained, tiny_shapes):
     assert list(together) == [str(path) for path in paths]
     for path, sample in together.items():
         height, width = cv2.imread(path).shape[:2]
-        if task != 'cls':
+        if task in ('seg', 'depth'):
             assert told(sample)[0][0].shape == (1, height, width)
         same(sample, one_by_one[path], rtol=1e-4)
+
+
+def test_no_image_is_padded_for_anothers_sake(trained, tiny_shapes):
+    predictor = Predictor(trained('det'), device='cpu')
+    image = cv2.imread(str(min((tiny_shapes / 'JPEGImages').glob('*.jpg'))))
+    images = [image, cv2.resize(image, (32, 96)), cv2.resize(image, (96, 32))]
+    alone = [next(iter(predictor(one)))[1] for one in images]
+    for (_, sample), expected in zip(predictor(images), alone, strict=True):
+        same(sample, expected, rtol=1e-4)
 
 
 def test_arrays_are_bgr_and_may_be_changed(any_model, tiny_shapes):

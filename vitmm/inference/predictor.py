@@ -125,8 +125,8 @@ class Predictor:
         Args:
             inputs: paths of images, folders and videos, globs, or arrays: (H, W, 3) uint8 in
                 OpenCV's order, BGR, or (H, W, channels) in a model of other channels. One or many.
-            batch_size: images that go through the model together. A detector pads smaller ones
-                to the largest, as in testing; segmentation takes those of one size together.
+            batch_size: images that go through the model together, those that are padded to one
+                size: no result depends on its neighbours.
             progress: show a bar.
             skip_bad: pass over images that cannot be read, and note them in ``skipped``.
 
@@ -200,11 +200,11 @@ class Predictor:
 
     @torch.no_grad()  # in inference mode results could not be changed in place
     def _forward(self, batch: Sequence[dict[str, Any]]) -> list[BaseDataElement]:
-        # mmseg pads no batch in testing; the images of one size go together.
-        apart = self.task in ('seg', 'depth')
+        # No image is padded for another's sake, or its result would depend on its neighbours.
+        divisor = getattr(self.model.data_preprocessor, 'pad_size_divisor', 1)
         groups: dict[Any, list[int]] = {}
         for number, data in enumerate(batch):
-            groups.setdefault(_shapes(data['inputs']) if apart else None, []).append(number)
+            groups.setdefault(_padded(data['inputs'], divisor), []).append(number)
         samples: dict[int, BaseDataElement] = {}
         scope = DefaultScope.overwrite_default_scope(self.config.get('default_scope'))
         with scope, torch.autocast(self.device.type, torch.bfloat16, enabled=self.amp):
@@ -232,10 +232,12 @@ def _take(
     return taken, None
 
 
-def _shapes(inputs: torch.Tensor | Sequence[torch.Tensor]) -> tuple[torch.Size, ...]:
-    """Of an image, or of each view of it."""
+def _padded(
+    inputs: torch.Tensor | Sequence[torch.Tensor], divisor: int
+) -> tuple[tuple[int, ...], ...]:
+    """Sizes of an image, or of each view of it, in whole multiples of ``divisor``."""
     several = [inputs] if isinstance(inputs, torch.Tensor) else inputs
-    return tuple(one.shape for one in several)
+    return tuple(tuple(-(-side // divisor) for side in one.shape[-2:]) for one in several)
 
 
 def _arrays(inputs: Any) -> tuple[bool, list[Any]]:
