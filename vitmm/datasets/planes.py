@@ -36,5 +36,8 @@ def _planes(image: np.ndarray) -> np.ndarray:
         planes = np.empty(planes.shape, planes.dtype)
         cv2.split(image, list(planes))
     if up or left:
-        planes = np.stack([cv2.flip(plane, -1 if up and left else int(left)) for plane in planes])
+        flipped = np.empty_like(planes)
+        for source, target in zip(planes, flipped, strict=True):
+            cv2.flip(source, -1 if up and left else int(left), dst=target)
+        return flipped
     return planes
