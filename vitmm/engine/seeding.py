@@ -5,6 +5,7 @@ import random
 import numpy as np
 import torch
 
+from vitmm.datasets.freed_memory import keep_freed_memory
 from vitmm.registry import FUNCTIONS
 
 
@@ -22,5 +23,7 @@ def seed_worker(worker_id: int) -> None:
 
     MMEngine's own ``worker_init_fn`` gives a worker the same seed in every epoch, so that its
     augmentations repeat; torch's differs by epoch, and follows :class:`EpochSeedHook`.
+    The worker is also told to keep the memory of its images.
     """
+    keep_freed_memory()
     seed_everything(torch.initial_seed())
