@@ -24,6 +24,7 @@ STOCK = {  # ours -> theirs; None goes without anything in its place
     'vitmm.RuntimeInfoHook': 'RuntimeInfoHook',
     'vitmm.FeaturePyramid': None,
     'vitmm.Planes': None,
+    'vitmm.collate': 'pseudo_collate',
     'vitmm.stack_images': 'pseudo_collate',
     'vitmm.SameSizeBatchSampler': None,
     'vitmm.EpochSeedHook': None,

@@ -2,7 +2,7 @@
 
 from vitmm.datasets.check import check_annotations
 from vitmm.datasets.classes import read_classes
-from vitmm.datasets.collate import stack_images
+from vitmm.datasets.collate import collate, stack_images
 from vitmm.datasets.depth import LoadDepth
 from vitmm.datasets.errors import DataError
 from vitmm.datasets.image_labels import write_labelled_shapes
@@ -24,6 +24,7 @@ __all__ = [
     'SameSizeBatchSampler',
     'TimmEval',
     'check_annotations',
+    'collate',
     'read_classes',
     'stack_images',
     'write_labelled_shapes',

@@ -133,6 +133,7 @@ val_dataloader = dict(
     num_workers='${machine.workers}',
     pin_memory='${machine.gpu}',
     collate_fn=dict(type='vitmm.stack_images'),
+    worker_init_fn=dict(type='vitmm.seed_worker'),
     sampler=dict(type='DefaultSampler', shuffle=False),
     dataset=dict(
         type='mmpretrain.CustomDataset',

@@ -46,6 +46,7 @@ train_dataloader = dict(
     batch_size=8,
     num_workers='${machine.workers}',
     pin_memory='${machine.gpu}',
+    collate_fn=dict(type='vitmm.collate'),
     worker_init_fn=dict(type='vitmm.seed_worker'),
     sampler=dict(type='DefaultSampler', shuffle=True),
     dataset=dict(
@@ -64,6 +65,8 @@ val_dataloader = dict(
     batch_size=8,
     num_workers='${machine.workers}',
     pin_memory='${machine.gpu}',
+    collate_fn=dict(type='vitmm.collate'),
+    worker_init_fn=dict(type='vitmm.seed_worker'),
     sampler=dict(type='DefaultSampler', shuffle=False),
     batch_sampler=dict(type='vitmm.SameSizeBatchSampler'),
     dataset=dict(

@@ -128,6 +128,7 @@ train_dataloader = dict(
     batch_size=2,
     num_workers='${machine.workers}',
     pin_memory='${machine.gpu}',
+    collate_fn=dict(type='vitmm.collate'),
     worker_init_fn=dict(type='vitmm.seed_worker'),
     sampler=dict(type='DefaultSampler', shuffle=True),
     batch_sampler=dict(type='mmdet.AspectRatioBatchSampler'),
@@ -145,6 +146,8 @@ val_dataloader = dict(
     batch_size=2,
     num_workers='${machine.workers}',
     pin_memory='${machine.gpu}',
+    collate_fn=dict(type='vitmm.collate'),
+    worker_init_fn=dict(type='vitmm.seed_worker'),
     drop_last=False,
     sampler=dict(type='DefaultSampler', shuffle=False),
     dataset=dict(

@@ -33,6 +33,7 @@ train_dataloader = dict(
     batch_size=64,
     num_workers='${machine.workers}',
     pin_memory='${machine.gpu}',
+    collate_fn=dict(type='vitmm.stack_images'),
     worker_init_fn=dict(type='vitmm.seed_worker'),
     sampler=dict(type='DefaultSampler', shuffle=True),
     dataset=dict(
