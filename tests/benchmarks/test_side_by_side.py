@@ -51,6 +51,20 @@ def test_models(tmp_path):
         assert row['vitmm']['mib'] > 0
 
 
+@pytest.mark.parametrize(
+    'name, more',
+    [
+        ('resnet50/mask_rcnn/mmdet.ResNet', 0),
+        ('swin_tiny/upernet/mmseg.SwinTransformer', 0),
+        ('resnet50/faster_rcnn/torchvision', 4 * (1024 + 1)),  # a box for the background
+    ],
+)
+def test_both_sides_have_the_same_head(name, more):
+    told = models.take_turns(name, TINY, 1, 0)
+    assert 'error' not in told, told['error']
+    assert told['peer']['parameters'] - told['vitmm']['parameters'] == more
+
+
 def test_iterations(tmp_path):
     rows = ['cls/vit_linear / OpenMMLab']  # the heads take longer
     short = ('--iterations', '1', '--warmup', '1', '--rounds', '1', '--workers', '0')
