@@ -11,8 +11,8 @@ def keep_freed_memory() -> bool:
     """Have malloc keep what is freed, up to 128 MiB, in this process.
 
     glibc gives arrays of some megabytes back to the system at once, and asks for them again, page
-    by page, for the next image: half the time of a detection pipeline. Images above 32 MiB still
-    come and go.
+    by page, for the next image: up to half the time of a detection pipeline. Images above 32 MiB
+    still come and go.
 
     Returns:
         Whether it could: other C libraries than glibc have no such setting.
