@@ -14,7 +14,7 @@ from support import CONFIGS
 from vitmm.apis.inference import Predictor, infer
 from vitmm.apis.predictions.analyze import analyze_predictions
 from vitmm.apis.publish import publish
-from vitmm.apis.switches import test_with_tta
+from vitmm.apis.switches import test_with_tta as use_tta
 from vitmm.apis.test import test as evaluate
 from vitmm.config import load_config, resolve
 from vitmm.errors import ConfigError
@@ -100,7 +100,7 @@ def test_one_clear_message(trained, tiny_shapes, tmp_path):
     root = {'data_root': str(tiny_shapes), 'prepare_data': None}
     masks = resolve(load_config(CONFIGS / 'det/convnext_mask_rcnn.py', None, root))
     with pytest.raises(ConfigError, match='not the masks that this model gives'):
-        test_with_tta(masks)
+        use_tta(masks)
     none = {'tta_pipeline': None}
     with pytest.raises(ConfigError, match='no tta_model and tta_pipeline'):
         infer(trained('cls'), tiny_shapes, tmp_path / 'out', tta=True, options=none)
