@@ -17,18 +17,21 @@ METRICS = {
     'det': ('coco/bbox_mAP', 0.45),
     'seg': ('mIoU', 65.0),
     'cls': ('accuracy/top1', 90.0),
-    'depth': ('abs_rel', None),
+    'depth': ('abs_rel', 0.2),
 }
 ERRORS = ('abs_rel',)  # the less the better: the floor is the most that a right model may have
-# Heads of masks are measured by their masks; a floor of None is one that nobody has chosen yet, by
-# training the recipe: its row says so, and it fails nothing.
+# Heads of masks are measured by their masks; on few photographs boxes are found, but loose.
 OTHERS = {
     'cls/resnet_multilabel': ('multi-label/mAP', 90.0),
     'det/convnext_dino': ('coco/bbox_mAP', 0.4),
     'det/convnext_mask_rcnn': ('coco/segm_mAP', 0.5),
     'det/resnet_deformable_detr': ('coco/bbox_mAP', 0.4),
     'det/resnet_mask2former': ('coco/segm_mAP', 0.4),
+    'det/trees_dino': ('coco/bbox_mAP_50', 0.1),
+    'det/trees_faster_rcnn': ('coco/bbox_mAP_50', 0.1),
+    'det/trees_retinanet': ('coco/bbox_mAP_50', 0.1),
     'det/vit_vitdet': ('coco/segm_mAP', 0.5),
+    'seg/lite0_linear_probe': ('mIoU', 55.0),  # of features that were never trained on it
 }
 # Need data or weights that no package brings.
 ELSEWHERE = ('timm_classifier', 'swin_cifar10')
@@ -76,10 +79,10 @@ def main() -> None:
         result = train(config, Path(args.work_dir) / config.stem)
         rows.append(
             f'| `{config.resolve().relative_to(ROOT)}` | {metric.rpartition("/")[2]} | '
-            f'{result[metric]:.3g} | {"not chosen" if floor is None else f"{floor:g}"} |'
+            f'{result[metric]:.3g} | {floor:g} |'
         )
         worse = operator.gt if metric in ERRORS else operator.lt
-        if floor is not None and worse(result[metric], floor):
+        if worse(result[metric], floor):
             below.append(config.stem)
     print('| recipe | metric | measured | floor |\n| --- | --- | ---: | ---: |')
     print('\n'.join(rows))
