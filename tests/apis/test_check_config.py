@@ -47,6 +47,43 @@ model = dict(
         STOCK + "data_root = '/data/coco/'  # <-",
         'coco_detection.py has read its own',
     ),
+    'a hook of no registry': (
+        'types',
+        DET + "custom_hooks = [\n    dict(type='EarlyStopingHook', monitor='a'),  # <-\n]",
+        "no hook is called 'EarlyStopingHook': did you mean EarlyStoppingHook",
+    ),
+    'an optimiser of no registry': (
+        'types',
+        DET + "optim_wrapper = dict(\n    optimizer=dict(type='AdamWw'),  # <-\n)",
+        'AdamW',
+    ),
+    'an evaluator of no registry': (
+        'types',
+        DET + "val_evaluator = dict(\n    type='vitmm.CocoMetrik',  # <-\n)",
+        'vitmm.CocoMetric',
+    ),
+    'a transform of no registry': (
+        'types',
+        DET + "train_pipeline = [\n    '${{load_image}}',\n    dict(type='RandomFlp'),  # <-\n"
+        "    dict(type='mmdet.PackDetInputs'),\n]",
+        'RandomFlip',
+    ),
+    'a backend of no registry': (
+        'types',
+        DET + 'visualizer = dict(\n    vis_backends=[\n'
+        "        dict(type='LocalVisBackendd'),  # <-\n    ],\n)",
+        'LocalVisBackend',
+    ),
+    'a schedule of no registry': (
+        'types',
+        DET + "param_scheduler = [\n    dict(type='CosineAnealingLR', T_max=4),  # <-\n]",
+        'CosineAnnealingLR',
+    ),
+    'a loss of no registry': (
+        'types',
+        DET + "model = dict(bbox_head=dict(\n    loss_cls=dict(type='FocalLos'),  # <-\n))",
+        'FocalLoss',
+    ),
     'small images for a large scale': (
         'sizes',
         DET + 'image_scale = (1333, 800)  # <-',

@@ -20,6 +20,10 @@ RECIPE = CONFIGS / 'cls' / 'vit_linear.py'
         ('train_cfg.max_epochs', 'abc', r'train_cfg\.max_epochs=abc.*invalid literal'),
         ('train_dataloader.batch_size', 0, r'train_dataloader\.batch_size=0.*positive integer'),
         ('model.backbone.modelname', 'a', r'modelname.*Did you mean model_name'),
+        ('custom_hooks', [dict(type='EarlyStopingHook')], r'custom_hooks\.0.*EarlyStoppingHook'),
+        ('default_hooks.timer.type', 'ItterTimerHook', r'hooks\.timer\.type: no hook.*IterTimer'),
+        ('val_evaluator.type', 'Acuracy', r"evaluator\.type: no metric is called 'Acuracy'.*Acc"),
+        ('model.backbone.type', 'vitmm.TimBackbone', r'backbone\.type: .*mean vitmm\.TimmBackbone'),
     ],
 )
 def test_the_key_is_named(key, value, words, tiny_options, tmp_path):

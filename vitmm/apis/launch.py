@@ -12,6 +12,7 @@ from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 
 from vitmm.apis.bad_data import check_or_leave_out
+from vitmm.apis.unknown_types import explain_unknown
 from vitmm.compat import collect_env
 from vitmm.compat.checkpoint import use_in_mmengine
 from vitmm.compat.distributed import cpu_wrapper_cfg, init_dist
@@ -22,6 +23,7 @@ from vitmm.config.paths import keys_of_path
 from vitmm.config.top_level import check_options
 from vitmm.config.trackers import check_trackers, leave_out, name_run
 from vitmm.datasets.errors import DataError, MissingError
+from vitmm.errors import ConfigError
 
 _runs = count()
 _named: set[str] = set()  # the runs of this process
@@ -76,6 +78,10 @@ def prepare(
         keys = ' and '.join(keys_of_path(loaded, error.path))
         hint = f'; the config names it by {keys}: set them with --cfg-options' if keys else ''
         raise DataError(f'{error}{hint}') from error
+    except ConfigError as error:  # the backbone is built when it is asked what it is
+        if error.__cause__ and (message := explain_unknown(loaded, error.__cause__)):
+            raise ConfigError(message) from error
+        raise
     return resolved
 
 

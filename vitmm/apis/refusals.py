@@ -9,6 +9,7 @@ from typing import Any
 from mmengine.config import Config
 from torch.utils.data import DataLoader
 
+from vitmm.apis.unknown_types import explain_unknown
 from vitmm.errors import ConfigError, VitmmError, did_you_mean
 
 _UNEXPECTED = re.compile(r"(\w+)\.__init__\(\) got an unexpected keyword argument '(\w+)'")
@@ -23,7 +24,7 @@ def refusals_explained(cfg: Config, options: Mapping[str, Any] | None = None) ->
 
     That is a keyword that it does not take or that is missing, where the config has such a dict;
     and whatever the ``__init__`` of a class raises by itself, where an option set a value of its
-    dict. Any other error passes as it is, with its traceback.
+    dict; and a type that no registry knows. Any other error passes as it is, with its traceback.
 
     Args:
         cfg: the resolved config.
@@ -36,6 +37,11 @@ def refusals_explained(cfg: Config, options: Mapping[str, Any] | None = None) ->
         yield
     except VitmmError:
         raise
+    except KeyError as error:
+        message = explain_unknown(cfg, error)
+        if message is None:
+            raise
+        raise ConfigError(message) from error
     except (TypeError, ValueError, AssertionError) as error:
         message = _of_keywords(cfg, str(error)) or _of_values(cfg, options or {}, error)
         if message is None:

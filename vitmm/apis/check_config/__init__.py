@@ -16,6 +16,7 @@ from vitmm.apis.check_config.rate import check_rate, processes_of
 from vitmm.apis.check_config.schedule import check_schedule
 from vitmm.apis.check_config.sizes import check_sizes
 from vitmm.apis.check_config.toplevel import check_pipelines, check_top_level
+from vitmm.apis.check_config.types import check_types
 from vitmm.config import load_config, resolve
 from vitmm.config.origin import Origins
 from vitmm.config.resolve import describe_data
@@ -26,6 +27,7 @@ from vitmm.errors import VitmmError
 __all__ = ['Finding', 'check_config']
 
 _CHECKS: tuple[Callable[[Case], None], ...] = (
+    check_types,
     check_keys,
     check_top_level,
     check_pipelines,
@@ -79,7 +81,7 @@ def check_config(
         case.config, case.told = _fill(raw, loaded.filename)
     except VitmmError as error:
         failed = error
-    for check in _CHECKS if failed is None else (check_keys, check_top_level):
+    for check in _CHECKS if failed is None else (check_types, check_keys, check_top_level):
         check(case)
     if failed is not None and not case.findings:  # or they say why
         case.say('resolve', (), f'the config does not resolve ({failed})', 'see the message')

@@ -29,13 +29,13 @@ _TAKEN = (
     (r'.*init_cfg.*', {'layer', 'override', 'name', 'prefix', 'checkpoint', 'map_location'}),
 )
 # Built by functions of mmcv that pass on what their class takes by another name.
-_FREE = re.compile(r'(.*\.)?(conv_cfg|upsample_cfg|padding_cfg|plugins|batch_augments)(\..*)?')
+FREE = re.compile(r'(.*\.)?(conv_cfg|upsample_cfg|padding_cfg|plugins|batch_augments)(\..*)?')
 _LOADER = {
     'dataset', 'sampler', 'batch_sampler', 'batch_size', 'collate_fn', 'worker_init_fn',
     'num_batch_per_epoch',
 }  # fmt: skip
 # Dicts without a type whose keys are names of the user's own.
-_NAMES = {
+NAMES = {
     'metainfo', 'data_prefix', 'custom_keys', 'model_kwargs', 'lora', 'hparams', 'backend_args',
     'file_client_args', 'init_kwargs', 'override', 'custom_imports', 'palette', 'init_cfg',
 }  # fmt: skip
@@ -64,13 +64,13 @@ def check_keys(case: Case) -> None:
             _claim(case, key, part, _LOADER | accepted(DataLoader), 'a data loader')
         elif key in (('randomness',), ('auto_scale_lr',), ('optim_wrapper', 'paramwise_cfg')):
             _check_section(case, key, part)
-        elif key[:1] == ('model',) and len(key) > 1 and not _NAMES & set(key):
+        elif key[:1] == ('model',) and len(key) > 1 and not NAMES & set(key):
             _check_untyped(case, key, part)
 
 
 def _check_typed(case: Case, key: Key, part: Mapping[str, Any], kind: str) -> None:
     dotted = '.'.join(map(str, key))
-    if '${' in kind or _FREE.fullmatch(dotted):
+    if '${' in kind or FREE.fullmatch(dotted):
         return
     where = next((step for step in reversed(key) if isinstance(step, str)), '')
     found = classes_of(kind, case.scope, _REGISTRIES.get(where))
