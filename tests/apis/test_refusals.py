@@ -2,7 +2,8 @@
 
 import pytest
 from mmengine.config import Config
-from mmengine.registry import MODELS
+from mmengine.evaluator import BaseMetric
+from mmengine.registry import METRICS, MODELS
 from support import CONFIGS
 
 from vitmm.apis.refusals import refusals_explained
@@ -24,6 +25,12 @@ RECIPE = CONFIGS / 'cls' / 'vit_linear.py'
         ('default_hooks.timer.type', 'ItterTimerHook', r'hooks\.timer\.type: no hook.*IterTimer'),
         ('val_evaluator.type', 'Acuracy', r"evaluator\.type: no metric is called 'Acuracy'.*Acc"),
         ('model.backbone.type', 'vitmm.TimBackbone', r'backbone\.type: .*mean vitmm\.TimmBackbone'),
+        ('log_level', 'INFOO', r"log_level='INFOO'.*Did you mean INFO"),
+        (
+            'default_hooks.checkpoint.save_best',
+            'accuracy/top5',
+            r'checkpoint: save_best=.*Did you mean accuracy/top1',
+        ),
     ],
 )
 def test_the_key_is_named(key, value, words, tiny_options, tmp_path):
@@ -31,6 +38,28 @@ def test_the_key_is_named(key, value, words, tiny_options, tmp_path):
     options['model.backbone.model_name'] = 'test_resnet'
     with pytest.raises(ConfigError, match=words):
         train(RECIPE, work_dir=tmp_path, options=options)
+
+
+def test_a_metric_of_somebody_that_gives_another_name(tiny_options, tmp_path):
+    """Nobody can know it before the first validation, which then lists what there is."""
+
+    @METRICS.register_module(name='Odd')
+    class Odd(BaseMetric):
+        def process(self, data_batch, data_samples):
+            self.results.append(1)
+
+        def compute_metrics(self, results):
+            return {'count': len(results)}
+
+    options = {**tiny_options, 'image_size': 64, 'resize_edge': 64, 'train_cfg.max_epochs': 1}
+    options |= {'model.backbone.model_name': 'test_resnet', 'val_evaluator': [dict(type='Odd')]}
+    options['default_hooks.checkpoint.save_best'] = 'counts'
+    words = r"save_best: the validation gives no 'counts', but count\. Did you mean count\?"
+    try:
+        with pytest.raises(ConfigError, match=words):
+            train(RECIPE, work_dir=tmp_path, options=options)
+    finally:
+        del METRICS.module_dict['Odd']
 
 
 def test_what_is_missing_is_named():

@@ -20,7 +20,7 @@ from vitmm.config import load_config, resolve
 from vitmm.config.formatting import format_once
 from vitmm.config.load import merge_options
 from vitmm.config.paths import keys_of_path
-from vitmm.config.top_level import check_options
+from vitmm.config.top_level import check_log_level, check_options
 from vitmm.config.trackers import check_trackers, leave_out, name_run
 from vitmm.datasets.errors import DataError, MissingError
 from vitmm.errors import ConfigError
@@ -61,6 +61,7 @@ def prepare(
     if not tracked:
         leave_out(loaded)
     check_trackers(loaded)
+    check_log_level(loaded)
     if launcher != 'none':
         backend = loaded.get('env_cfg', {}).get('dist_cfg', {}).get('backend')
         init_dist(launcher, backend)

@@ -10,6 +10,7 @@ from mmengine.runner import Runner
 from vitmm.apis.checkpoints import check_begins, check_belongs, find_last
 from vitmm.apis.fsdp import use_fsdp
 from vitmm.apis.launch import build_runner, prepare
+from vitmm.apis.metric_names import missing_metric, refuse_unknown_metrics
 from vitmm.apis.refusals import refusals_explained
 from vitmm.apis.report import summary_logged
 from vitmm.apis.small_images import note_of_small_images
@@ -65,6 +66,7 @@ def train(
         tracked=True,
     )
     refuse_too_few(cfg)
+    refuse_unknown_metrics(cfg)
     for wanted, switch in (
         (amp, use_amp),
         (compile, use_compile),
@@ -95,7 +97,8 @@ def train(
             with summary_logged(runner, config, data, options):
                 runner.train()
         except Exception as error:
-            if not isinstance(error, VitmmError) and (told := too_few_classes(runner, error)):
+            told = too_few_classes(runner, error) or missing_metric(cfg, error)
+            if told and not isinstance(error, VitmmError):
                 raise ConfigError(told) from error
             raise
     return runner

@@ -16,6 +16,8 @@ _TOOLS = {
     'env_cfg', 'work_dir', 'launcher', 'trackers', 'bad_data', '_base_',
 }  # fmt: skip
 
+_LEVELS = ('DEBUG', 'INFO', 'WARNING', 'ERROR', 'CRITICAL', 'NOTSET', 'WARN', 'FATAL')
+
 
 @cache
 def read_keys() -> frozenset[str]:
@@ -25,6 +27,18 @@ def read_keys() -> frozenset[str]:
     keys = set(inspect.signature(Runner.__init__).parameters) - {'self', 'cfg'}
     keys |= set(re.findall(r"self\.cfg\.get\(\s*'(\w+)'", inspect.getsource(Runner)))
     return frozenset(keys | _TOOLS)
+
+
+def check_log_level(config: Mapping[str, Any]) -> None:
+    """Refuse a ``log_level`` that logging does not know.
+
+    Raises:
+        ConfigError: with the level that is near.
+    """
+    level = config.get('log_level', 'INFO')
+    if isinstance(level, str) and '${' not in level and level not in _LEVELS:
+        near = did_you_mean(level.upper(), _LEVELS, limit=1) or f' It is one of {_LEVELS}.'
+        raise ConfigError(f'log_level={level!r} is no level of logging.{near}')
 
 
 def names_in(value: Any) -> Iterator[str]:

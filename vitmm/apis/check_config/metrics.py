@@ -6,28 +6,42 @@ from typing import Any
 
 from vitmm.apis.check_config.case import Case
 from vitmm.apis.check_config.signatures import class_made_by, classes_of
+from vitmm.apis.metric_names import (
+    masks_missing,
+    metric_names,
+    unknown_metrics,
+    wanted_metrics,
+)
 from vitmm.datasets.errors import DataError
 from vitmm.datasets.sources import leaves, read_source
 
 
 def check_metrics(case: Case) -> None:
-    """A best checkpoint by a metric that no evaluator gives, an evaluator of other annotations."""
+    """Metrics that hooks wait for and no evaluator gives; evaluators of other annotations."""
     for split in ('val', 'test'):
         evaluators = _list(case.get(f'{split}_evaluator'))
         for place, one in enumerate(evaluators):
             _check_file(case, split, place, one)
-    wanted = case.get('default_hooks', 'checkpoint', 'save_best')
+    said = case.said
+    for key, what, hint in [*masks_missing(said), *unknown_metrics(said)]:
+        case.say('metrics', key, what, hint[0].lower() + hint[1:].removesuffix('.'))
+    if metric_names(said) is None:
+        _check_prefixes(case)
+
+
+def _check_prefixes(case: Case) -> None:
+    """All that can be said of a metric whose names nobody knows."""
     prefixes = [_prefix(case, one) for one in _list(case.get('val_evaluator'))]
     if not prefixes or None in prefixes:
         return
-    for name in [wanted] if isinstance(wanted, str) else wanted or ():
+    for key, name in wanted_metrics(case.said):
         prefix, slash, _ = name.rpartition('/')
-        if name != 'auto' and prefix not in prefixes:
+        if prefix not in prefixes:
             known = ' or '.join(f'{p}/…' if p else 'names without a prefix' for p in prefixes)
             case.say(
                 'metrics',
-                ('default_hooks', 'checkpoint', 'save_best'),
-                f"save_best='{name}' is no metric of val_evaluator, which gives {known}",
+                key,
+                f"{key[-1]}='{name}' is no metric of val_evaluator, which gives {known}",
                 f"write '{prefixes[0]}/{name}'" if prefixes[0] and not slash else 'name one',
             )
 

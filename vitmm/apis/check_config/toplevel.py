@@ -9,7 +9,8 @@ from typing import Any
 from vitmm.apis.bare_model import walk
 from vitmm.apis.check_config.case import Case
 from vitmm.config.origin import COMMAND_LINE, Key
-from vitmm.config.top_level import names_in, read_keys
+from vitmm.config.top_level import check_log_level, names_in, read_keys
+from vitmm.errors import ConfigError
 
 READ = read_keys()
 _LOADERS = {'train': ('train',), 'val': ('val',), 'test': ('test', 'val')}
@@ -17,6 +18,11 @@ _LOADERS = {'train': ('train',), 'val': ('val',), 'test': ('test', 'val')}
 
 def check_top_level(case: Case) -> None:
     """What the config itself says and nothing reads; ``_base_`` files may offer what is unused."""
+    try:
+        check_log_level(case.said)
+    except ConfigError as error:
+        what, _, hint = str(error).partition('. ')
+        case.say('keys', ('log_level',), what, hint[0].lower() + hint[1:])
     read = _reachable(case.raw)
     dump = _is_dump(case)
     for key in case.raw:
