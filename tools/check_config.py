@@ -30,6 +30,8 @@ def main() -> None:
         found = check_config(args.config, args.data, options, args.processes)
         for one in found:
             print(one)
+        for one in found.left_out:
+            print(f'not checked: {one}')
         count = f'{len(found)} finding{"s" * (len(found) > 1)}' if found else 'nothing found'
         print(f'{args.config}: {count}')
         return int(bool(found))

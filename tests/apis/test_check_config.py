@@ -1,6 +1,7 @@
 """Faults are planted in recipes, one in each: it is found in its line, and nothing else is."""
 
 import json
+import re
 
 import pytest
 from support import CONFIGS, PUBLISHED, RECIPES, run_tool
@@ -67,6 +68,12 @@ model = dict(
         DET + "train_pipeline = [\n    '${{load_image}}',\n    dict(type='RandomFlp'),  # <-\n"
         "    dict(type='mmdet.PackDetInputs'),\n]",
         'RandomFlip',
+    ),
+    'a data set of no registry': (
+        'types',
+        DET + 'train_dataloader = dict(\n    dataset=dict(\n'
+        "        type='mmdet.CocoDatset',  # <-\n    ),\n)",
+        'mmdet.CocoDataset',
     ),
     'a backend of no registry': (
         'types',
@@ -190,6 +197,23 @@ param_scheduler = [
         "        save_best='bbox_mAP',  # <-\n    ),\n)",
         'coco/bbox_mAP',
     ),
+    'a misspelt metric': (
+        'metrics',
+        DET + 'default_hooks = dict(\n    checkpoint=dict(\n'
+        "        save_best='coco/bbox_map',  # <-\n    ),\n)",
+        "'coco/bbox_map' is no metric of val_evaluator: did you mean coco/bbox_mAP",
+    ),
+    'a metric that nothing hears': (
+        'metrics',
+        SEG + "custom_hooks = [\n    dict(type='EarlyStoppingHook', monitor='mIou'),  # <-\n]",
+        'mIoU',
+    ),
+    'masks of a detector without': (
+        'metrics',
+        DET + "val_evaluator = dict(\n    metric='segm',  # <-\n)",
+        'predicts no masks',
+    ),
+    'a level of no logging': ('keys', DET + "log_level = 'INFOO'  # <-", 'INFO?'),
     'other annotations': (
         'metrics',
         DET + "val_evaluator = dict(\n    ann_file='{data}/coco/other.json',  # <-\n)",
@@ -239,6 +263,7 @@ def modules():
     """A constructor that leaves parameters out, and a head that has none."""
     from mmengine.optim import DefaultOptimWrapperConstructor
     from mmengine.registry import MODELS, OPTIM_WRAPPER_CONSTRUCTORS
+    from mmseg.models.decode_heads import FCNHead
     from torch import nn
 
     class OnlyHeads(DefaultOptimWrapperConstructor):
@@ -251,10 +276,23 @@ def modules():
         def __init__(self, channels):
             super().__init__()
 
+    class HalfFrozen(FCNHead):
+        def __init__(self, **kwargs):
+            super().__init__(**kwargs)
+            self.conv_seg.requires_grad_(False)
+
+    class HalfUsed(FCNHead):
+        def __init__(self, **kwargs):
+            super().__init__(**kwargs)
+            self.forgotten = nn.Linear(2, 3)
+
     OPTIM_WRAPPER_CONSTRUCTORS.register_module(module=OnlyHeads)
-    MODELS.register_module(module=Frozen)
+    for module in (Frozen, HalfFrozen, HalfUsed):
+        MODELS.register_module(module=module)
     yield
-    del OPTIM_WRAPPER_CONSTRUCTORS.module_dict['OnlyHeads'], MODELS.module_dict['Frozen']
+    del OPTIM_WRAPPER_CONSTRUCTORS.module_dict['OnlyHeads']
+    for module in (Frozen, HalfFrozen, HalfUsed):
+        del MODELS.module_dict[module.__name__]
 
 
 @pytest.fixture(scope='module')
@@ -353,10 +391,91 @@ def test_options_and_data_are_followed(tmp_path, data):
     assert (found.file, found.line, found.kind) == (str(other), 5, 'keys')
 
 
-def test_a_config_that_does_not_resolve_is_a_finding(tmp_path, data):
-    recipe, _ = plant(DET + "model = dict(backbone=dict(model_name='vit_tny'))", tmp_path, data)
-    (found,) = check_config(recipe)
-    assert found.kind == 'resolve' and 'vit_tiny' in found.what
+# Faults that hide the model: a recipe whose lines "# <-" have them, and what is said of each.
+UNRESOLVED = {
+    'a backbone that timm lacks': (
+        DET
+        + """
+model = dict(
+    backbone=dict(
+        model_name='vit_tny',  # <-
+    ),
+    bbox_head=dict(
+        num_classes=80,  # <-
+    ),
+)
+param_scheduler = [
+    dict(type='CosineAnnealingLR', T_max=3),  # <-
+]""",
+        [
+            'resolve: .*does not resolve: .*vit_tiny',
+            'classes: .*80 classes',
+            'schedule: .*ends at 3',
+        ],
+    ),
+    'a key that the backbone does not read': (
+        DET
+        + """
+model = dict(
+    backbone=dict(
+        model_nam='vit_tiny',  # <-
+    ),
+    bbox_head=dict(
+        num_classes=80,  # <-
+    ),
+)""",
+        ['keys: .*model_name', 'classes: .*80 classes'],
+    ),
+    'a hole without a name': (
+        DET + "train_dataloader = dict(\n    batch_size='${{batch}}',  # <-\n)",
+        ["resolve: .*nothing is called 'batch'"],
+    ),
+}
+
+
+@pytest.mark.parametrize('name', UNRESOLVED)
+def test_what_hides_the_model_hides_nothing_else(name, tmp_path, data):
+    """Each fault is found where it was said last, and what was not looked at is told."""
+    text, patterns = UNRESOLVED[name]
+    recipe, _ = plant(text, tmp_path, data)
+    lines = [n for n, line in enumerate(recipe.read_text().splitlines(), 1) if '# <-' in line]
+    found = check_config(recipe)
+    assert [(one.file, one.line) for one in found] == [(str(recipe), line) for line in lines]
+    for one, pattern in zip(found, patterns, strict=True):
+        assert re.match(pattern, f'{one.kind}: {one}')
+        assert 'see the message' not in str(one)
+    (left_out,) = found.left_out
+    assert 'parameters' in left_out and 'does not resolve' in left_out
+
+
+def test_a_model_that_cannot_be_built_says_what_was_left_out(tmp_path, data):
+    text = DET + 'model = dict(\n    bbox_head=dict(\n        feat_chanels=8,  # <-\n    ),\n)'
+    recipe, line = plant(text, tmp_path, data)
+    found = check_config(recipe)
+    assert [(one.kind, one.line) for one in found] == [('keys', line)]
+    (left_out,) = found.left_out
+    assert 'parameters' in left_out and 'unexpected keyword' in left_out
+
+
+def test_what_is_said_later_is_blamed(tmp_path, data):
+    """What a hole points at, a type over the keys of another, the batch that a rate is for."""
+    text = DET + "train_cfg = dict(_delete_=True, type='IterBasedTrainLoop', max_iters=9)  # <-"
+    recipe, line = plant(text, tmp_path, data)
+    (found,) = [one for one in check_config(recipe) if one.kind == 'resolve']
+    assert (found.file, found.line) == (str(recipe), line)
+    assert "has no 'max_epochs'" in str(found)
+    text = DET + "train_cfg = dict(\n    type='IterBasedTrainLoop',  # <-\n    max_iters=9,\n)"
+    recipe, line = plant(text, tmp_path, data)
+    (found,) = [one for one in check_config(recipe) if one.kind == 'keys']
+    assert (found.file, found.line) == (str(recipe), line)
+    assert "reads 'max_epochs'" in found.what and '_delete_=True' in found.remedy
+    text = ITERATIONS + 'auto_scale_lr = dict(\n    base_batch_size=64,  # <-\n)'
+    recipe, line = plant(text, tmp_path, data)
+    (found,) = check_config(recipe, processes=8)
+    assert (found.kind, found.file, found.line) == ('rate', str(recipe), line)
+
+
+def test_a_config_that_cannot_be_read_at_all(tmp_path):
     with pytest.raises(VitmmError, match='no config file'):
         check_config(tmp_path / 'nowhere.py')
 

@@ -8,6 +8,7 @@ from support import CONFIGS
 
 from vitmm.apis.refusals import refusals_explained
 from vitmm.apis.train import train
+from vitmm.datasets.errors import DataError
 from vitmm.errors import ConfigError
 
 RECIPE = CONFIGS / 'cls' / 'vit_linear.py'
@@ -37,6 +38,12 @@ def test_the_key_is_named(key, value, words, tiny_options, tmp_path):
     options = {**tiny_options, 'image_size': 64, 'resize_edge': 64, key: value}
     options['model.backbone.model_name'] = 'test_resnet'
     with pytest.raises(ConfigError, match=words):
+        train(RECIPE, work_dir=tmp_path, options=options)
+
+
+def test_a_data_set_of_no_registry_has_near_names(tiny_options, tmp_path):
+    options = {**tiny_options, 'train_dataloader.dataset.type': 'CustomDatset'}
+    with pytest.raises(DataError, match=r"'CustomDatset' in .*Did you mean CustomDataset"):
         train(RECIPE, work_dir=tmp_path, options=options)
 
 

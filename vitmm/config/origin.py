@@ -64,6 +64,8 @@ class Origins:
 
     def find(self, key: Key) -> Place:
         """Where ``key`` was said, or else the part of the config that it is in."""
+        if not key:
+            return Place(str(self.path))
         key = self.follow(key)
         for length in range(len(key), 0, -1):
             if key[:length] in self.places:
@@ -72,6 +74,15 @@ class Origins:
             if other[: len(key)] == key:
                 return place
         return Place(str(self.path))
+
+    def latest(self, *keys: Key) -> Key:
+        """Which of the keys was said last: on the command line, or in the file read last.
+
+        Of several in one file the first that is given.
+        """
+        order = [*self.files, COMMAND_LINE]
+        files = {key: self.find(key).file for key in keys}
+        return max(keys, key=lambda k: order.index(files[k]) if files[k] in order else -1)
 
     def follow(self, key: Key) -> Key:
         """The key that a way through holes leads to: ``train_dataloader.dataset.pipeline.0`` to

@@ -13,7 +13,7 @@ from vitmm.config import holes, machine
 from vitmm.config.trackers import add_trackers
 from vitmm.config.wrappers import push_inwards
 from vitmm.datasets.classes import read_classes
-from vitmm.errors import ConfigError, did_you_mean
+from vitmm.errors import ConfigError, VitmmError, did_you_mean
 from vitmm.registry import FUNCTIONS, MODELS
 
 _DATALOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
@@ -42,12 +42,9 @@ def resolve(config: Config, known: Mapping[str, Any] | None = None) -> Config:
         ConfigError: a hole that nothing fills, or that refers to itself.
         VitmmError: a backbone that timm lacks; data whose classes cannot be read.
     """
-    plain = config.to_dict()
-    for loader in _DATALOADERS:
-        if isinstance(plain.get(loader), Mapping) and 'dataset' in plain[loader]:
-            plain[loader]['dataset'] = push_inwards(plain[loader]['dataset'])
+    plain = _plain(config)
     names = _Names(plain)
-    names.known.update(known or {})
+    names.known |= known or {}
     if 'data' not in names.known:
         _prepare_data(plain, names)
     filled = holes.fill(plain, names)
@@ -57,13 +54,52 @@ def resolve(config: Config, known: Mapping[str, Any] | None = None) -> Config:
     return Config(filled, cfg_text=config.text or '\n', filename=filename)
 
 
-def describe_data(config: Config) -> dict[str, Any]:
+def resolve_in_part(config: Config, known: Mapping[str, Any]) -> Config:
+    """What can be filled, to go on with; the rest stays as it is. Nothing is written.
+
+    Args:
+        config: a loaded config.
+        known: as for :func:`resolve`.
+    """
+    plain = _plain(config)
+    names = _Names(plain)
+    names.known |= known
+
+    def fill(value: Any, where: str) -> Any:
+        if isinstance(value, Mapping):
+            return {key: fill(inner, f'{where}.{key}') for key, inner in value.items()}
+        if isinstance(value, list | tuple):
+            return type(value)(fill(inner, f'{where}.{n}') for n, inner in enumerate(value))
+        try:
+            return holes.fill(value, names, where)
+        except VitmmError:
+            return value
+
+    filled = {key: fill(value, key) for key, value in plain.items()}
+    return Config(filled, filename=config.filename)
+
+
+def describe_data(config: Config, known: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """What ``${data.…}`` stands for in a config, from files that are there; none are written.
+
+    Args:
+        config: a loaded config.
+        known: as for :func:`resolve`.
 
     Raises:
         VitmmError: data whose classes cannot be read, or a config without a data loader.
     """
-    return _Names(config.to_dict())('data')
+    names = _Names(config.to_dict())
+    names.known |= known or {}
+    return names('data')
+
+
+def _plain(config: Config) -> dict[str, Any]:
+    plain = config.to_dict()
+    for loader in _DATALOADERS:
+        if isinstance(plain.get(loader), Mapping) and 'dataset' in plain[loader]:
+            plain[loader]['dataset'] = push_inwards(plain[loader]['dataset'])
+    return plain
 
 
 class _Names:

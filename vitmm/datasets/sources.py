@@ -9,6 +9,7 @@ from importlib import import_module
 from pathlib import Path
 
 from vitmm.datasets.errors import DataError
+from vitmm.errors import did_you_mean
 
 # Class names that say how the files are laid out; a subclass counts as its nearest base here.
 KINDS = {
@@ -128,7 +129,9 @@ def dataset_class(cfg: dict, scope: str | None = None) -> type:
         found = DATASETS.get(f'{one}.{name}')
         if found is not None:
             return found
-    raise DataError(f'no data set class {cfg["type"]!r} in {", ".join(scopes)}')
+    children = [DATASETS.children[one] for one in scopes if one in DATASETS.children]
+    near = did_you_mean(name, {known for child in children for known in child.module_dict}, limit=3)
+    raise DataError(f'no data set class {cfg["type"]!r} in {", ".join(scopes)}.{near}')
 
 
 def _kind_of_class(cls: type) -> str:

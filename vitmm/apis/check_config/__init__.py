@@ -4,27 +4,22 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from mmengine.config import Config
-
-from vitmm.apis.check_config.case import Case, Finding
+from vitmm.apis.check_config.case import Case, Finding, Findings
 from vitmm.apis.check_config.classes import check_classes
 from vitmm.apis.check_config.keys import check_keys
 from vitmm.apis.check_config.metrics import check_metrics, check_weights
 from vitmm.apis.check_config.parameters import check_parameters
 from vitmm.apis.check_config.pixels import check_pixels
 from vitmm.apis.check_config.rate import check_rate, processes_of
+from vitmm.apis.check_config.resolving import fill, say_why
 from vitmm.apis.check_config.schedule import check_schedule
 from vitmm.apis.check_config.sizes import check_sizes
 from vitmm.apis.check_config.toplevel import check_pipelines, check_top_level
 from vitmm.apis.check_config.types import check_types
-from vitmm.config import load_config, resolve
+from vitmm.config import load_config
 from vitmm.config.origin import Origins
-from vitmm.config.resolve import describe_data
-from vitmm.datasets.errors import DataError
-from vitmm.datasets.sources import dataset_class, leaves
-from vitmm.errors import VitmmError
 
-__all__ = ['Finding', 'check_config']
+__all__ = ['Finding', 'Findings', 'check_config']
 
 _CHECKS: tuple[Callable[[Case], None], ...] = (
     check_types,
@@ -33,13 +28,13 @@ _CHECKS: tuple[Callable[[Case], None], ...] = (
     check_pipelines,
     check_schedule,
     check_rate,
-    check_pixels,
     check_classes,
     check_sizes,
     check_metrics,
     check_weights,
-    check_parameters,
 )
+_MODEL_CHECKS = (check_pixels, check_parameters)
+_OF_MODEL = 'statistics of pixels, strides of anchors, gradients and groups of parameters'
 
 
 def check_config(
@@ -47,7 +42,7 @@ def check_config(
     data: str | None = None,
     options: Mapping[str, Any] | None = None,
     processes: int | None = None,
-) -> list[Finding]:
+) -> Findings:
     """Find what OpenMMLab would train with in silence, and wrongly.
 
     The data need not be there, nothing is written, and the model is built without memory. A
@@ -61,7 +56,7 @@ def check_config(
             one.
 
     Returns:
-        The findings, by file and line.
+        The findings, by file and line, and what could not be checked (``left_out``).
 
     Raises:
         VitmmError: the config cannot be read at all.
@@ -76,40 +71,27 @@ def check_config(
         options=options or {},
         processes=processes or processes_of(path),
     )
-    failed = None
+    fill(case, loaded.filename)
+    for check in _CHECKS:
+        _run(check, case)
+    if case.failed:
+        say_why(case)
+        case.left_out.append(f'{_OF_MODEL} (the config does not resolve)')
+    else:
+        for check in _MODEL_CHECKS:
+            check(case)
+        if case.unbuilt:
+            case.left_out.append(f'{_OF_MODEL} (the model cannot be built: {case.unbuilt})')
+    ordered = sorted(case.findings, key=lambda f: (f.file, f.line or 0, f.key))
+    return Findings(ordered, case.left_out)
+
+
+def _run(check: Callable[[Case], None], case: Case) -> None:
+    """Of a config that does not resolve, a check may meet parts that it cannot read."""
     try:
-        case.config, case.told = _fill(raw, loaded.filename)
-    except VitmmError as error:
-        failed = error
-    for check in _CHECKS if failed is None else (check_types, check_keys, check_top_level):
         check(case)
-    if failed is not None and not case.findings:  # or they say why
-        case.say('resolve', (), f'the config does not resolve ({failed})', 'see the message')
-    return sorted(case.findings, key=lambda f: (f.file, f.line or 0, f.key))
-
-
-def _fill(raw: Mapping[str, Any], filename: str) -> tuple[Config, bool]:
-    """The resolved config, and whether the data itself told its classes."""
-    config = Config(dict(raw), filename=filename)
-    if '${data.' not in str(raw):
-        return resolve(config, known={'data': {}}), True
-    try:
-        data, told = describe_data(config), True
-    except DataError:
-        names, told = _names_of_class(raw), False
-        weights = [1.0] * (len(names) + 1)
-        data = {'classes': names, 'num_classes': len(names), 'set_weights': weights}
-    return resolve(config, known={'data': data}), told
-
-
-def _names_of_class(raw: Mapping[str, Any]) -> list[str]:
-    """Some names to go on with where the data is not there: those of the data set's class."""
-    dataset = (raw.get('train_dataloader') or {}).get('dataset') or {}
-    for leaf in leaves(dataset) if dataset else ():
-        try:
-            names = dataset_class(leaf, raw.get('default_scope')).METAINFO.get('classes')
-        except (DataError, AttributeError, KeyError):
-            continue
-        if isinstance(names, list | tuple):
-            return list(names)
-    return ['a class', 'another']
+    except Exception as error:
+        if not case.failed:
+            raise
+        name = check.__name__.removeprefix('check_')
+        case.left_out.append(f'{name} (the config does not resolve; {type(error).__name__})')

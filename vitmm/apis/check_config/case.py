@@ -1,7 +1,6 @@
 """What every check looks at, and what it finds."""
 
-import logging
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -12,8 +11,7 @@ from torch import nn
 
 from vitmm.apis.bare_model import bare_model
 from vitmm.config.origin import Key, Origins
-
-LOG = logging.getLogger('vitmm.check_config')
+from vitmm.errors import VitmmError
 
 
 @dataclass(frozen=True)
@@ -42,6 +40,18 @@ class Finding:
         return f'{place}: {self.what}: {self.remedy}'
 
 
+class Findings(list[Finding]):
+    """What was found.
+
+    Attributes:
+        left_out: the checks that could not be made, each with the reason.
+    """
+
+    def __init__(self, found: Iterable[Finding] = (), left_out: Iterable[str] = ()) -> None:
+        super().__init__(found)
+        self.left_out = list(left_out)
+
+
 @dataclass
 class Case:
     """A config under examination.
@@ -52,9 +62,12 @@ class Case:
         origins: where its keys were said.
         options: ``--cfg-options``.
         processes: how many will train.
-        config: resolved; empty until it is.
+        config: resolved; empty until it is, and in part where it cannot be whole.
+        failed: why it cannot.
+        unbuilt: why the model cannot be built.
         told: whether the data itself told the classes that the holes were filled with.
         findings: what has been found so far.
+        left_out: checks that could not be made.
     """
 
     path: Path
@@ -63,8 +76,11 @@ class Case:
     options: Mapping[str, Any]
     processes: int
     config: Config = field(default_factory=Config)
+    failed: VitmmError | None = None
+    unbuilt: str = ''
     told: bool = True
     findings: list[Finding] = field(default_factory=list)
+    left_out: list[str] = field(default_factory=list)
     noted: set[tuple[str, Key]] = field(default_factory=set)
 
     @property
@@ -99,15 +115,20 @@ class Case:
     @cached_property
     def model(self) -> nn.Module | None:
         """The model without memory where that is possible; None if it cannot be built."""
-        if not self.config.get('model'):
+        if self.failed or not self.config.get('model'):
             return None
         try:
             return bare_model(self.config.model, self.scope)
         except Exception as error:  # whatever a class of anybody's raises
-            if not self.findings:  # or they say why
-                what = f'the model cannot be built ({type(error).__name__}: {error})'
-                self.say('model', ('model',), what, 'see the message')
+            self.unbuilt = f'{type(error).__name__}: {error}'.split(' Please check whether')[0]
+            if not self.explained('model'):
+                self.say('model', ('model',), 'the model cannot be built', self.unbuilt)
             return None
+
+    def explained(self, part: str) -> bool:
+        """Whether an unread key or unknown type in a part of the config says why it fails."""
+        known = ('keys', 'types', 'classes')
+        return any(f.kind in known and f.key.split('.')[0] == part for f in self.findings)
 
 
 def _allowed(found: Finding) -> bool:

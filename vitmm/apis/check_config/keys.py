@@ -147,8 +147,15 @@ def _claim(
         if isinstance(name, str) and name not in known and name not in _ALWAYS:
             near = difflib.get_close_matches(name, known, n=2, cutoff=0.75)
             hint = f'did you mean {" or ".join(near)}?' if near else 'take it out'
-            what = f"nothing reads '{name}' ({reader} does not)"
-            case.say('keys', (*key, name), what, hint)
+            what, at, kind = (
+                f"nothing reads '{name}' ({reader} does not)",
+                (*key, name),
+                (*key, 'type'),
+            )
+            if 'type' in part and case.origins.latest(at, kind) == kind:  # said over another's keys
+                what += f', which {case.origins.find(at)} says'
+                hint, at = f'write _delete_=True beside the type, or {hint}', kind
+            case.say('keys', at, what, hint)
 
 
 def _packages(case: Case) -> set[str]:

@@ -10,10 +10,11 @@ from mmengine.optim import build_optim_wrapper
 from torch import nn
 
 from vitmm.apis.bare_model import quiet
-from vitmm.apis.check_config.case import LOG, Case
+from vitmm.apis.check_config.case import Case
 
 _WRAPPER = ('optim_wrapper',)
 _HEADS = ('bbox_head', 'rpn_head', 'decode_head', 'auxiliary_head', 'head')
+
 
 
 def check_parameters(case: Case) -> None:
@@ -40,9 +41,9 @@ def _check_groups(case: Case, model: nn.Module, learning: dict[str, nn.Parameter
         with quiet():
             groups = build_optim_wrapper(model, {'type': 'OptimWrapper', **plain}).param_groups
     except Exception as error:  # whatever an optimiser of anybody's raises
-        if not case.findings:
-            what = f'the optimiser cannot be built ({type(error).__name__}: {error})'
-            case.say('parameters', _WRAPPER, what, 'see the message')
+        if not case.explained('optim_wrapper'):
+            said = f'{type(error).__name__}: {error}'.split(' Please check whether')[0]
+            case.say('parameters', _WRAPPER, 'the optimiser cannot be built', said)
         return
     held = {id(parameter) for group in groups for parameter in group['params']}
     lost = [name for name, parameter in learning.items() if id(parameter) not in held]
@@ -76,7 +77,7 @@ def _check_gradients(case: Case, model: nn.Module, learning: dict[str, nn.Parame
             parts = called & {'backbone', 'neck'}  # a head may have what only its loss reads
             reached = _reached(_tensors(_run_heads(model, maps)))
     except Exception as error:  # models that take more than images, operators without meta
-        LOG.warning('not checked: gradients (%s: %s)', type(error).__name__, error)
+        case.left_out.append(f'gradients, strides of anchors ({type(error).__name__}: {error})')
         return
     own = [name for name in learning if name.split('.')[0] in parts]
     lost = [name for name in own if id(learning[name]) not in reached]

@@ -40,7 +40,7 @@ def check_rate(case: Case) -> None:
             more = '' if base % batch else more
             case.say(
                 'rate',
-                _BATCH,
+                case.origins.latest(_BATCH, ('auto_scale_lr', 'base_batch_size')),
                 f'the learning rate {lr:g} is for batches of {base} images, not of {sizes}',
                 f'{more}set auto_scale_lr.enable=True, or set both to what you mean',
             )

@@ -124,6 +124,6 @@ def _batches(case: Case) -> int | None:
     """How many an epoch has; None where the data is not on this machine."""
     loader = case.get('train_dataloader') or {}
     images = count_images(loader.get('dataset'), case.scope)
-    if not images or not loader.get('batch_size'):
+    if not images or not isinstance(loader.get('batch_size'), int):
         return None
     return max(1, ceil(images / loader['batch_size'] / case.processes))
