@@ -15,6 +15,11 @@ def parse_args() -> argparse.Namespace:
         metavar='N',
         help='how many will train (default: as the file is named, 8xb2, or one)',
     )
+    parser.add_argument(
+        '--deep',
+        action='store_true',
+        help='take a training step of made-up images, too: which parameters get no gradient',
+    )
     return parser.parse_args()
 
 
@@ -27,7 +32,7 @@ def main() -> None:
         from vitmm.apis.check_config import check_config
 
         options = parse_options(args.cfg_options)
-        found = check_config(args.config, args.data, options, args.processes)
+        found = check_config(args.config, args.data, options, args.processes, args.deep)
         for one in found:
             print(one)
         for one in found.left_out:

@@ -238,6 +238,11 @@ param_scheduler = [
         "    backbone=dict(frozen_groups='all'),\n)",
         'no parameter learns',
     ),
+    'a head that its own code freezes': (
+        'parameters',
+        SEG + "model = dict(\n    decode_head=dict(type='HalfFrozen'),  # <-\n)",
+        'decode_head.conv_seg.weight and 1 others of HalfFrozen have requires_grad=False',
+    ),
     'no group of the optimiser': (
         'parameters',
         SEG + "optim_wrapper = dict(\n    constructor='OnlyHeads',  # <-\n)",
@@ -473,6 +478,24 @@ def test_what_is_said_later_is_blamed(tmp_path, data):
     recipe, line = plant(text, tmp_path, data)
     (found,) = check_config(recipe, processes=8)
     assert (found.kind, found.file, found.line) == ('rate', str(recipe), line)
+
+
+def test_a_step_finds_a_layer_that_no_loss_reads(tmp_path, data):
+    text = SEG + "model = dict(\n    decode_head=dict(type='HalfUsed'),  # <-\n)"
+    recipe, line = plant(text, tmp_path, data)
+    assert not check_config(recipe)
+    (found,) = check_config(recipe, deep=True)
+    assert (found.kind, found.line) == ('parameters', line)
+    assert 'no gradient to decode_head.forgotten.weight and 1 others' in found.what
+
+
+@pytest.mark.parametrize(
+    'recipe', ['cls/vit_linear', 'det/vit_retinanet', 'det/convnext_mask_rcnn', 'seg/vit_fcn']
+)
+def test_a_step_of_our_recipes_finds_nothing(recipe):
+    options = {'model.backbone.model_name': 'test_convnext'}
+    found = check_config(CONFIGS / f'{recipe}.py', options=options, deep=True)
+    assert ([str(one) for one in found], found.left_out) == ([], [])
 
 
 def test_a_config_that_cannot_be_read_at_all(tmp_path):

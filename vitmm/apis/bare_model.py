@@ -24,7 +24,7 @@ def bare_model(settings: Mapping[str, Any], scope: str | None) -> nn.Module:
     Raises:
         Exception: whatever a class of anybody's raises.
     """
-    settings = _light(settings)
+    settings = light(settings)
     with quiet():
         init_default_scope(scope or 'mmengine')
     try:
@@ -61,7 +61,7 @@ def walk(value: Any, key: tuple = ()) -> Iterator[tuple[tuple, Mapping[str, Any]
             yield from walk(inner, (*key, place))
 
 
-def _light(settings: Any) -> Any:
+def light(settings: Any) -> Any:
     """Without checkpointing of activations, which wants a real device, and without downloads."""
     settings = copy.deepcopy(settings)
     for _, part in walk(settings):

@@ -6,6 +6,7 @@ from typing import Any
 
 from vitmm.apis.check_config.case import Case, Finding, Findings
 from vitmm.apis.check_config.classes import check_classes
+from vitmm.apis.check_config.deep import check_step
 from vitmm.apis.check_config.keys import check_keys
 from vitmm.apis.check_config.metrics import check_metrics, check_weights
 from vitmm.apis.check_config.parameters import check_parameters
@@ -42,6 +43,7 @@ def check_config(
     data: str | None = None,
     options: Mapping[str, Any] | None = None,
     processes: int | None = None,
+    deep: bool = False,
 ) -> Findings:
     """Find what OpenMMLab would train with in silence, and wrongly.
 
@@ -54,6 +56,7 @@ def check_config(
         options: ``{'dotted.key': value}`` over the config.
         processes: how many will train; by default as many as the file's name says (``8xb2``), or
             one.
+        deep: take a training step of made-up images on the CPU, too.
 
     Returns:
         The findings, by file and line, and what could not be checked (``left_out``).
@@ -80,6 +83,8 @@ def check_config(
     else:
         for check in _MODEL_CHECKS:
             check(case)
+        if deep:
+            check_step(case)
         if case.unbuilt:
             case.left_out.append(f'{_OF_MODEL} (the model cannot be built: {case.unbuilt})')
     ordered = sorted(case.findings, key=lambda f: (f.file, f.line or 0, f.key))

@@ -1,6 +1,7 @@
 """Parameters that no gradient reaches or that no group of the optimiser holds; anchors' strides."""
 
 import copy
+import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -15,6 +16,7 @@ from vitmm.apis.check_config.case import Case
 _WRAPPER = ('optim_wrapper',)
 _HEADS = ('bbox_head', 'rpn_head', 'decode_head', 'auxiliary_head', 'head')
 
+_FREEZES = re.compile(r"froz|freez|'requires_grad': False|lora")
 
 
 def check_parameters(case: Case) -> None:
@@ -26,6 +28,7 @@ def check_parameters(case: Case) -> None:
     if not learning and any(True for _ in model.parameters()) and case.get('train_cfg'):
         case.say('parameters', ('model',), 'no parameter learns', 'thaw some, or add a head')
         return
+    _check_frozen(case, model)
     if case.get('optim_wrapper'):
         _check_groups(case, model, learning)
     _check_gradients(case, model, learning)
@@ -61,6 +64,23 @@ def _check_groups(case: Case, model: nn.Module, learning: dict[str, nn.Parameter
                 f"custom_keys has '{custom}', which is part of no parameter's name",
                 f'take it out, or write what model.named_parameters() says (a name is {names[0]})',
             )
+
+
+def _check_frozen(case: Case, model: nn.Module) -> None:
+    """Parameters of neck or heads that do not learn, though nothing in the config says so."""
+    for part in ('neck', 'roi_head', *_HEADS):
+        settings, built = case.get('model', part), getattr(model, part, None)
+        if not isinstance(built, nn.Module) or _FREEZES.search(str(settings)):
+            continue
+        names = [
+            name
+            for name, parameter in built.named_parameters(part)
+            if not parameter.requires_grad and not name.endswith('pos_embed')  # fixed sines
+        ]
+        if names:
+            what = f'{_show(names)} of {type(built).__name__} have requires_grad=False'
+            remedy = 'let them learn; if it is meant, write # check_config: allow parameters'
+            case.say('parameters', ('model', part), what, remedy)
 
 
 def _check_gradients(case: Case, model: nn.Module, learning: dict[str, nn.Parameter]) -> None:
