@@ -57,7 +57,7 @@ def unknown_types(config: Mapping[str, Any], scope: str | None) -> Iterator[tupl
                 continue
             inner = _scope_at(config, key, scope)
             if not any(classes_of(given, inner, kind) for kind in kinds or (None,)):
-                if not kinds and not _PARTS.fullmatch(dotted) and not _near(given, (), inner, 0.85):
+                if not kinds and not _PARTS.fullmatch(dotted) and not _near(given, (), inner, 0.88):
                     continue
                 what = f"no {kinds[0] if kinds else 'registry'} {_KNOWS[bool(kinds)]} '{given}'"
                 yield (*key, name), what, _near(given, kinds, inner)
