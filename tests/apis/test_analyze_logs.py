@@ -183,6 +183,18 @@ def test_runs_of_one_name_are_told_apart(tmp_path):
     assert [row(text, n)['run'] for n in (1, 2)] == ['a/run', 'b/run']
 
 
+def test_runs_of_different_data_are_told_of(tmp_path):
+    data = (
+        "val_dataloader = dict(dataset=dict(type='RepeatDataset', times=2, dataset=dict("
+        "type='CocoDataset', data_root='data/{root}/', ann_file='val.json')))\n"
+    )
+    for name, root in (('a', 'trees'), ('b', 'shapes'), ('c', 'trees')):
+        write(tmp_path / name, epochs(1, 1), USUAL + data.format(root=root))
+    told = analyze_logs([tmp_path / 'a', tmp_path / 'b', tmp_path / 'c'])
+    assert 'a, c on data/trees/val.json; b on data/shapes/val.json' in told
+    assert 'same data' not in analyze_logs([tmp_path / 'a', tmp_path / 'c'])
+
+
 def test_what_is_no_run_among_several_is_left_out(tmp_path, capsys):
     write(tmp_path / 'a/20260101_000000', epochs(1, 2))
     write(tmp_path / 'b/20260101_000000', epochs(1, 4))

@@ -3,7 +3,7 @@
 import csv
 import io
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from os.path import commonpath
 from pathlib import Path
@@ -48,7 +48,8 @@ def analyze_logs(
     runs, paths = _read(paths)
     _tell_apart(runs, paths)
     chosen = [_find(key, runs) for key in keys or ()]
-    lines = [_table(runs), *(f'note: {note}' for run in runs for note in run.notes)]
+    notes = [*_other_data(runs), *(note for run in runs for note in run.notes)]
+    lines = [_table(runs), *(f'note: {note}' for note in notes)]
     try:
         if out is not None:
             _draw(runs, chosen, Path(out))
@@ -90,6 +91,17 @@ def _tell_apart(runs: list[Run], paths: Sequence[str | Path]) -> None:
         for number, (run, path) in enumerate(zip(runs, whole, strict=True), 1):
             told = str(path.relative_to(shared)) if len(set(whole)) == len(whole) else ''
             run.name = told if told not in ('', '.') else f'{run.name} ({number})'
+
+
+def _other_data(runs: list[Run]) -> Iterator[str]:
+    """A warning where metrics stand side by side that are of different data."""
+    names: dict[str, list[str]] = {}
+    for run in runs:
+        if run.data:
+            names.setdefault(run.data, []).append(run.name)
+    if len(names) > 1:
+        told = '; '.join(f'{", ".join(some)} on {data}' for data, some in names.items())
+        yield f'not validated on the same data, so their metrics do not compare: {told}'
 
 
 def _find(key: str, runs: list[Run]) -> str:

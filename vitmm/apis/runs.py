@@ -12,6 +12,7 @@ from mmengine.hooks import CheckpointHook
 
 from vitmm.apis.scalars import is_training, read_scalars, scores_of
 from vitmm.config.stored import read_stored
+from vitmm.datasets.sources import leaves
 from vitmm.errors import ConfigError, VitmmError
 
 _LOG = 'vis_data/scalars.json'
@@ -37,6 +38,7 @@ class Run:
         saved: the iteration of the last checkpoint, 0 if unknown.
         metric: the metric that picks the best checkpoint; None without validation.
         greater: whether more of it is better; None where nobody says.
+        data: what it was validated on, as its config says; None without validation.
         notes: what was wrong with the logs, for people.
     """
 
@@ -50,6 +52,7 @@ class Run:
     saved: int = 0
     metric: str | None = None
     greater: bool | None = None
+    data: str | None = None
     notes: list[str] = field(default_factory=list)
 
     @property
@@ -188,6 +191,17 @@ def _saved(work_dir: Path, epoch_length: int | None) -> int:
     return int(found[2]) * (1 if found[1] == 'iter' else epoch_length or 0)
 
 
+def _validation_data(config: Mapping[str, Any]) -> str | None:
+    dataset = (config.get('val_dataloader') or {}).get('dataset')
+    told = []
+    for leaf in leaves(dataset) if dataset else ():
+        prefix = leaf.get('data_prefix')
+        folders = prefix.values() if isinstance(prefix, Mapping) else [prefix]
+        parts = [leaf.get('data_root'), leaf.get('ann_file') or '+'.join(map(str, folders))]
+        told.append('/'.join(str(part).rstrip('/') for part in parts if part))
+    return ', '.join(filter(None, told)) or None
+
+
 def _read_settings(run: Run, configs: list[Path], entries: list[dict]) -> None:
     """Length and main metric, as the last config says; the metric may be the first logged."""
     config: Mapping[str, Any] = {}
@@ -196,6 +210,7 @@ def _read_settings(run: Run, configs: list[Path], entries: list[dict]) -> None:
             config = read_stored(file.read_text()) if file.is_file() else config
         except ConfigError as error:
             run.notes.append(f'{file}: {error}')
+    run.data = _validation_data(config)
     loop = config.get('train_cfg') or {}
     iterations = loop.get('max_iters')
     run.length = iterations or loop.get('max_epochs')
