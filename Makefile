@@ -51,7 +51,7 @@ recipes: env  ## train every starter recipe and print the README's table (hours)
 atlas: env  ## measure every timm backbone and write docs/backbones.md (under 30 minutes)
 	$(PY) tools/backbone_atlas.py
 
-benchmark: env  ## the figures of docs/performance.md and docs/scale.md, on this machine (two hours)
+benchmark: env  ## the figures of docs/performance.md, scale.md and compare.md, on this machine (two hours)
 	$(PY) benchmarks/models.py
 	$(PY) benchmarks/iterations.py
 	$(PY) benchmarks/loader.py
@@ -63,6 +63,7 @@ benchmark: env  ## the figures of docs/performance.md and docs/scale.md, on this
 	$(PY) benchmarks/windows.py
 	$(PY) benchmarks/evaluation.py
 	$(PY) benchmarks/coverage.py
+	$(PY) benchmarks/screening.py
 	$(PY) benchmarks/scale.py
 
 lint: env  ## ruff, as CI runs it
