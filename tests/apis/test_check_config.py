@@ -73,7 +73,7 @@ model = dict(
         'types',
         DET + 'train_dataloader = dict(\n    dataset=dict(\n'
         "        type='mmdet.CocoDatset',  # <-\n    ),\n)",
-        'mmdet.CocoDataset',
+        'did you mean CocoDataset',
     ),
     'a backend of no registry': (
         'types',
