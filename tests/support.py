@@ -16,6 +16,18 @@ CONFIGS = ROOT / 'configs'
 RECIPES = sorted(p for p in CONFIGS.glob('*/*.py') if p.parts[-2] != '_base_')  # the starters
 PUBLISHED = sorted(p for p in CONFIGS.glob('*/*/*.py') if '_base_' not in p.parts)
 CLASSIFIERS = ('gem', 'linear', 'mlp', 'multilabel', 'timm_classifier')  # _base_/models
+# Options: checkpoints take longer to write than small models to train.
+UNSAVED = {
+    'default_hooks.checkpoint.interval': -1,
+    'default_hooks.checkpoint.save_last': False,
+    'default_hooks.checkpoint.save_best': None,
+}
+SMALL_CLASSIFIER = {
+    'image_size': 32,
+    'resize_edge': 32,
+    'model.backbone.model_name': 'test_resnet',
+    **UNSAVED,
+}
 COUNTS = dict(num_train=12, num_val=4, num_cls_train=24, num_cls_val=12)
 # One of every kind: plain, distilled, windowed, convolutional, light, and with patches of 14.
 BACKBONES = [

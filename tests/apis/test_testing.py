@@ -3,7 +3,7 @@
 import pytest
 import torch
 from mmengine.config import Config
-from support import CONFIGS
+from support import CONFIGS, SMALL_CLASSIFIER
 
 from vitmm.apis.test import test as evaluate
 from vitmm.apis.train import train
@@ -12,14 +12,6 @@ from vitmm.config.beside import beside_training
 from vitmm.errors import WeightsError
 
 RECIPE = CONFIGS / 'cls' / 'vit_linear.py'
-SMALL = {
-    'image_size': 32,
-    'resize_edge': 32,
-    'model.backbone.model_name': 'test_resnet',
-    'default_hooks.checkpoint.interval': -1,
-    'default_hooks.checkpoint.save_last': False,
-    'default_hooks.checkpoint.save_best': None,
-}
 
 
 def test_the_resolved_config_of_the_training_stays(trained, tmp_path):
@@ -54,7 +46,7 @@ def test_another_models_checkpoint_is_told_of_before_anything_is_built(
     how, trained, tiny_options, tmp_path
 ):
     other = trained('seg')
-    options = {**tiny_options, **SMALL, 'model.backbone.model_name': 'test_vit'}
+    options = {**tiny_options, **SMALL_CLASSIFIER, 'model.backbone.model_name': 'test_vit'}
     words = r'another model|holds no tensor of the model .*model\.backbone\.pretrained'
     with pytest.raises(WeightsError, match=words):
         if how == 'test':
@@ -72,7 +64,7 @@ def test_a_training_says_how_much_of_its_beginning_it_has(trained, tiny_options,
     state = content['state_dict']
     state['head.fc.weight'], state['head.fc.bias'] = torch.zeros(9, 4), torch.zeros(9)
     torch.save(content, tmp_path / 'nine.pth')
-    options = {**tiny_options, **SMALL, 'load_from': str(tmp_path / 'nine.pth')}
+    options = {**tiny_options, **SMALL_CLASSIFIER, 'load_from': str(tmp_path / 'nine.pth')}
     train(RECIPE, work_dir=tmp_path / 'out', options=options)
     told = capfd.readouterr()
     count = len(state)

@@ -5,20 +5,12 @@ import sys
 from types import SimpleNamespace
 
 import pytest
-from support import CONFIGS
+from support import CONFIGS, SMALL_CLASSIFIER
 
 from vitmm.apis.train import train
 from vitmm.config import trackers
 
 CLS = CONFIGS / 'cls' / 'vit_linear.py'
-SMALL = {
-    'image_size': 32,
-    'resize_edge': 32,
-    'model.backbone.model_name': 'test_resnet',
-    'default_hooks.checkpoint.interval': -1,
-    'default_hooks.checkpoint.save_last': False,
-    'default_hooks.checkpoint.save_best': None,
-}
 
 
 def scalars(work_dir):
@@ -39,7 +31,7 @@ def test_weights_and_biases_gets_what_the_log_has(tiny_options, tmp_path, monkey
     )
     monkeypatch.setitem(sys.modules, 'wandb', fake)
     monkeypatch.setattr(trackers, 'find_spec', lambda name: 1)
-    options = {**tiny_options, **SMALL, 'trackers.wandb.project': 'birds'}
+    options = {**tiny_options, **SMALL_CLASSIFIER, 'trackers.wandb.project': 'birds'}
     train(CLS, work_dir=tmp_path / 'run', options=options)
     told = {name: (args, kwargs) for name, args, kwargs in calls}
     (folder,) = (tmp_path / 'run').glob('*/vis_data')
@@ -57,7 +49,7 @@ def test_weights_and_biases_gets_what_the_log_has(tiny_options, tmp_path, monkey
 def test_weights_and_biases_itself(tiny_options, tmp_path, monkeypatch):
     pytest.importorskip('wandb')
     monkeypatch.setenv('WANDB_MODE', 'offline')
-    options = {**tiny_options, **SMALL, 'trackers.wandb.project': 'birds'}
+    options = {**tiny_options, **SMALL_CLASSIFIER, 'trackers.wandb.project': 'birds'}
     train(CLS, work_dir=tmp_path, options=options)
     (record,) = tmp_path.glob('*/vis_data/wandb/offline-run-*/*.wandb')
     content = record.read_bytes()
@@ -68,7 +60,7 @@ def test_mlflow_itself(tiny_options, tmp_path, monkeypatch):
     mlflow = pytest.importorskip('mlflow')
     monkeypatch.delenv('MLFLOW_TRACKING_URI', raising=False)
     monkeypatch.chdir(tmp_path)
-    options = {**tiny_options, **SMALL, 'trackers.mlflow.exp_name': 'birds'}
+    options = {**tiny_options, **SMALL_CLASSIFIER, 'trackers.mlflow.exp_name': 'birds'}
     options['custom_data'] = [dict(a=1), 2]  # MMEngine's flattening fails on it
     work_dir = tmp_path / 'runs' / 'one'
     train(CLS, work_dir=work_dir, options=options)

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 from families import FAMILIES
-from support import BACKBONES, CONFIGS
+from support import BACKBONES, CONFIGS, UNSAVED
 
 from vitmm.apis.launch import build_runner, prepare
 from vitmm.apis.report import last_scores, summarize
@@ -24,12 +24,6 @@ SMALL = {
     'det': {'image_scale': (96, 96), 'model.test_cfg.score_thr': 0.0},
     'seg': {'image_scale': (96, 96), 'crop_size': (96, 96)},
     'cls': {'image_size': 64, 'resize_edge': 64},
-}
-# Checkpoints take longer to write than small models to train.
-UNSAVED = {
-    'default_hooks.checkpoint.interval': -1,
-    'default_hooks.checkpoint.save_last': False,
-    'default_hooks.checkpoint.save_best': None,
 }
 
 
