@@ -20,7 +20,10 @@ class WeightsError(VitmmError, RuntimeError):
     """Weights that do not belong to the model they were given to."""
 
 
-def did_you_mean(name: str, known: Iterable[str], limit: int = 5) -> str:
-    """Return ``' Did you mean a, b?'`` with the known names nearest to ``name``, or ``''``."""
-    close = difflib.get_close_matches(name, list(known), n=limit, cutoff=0.6)
+def did_you_mean(name: str, known: Iterable[str], limit: int = 5, cutoff: float = 0.6) -> str:
+    """Return ``' Did you mean a, b?'`` with the known names nearest to ``name``, or ``''``.
+
+    ``cutoff``, 0 to 1: how like it they must be.
+    """
+    close = difflib.get_close_matches(name, list(known), n=limit, cutoff=cutoff)
     return f' Did you mean {", ".join(close)}?' if close else ''

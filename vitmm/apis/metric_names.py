@@ -1,6 +1,5 @@
 """What a config's evaluator will call its figures, and hooks that wait for one of another name."""
 
-import difflib
 import inspect
 import traceback
 from collections.abc import Callable, Iterator, Mapping
@@ -24,7 +23,7 @@ def metric_names(config: Mapping[str, Any]) -> list[str] | None:
         config: resolved.
     """
     found: list[str] = []
-    for one in _list(config.get('val_evaluator')):
+    for one in listed(config.get('val_evaluator')):
         names = _names_of(one, config) if isinstance(one, Mapping) else None
         if names is None:
             return None
@@ -37,15 +36,15 @@ def wanted_metrics(config: Mapping[str, Any]) -> Iterator[tuple[tuple, str]]:
     hooks = config.get('default_hooks') or {}
     for key, hook in (
         *((('default_hooks', name), hook) for name, hook in hooks.items()),
-        *((('custom_hooks', n), hook) for n, hook in enumerate(_list(config.get('custom_hooks')))),
+        *((('custom_hooks', n), hook) for n, hook in enumerate(listed(config.get('custom_hooks')))),
     ):
         hook = hook if isinstance(hook, Mapping) else {}
-        for name in _list(hook.get('save_best')):
+        for name in listed(hook.get('save_best')):
             if isinstance(name, str) and name != 'auto':
                 yield (*key, 'save_best'), name
         if str(hook.get('type')).endswith('EarlyStoppingHook') and hook.get('monitor'):
             yield (*key, 'monitor'), hook['monitor']
-    for number, one in enumerate(_list(config.get('param_scheduler'))):
+    for number, one in enumerate(listed(config.get('param_scheduler'))):
         if isinstance(one, Mapping) and 'ReduceOnPlateau' in str(one.get('type')):
             yield ('param_scheduler', number, 'monitor'), one.get('monitor', 'loss')
 
@@ -59,9 +58,9 @@ def unknown_metrics(config: Mapping[str, Any]) -> Iterator[tuple[tuple, str, str
     known = metric_names(config)
     for key, name in wanted_metrics(config) if known else ():
         if name not in known and not name.endswith(('_precision', '_classwise')):
-            near = [n for n in known if n.endswith(f'/{name}')]
-            near = near or difflib.get_close_matches(name, known, n=3)
-            hint = f'Did you mean {", ".join(near)}?' if near else ''
+            whole = [n for n in known if n.endswith(f'/{name}')]
+            near = f'Did you mean {", ".join(whole)}?' if whole else ''
+            hint = near or did_you_mean(name, known, limit=3).strip()
             what = f"{key[-1]}='{name}' is no metric of val_evaluator"
             yield key, what, hint or f'It gives {", ".join(known)}.'
 
@@ -104,8 +103,8 @@ def masks_missing(
     """Evaluators of masks for a detector that predicts none; as :func:`unknown_metrics`."""
     for split in splits:
         given = config.get(f'{split}_evaluator')
-        for number, one in enumerate(_list(given)):
-            if isinstance(one, Mapping) and 'segm' in _list(one.get('metric')):
+        for number, one in enumerate(listed(given)):
+            if isinstance(one, Mapping) and 'segm' in listed(one.get('metric')):
                 place = (number,) if isinstance(given, list | tuple) else ()
                 if gives_masks(config.get('model'), config.get('default_scope')) is False:
                     what = "metric asks for 'segm', and the model predicts no masks"
@@ -152,7 +151,7 @@ def _names_of(one: Mapping[str, Any], config: Mapping[str, Any]) -> list[str] | 
 def _boxes(items: tuple[str, ...], proposals: tuple[str, ...]) -> Callable:
     def names(one: Mapping[str, Any]) -> list[str]:
         found: list[str] = []
-        for metric in _list(one.get('metric', 'bbox')) or ['bbox', 'segm']:
+        for metric in listed(one.get('metric', 'bbox')) or ['bbox', 'segm']:
             own = one.get('metric_items')
             if metric == 'proposal_fast':
                 found += [f'AR@{n}' for n in one.get('proposal_nums') or (100, 300, 1000)]
@@ -166,8 +165,8 @@ def _boxes(items: tuple[str, ...], proposals: tuple[str, ...]) -> Callable:
 
 
 def _voc(one: Mapping[str, Any]) -> list[str] | None:
-    thresholds = _list(one.get('iou_thrs', 0.5))
-    if _list(one.get('metric', 'mAP')) != ['mAP']:
+    thresholds = listed(one.get('iou_thrs', 0.5))
+    if listed(one.get('metric', 'mAP')) != ['mAP']:
         raise ValueError('recalls have many names')
     return ['mAP', *(f'AP{int(t * 100):02d}' for t in thresholds)]
 
@@ -180,7 +179,7 @@ def _suffixes(thresholds: Any) -> list[str]:
 
 
 def _accuracy(one: Mapping[str, Any]) -> list[str]:
-    ks = _list(one.get('topk', 1))
+    ks = listed(one.get('topk', 1))
     return [f'top{k}{suffix}' for k in ks for suffix in _suffixes(one.get('thrs', 0.0))]
 
 
@@ -210,11 +209,12 @@ _KINDS: dict[str, Callable[[Mapping[str, Any]], list[str]]] = {
     'MultiLabelMetric': _multi,
     'AveragePrecision': lambda one: ['mAP' if one.get('average', 'macro') else 'AP_classwise'],
     'IoUMetric': lambda one: [
-        'aAcc', *(n for m in _list(one.get('iou_metrics', 'mIoU')) for n in _IOU[m])
+        'aAcc', *(n for m in listed(one.get('iou_metrics', 'mIoU')) for n in _IOU[m])
     ],
     'DepthMetric': lambda one: list(one.get('depth_metrics') or _DEPTH),
 }  # fmt: skip
 
 
-def _list(value: Any) -> list[Any]:
+def listed(value: Any) -> list[Any]:
+    """What a config gives as one or as several, as several; None is none."""
     return [] if value is None else list(value) if isinstance(value, list | tuple) else [value]

@@ -2,6 +2,7 @@
 
 import inspect
 import re
+import traceback
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -76,13 +77,8 @@ def _of_values(cfg: Config, options: Mapping[str, Any], error: Exception) -> str
 
 def _beginning(error: Exception) -> list[type]:
     """The classes whose ``__init__`` raised it itself, from the innermost out."""
-    frames = []
-    trace = error.__traceback__
-    while trace is not None:
-        frames.append(trace.tb_frame)
-        trace = trace.tb_next
     found = []
-    for frame in reversed(frames):
+    for frame, _ in reversed(list(traceback.walk_tb(error.__traceback__))):
         if frame.f_code.co_name != '__init__' or 'self' not in frame.f_locals:
             break
         found.append(type(frame.f_locals['self']))

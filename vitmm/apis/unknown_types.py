@@ -1,12 +1,13 @@
 """A ``type`` that no registry knows, and the names that are near to it."""
 
-import difflib
 import re
 from collections.abc import Iterator, Mapping
 from functools import cache
 from typing import Any
 
 from mmengine.config import Config
+
+from vitmm.errors import did_you_mean
 
 # Which registries a dict is built from, by its place in the config; anywhere else from any.
 _PLACES = (
@@ -96,8 +97,7 @@ def _scope_at(config: Mapping[str, Any], key: tuple, scope: str | None) -> str |
 
 def _near(name: str, kinds: tuple[str, ...], scope: str | None, cutoff: float = 0.6) -> str:
     known = {one for kind in kinds or (None,) for one in _names(kind, scope)}
-    close = difflib.get_close_matches(name, known, n=3, cutoff=cutoff)
-    return f' Did you mean {", ".join(close)}?' if close else ''
+    return did_you_mean(name, known, limit=3, cutoff=cutoff)
 
 
 @cache

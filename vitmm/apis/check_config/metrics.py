@@ -7,6 +7,7 @@ from typing import Any
 from vitmm.apis.check_config.case import Case
 from vitmm.apis.check_config.signatures import class_made_by, classes_of
 from vitmm.apis.metric_names import (
+    listed,
     masks_missing,
     metric_names,
     unknown_metrics,
@@ -19,7 +20,7 @@ from vitmm.datasets.sources import leaves, read_source
 def check_metrics(case: Case) -> None:
     """Metrics that hooks wait for and no evaluator gives; evaluators of other annotations."""
     for split in ('val', 'test'):
-        evaluators = _list(case.get(f'{split}_evaluator'))
+        evaluators = listed(case.get(f'{split}_evaluator') or None)
         for place, one in enumerate(evaluators):
             _check_file(case, split, place, one)
     said = case.said
@@ -31,7 +32,7 @@ def check_metrics(case: Case) -> None:
 
 def _check_prefixes(case: Case) -> None:
     """All that can be said of a metric whose names nobody knows."""
-    prefixes = [_prefix(case, one) for one in _list(case.get('val_evaluator'))]
+    prefixes = [_prefix(case, one) for one in listed(case.get('val_evaluator') or None)]
     if not prefixes or None in prefixes:
         return
     for key, name in wanted_metrics(case.said):
@@ -86,7 +87,3 @@ def _prefix(case: Case, evaluator: Mapping[str, Any]) -> str | None:
     found = classes_of(str(evaluator.get('type')), case.scope, 'metric')
     made = class_made_by(found[0]) if found else None
     return (made.default_prefix or '') if hasattr(made, 'default_prefix') else None
-
-
-def _list(value: Any) -> list[Any]:
-    return [] if not value else list(value) if isinstance(value, list | tuple) else [value]
