@@ -1,6 +1,8 @@
 """Test-time augmentation: the same results by each tool, and what the views give together."""
 
 import json
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -107,3 +109,9 @@ def test_one_clear_message(trained, tiny_shapes, tmp_path):
     with pytest.raises(ConfigError, match='classes, not logits'):
         Predictor(trained('seg'), tta=True, keep_logits=True)
     assert not (tmp_path / 'out').exists()
+
+
+def test_no_codebase_is_loaded_for_it_beforehand():
+    code = "import sys, vitmm.models; assert 'mmpretrain.models' not in sys.modules"
+    done = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr

@@ -5,10 +5,9 @@ from vitmm.models.data_preprocessors import det_data_preprocessor
 from vitmm.models.heads import DepthHead
 from vitmm.models.losses import CrossEntropyLoss
 from vitmm.models.necks import FeaturePyramid, MapNorm, SimpleFPN, UNetDecoder, mae_decoder
-from vitmm.models.tta import AverageClsScoreTTA
+from vitmm.models.tta import average_cls_score_tta
 
 __all__ = [
-    'AverageClsScoreTTA',
     'CrossEntropyLoss',
     'DepthHead',
     'FeaturePyramid',
@@ -17,6 +16,7 @@ __all__ = [
     'SimpleFPN',
     'TimmBackbone',
     'UNetDecoder',
+    'average_cls_score_tta',
     'det_data_preprocessor',
     'mae_decoder',
 ]

@@ -1,27 +1,18 @@
-"""One result of several views of an image, where OpenMMLab's own way is not enough."""
+"""Test-time augmentation, of whose codebase nothing is loaded before a config asks for it."""
 
-from mmpretrain.models import AverageClsScoreTTA as Average
-from mmpretrain.models.heads import MultiLabelClsHead
-from mmpretrain.structures import DataSample
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
 
 from vitmm.registry import MODELS
 
+if TYPE_CHECKING:
+    from vitmm.models.averaged_scores import AverageClsScoreTTA
 
-@MODELS.register_module()
-class AverageClsScoreTTA(Average):
-    """mmpretrain's mean of scores, with the labels that follow from it.
 
-    Its own keeps the label of the first view, so that metrics count one class, and pictures, tables
-    and ``pred_label`` name another. ``tools/test.py --tta`` and the others take this in its place.
-    """
+@MODELS.register_module(name='AverageClsScoreTTA')
+def average_cls_score_tta(*args: Any, **settings: Any) -> AverageClsScoreTTA:
+    """Build :class:`vitmm.models.averaged_scores.AverageClsScoreTTA`."""
+    from vitmm.models.averaged_scores import AverageClsScoreTTA
 
-    def _merge_single_sample(self, data_samples: list[DataSample]) -> DataSample:
-        merged = super()._merge_single_sample(data_samples)
-        scores, head = merged.pred_score, self.module.head
-        if not isinstance(head, MultiLabelClsHead):
-            labels = scores.argmax(keepdim=True)
-        elif head.thr is not None:
-            labels = (scores >= head.thr).nonzero()[:, 0]
-        else:
-            labels = scores.topk(head.topk).indices
-        return merged.set_pred_label(labels)
+    return AverageClsScoreTTA(*args, **settings)
