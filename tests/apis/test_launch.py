@@ -25,3 +25,13 @@ def test_runs_of_one_second_share_nothing(tiny_options, tmp_path, monkeypatch):
     assert len({runner.timestamp for runner in runners}) == 1
     assert len({runner.experiment_name for runner in runners}) == len(runners)
     assert len({id(runner.message_hub) for runner in runners}) == len(runners)
+
+
+def test_a_hook_of_ours_can_be_left_out(tiny_options, tmp_path):
+    """MMEngine takes None for its own hooks only."""
+    options = {**tiny_options, 'default_hooks.progress': None, 'default_hooks.timer': None}
+    recipe = CONFIGS / 'cls' / 'vit_linear.py'
+    runner = build_runner(prepare(recipe, options=options, work_dir=tmp_path))
+    names = {type(hook).__name__ for hook in runner.hooks}
+    assert names >= {'LoggerHook', 'EpochSeedHook'}
+    assert not names & {'ProgressHook', 'IterTimerHook'}

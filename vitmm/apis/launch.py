@@ -27,6 +27,8 @@ from vitmm.errors import ConfigError
 
 _runs = count()
 _named: set[str] = set()  # the runs of this process
+# The hooks that MMEngine has where a config has none, and so may be set to None.
+_STANDARD = ('runtime_info', 'timer', 'sampler_seed', 'logger', 'param_scheduler', 'checkpoint')
 
 
 def prepare(
@@ -97,6 +99,9 @@ def build_runner(config: Config) -> Runner:
         if config.get('experiment_name') in {None, *_named}:  # a stored config has its own run's
             config.experiment_name = f'{Path(config.filename or "run").stem}_{number}'
         _named.add(config.experiment_name)
+    hooks = config.get('default_hooks') or {}
+    for name in [name for name, hook in hooks.items() if hook is None and name not in _STANDARD]:
+        del hooks[name]
     use_in_mmengine()
     format_once()
     collect_env.install()
