@@ -28,6 +28,7 @@ STOCK = {  # ours -> theirs; None goes without anything in its place
     'vitmm.stack_images': 'pseudo_collate',
     'vitmm.SameSizeBatchSampler': None,
     'vitmm.EpochSeedHook': None,
+    'vitmm.FewerHaltsHook': None,
     'vitmm.ProgressHook': None,
     'vitmm.seed_worker': None,
     'TensorboardVisBackend': None,  # in none of their configs

@@ -87,16 +87,27 @@ def as_cfg_options(options: dict) -> list[str]:
 
 
 class CountReads(TorchDispatchMode):
-    """Counts the values that are read from tensors: each would make the CPU wait for a GPU."""
+    """Counts what would make the CPU wait for a GPU: values that are read from tensors, masks as
+    indices, lists of numbers that become tensors."""
 
     OPERATORS = (torch.ops.aten._local_scalar_dense.default, torch.ops.aten.nonzero.default)
+    INDEXING = (
+        torch.ops.aten.index.Tensor,
+        torch.ops.aten.index_put.default,
+        torch.ops.aten.index_put_.default,
+    )
 
     def __init__(self) -> None:
         super().__init__()
         self.count = 0
 
     def __torch_dispatch__(self, function, types, args=(), kwargs=None):
-        self.count += function in self.OPERATORS
+        if function in self.INDEXING:
+            self.count += any(i is not None and i.dtype == torch.bool for i in args[1])
+        elif function == torch.ops.aten.lift_fresh.default:
+            self.count += args[0].dim() > 0  # a single number goes along with the kernel
+        else:
+            self.count += function in self.OPERATORS
         return function(*args, **(kwargs or {}))
 
 

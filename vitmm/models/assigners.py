@@ -3,8 +3,9 @@
 from typing import Any
 
 import torch
-from mmdet.models.task_modules.assigners import AssignResult
+from mmdet.models.task_modules.assigners import AssignResult, BboxOverlaps2D
 from mmdet.models.task_modules.assigners import MaxIoUAssigner as MMDetMaxIoUAssigner
+from mmdet.structures.bbox import get_box_tensor
 
 from vitmm.registry import TASK_UTILS
 
@@ -19,8 +20,10 @@ class MaxIoUAssigner(MMDetMaxIoUAssigner):
 
     def __init__(self, *args: Any, iou_calculator: dict | None = None, **kwargs: Any) -> None:
         # With its scope, so that it is found under any default scope.
-        iou_calculator = iou_calculator or dict(type='mmdet.BboxOverlaps2D')
-        super().__init__(*args, iou_calculator=iou_calculator, **kwargs)
+        stock = dict(type='mmdet.BboxOverlaps2D')
+        super().__init__(*args, iou_calculator=iou_calculator or stock, **kwargs)
+        if iou_calculator is None:
+            self.iou_calculator = box_overlaps
 
     def assign_wrt_overlaps(self, overlaps: torch.Tensor, gt_labels: torch.Tensor) -> AssignResult:
         """Assign by overlaps (k objects, n priors), labels (k,).
@@ -44,3 +47,31 @@ class MaxIoUAssigner(MMDetMaxIoUAssigner):
             gt_inds = torch.where(last > 0, last, gt_inds)
         labels = torch.where(gt_inds > 0, gt_labels[(gt_inds - 1).clamp(min=0)], -1)
         return AssignResult(len(overlaps), gt_inds, most, labels)
+
+
+def box_overlaps(
+    boxes: torch.Tensor, others: torch.Tensor, mode: str = 'iou', **kwargs: Any
+) -> torch.Tensor:
+    """mmdet's ``bbox_overlaps`` of each box with each other one, a coordinate at a time.
+
+    mmdet's makes pairs of corners, twice the memory, and sends its epsilon to the GPU each time.
+
+    Args:
+        boxes: (k, 4) corners, pixels.
+        others: (n, 4) likewise.
+        mode: ``'iou'``, or ``'iof'``: the intersection's share of the first box.
+        **kwargs: for mmdet's, which takes whatever else there is.
+
+    Returns:
+        (k, n) from 0 to 1.
+    """
+    if kwargs or mode not in ('iou', 'iof') or not (boxes.numel() and others.numel()):
+        return BboxOverlaps2D()(boxes, others, mode, **kwargs)
+    left, top, right, bottom = get_box_tensor(boxes)[:, :4, None].unbind(1)
+    left_, top_, right_, bottom_ = get_box_tensor(others)[:, :4].unbind(1)
+    width = torch.minimum(right, right_).sub_(torch.maximum(left, left_)).clamp_(min=0)
+    height = torch.minimum(bottom, bottom_).sub_(torch.maximum(top, top_)).clamp_(min=0)
+    shared, area = width.mul_(height), (right - left) * (bottom - top)
+    if mode == 'iou':
+        area = (area + (right_ - left_) * (bottom_ - top_)).sub_(shared)
+    return shared / area.clamp(min=1e-6)

@@ -5,6 +5,7 @@ from vitmm.engine.hooks.channels_last import ChannelsLastHook
 from vitmm.engine.hooks.compile import CompileHook
 from vitmm.engine.hooks.draw_some import DrawSome
 from vitmm.engine.hooks.epoch_seed import EpochSeedHook
+from vitmm.engine.hooks.fewer_halts import FewerHaltsHook
 from vitmm.engine.hooks.full_precision import FullPrecisionHook
 from vitmm.engine.hooks.merge_lora import MergeLoRAHook
 from vitmm.engine.hooks.progress import ProgressHook
@@ -17,6 +18,7 @@ __all__ = [
     'CompileHook',
     'DrawSome',
     'EpochSeedHook',
+    'FewerHaltsHook',
     'FullPrecisionHook',
     'MergeLoRAHook',
     'ProgressHook',

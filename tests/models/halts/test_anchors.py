@@ -1,0 +1,175 @@
+"""Losses of anchors are mmdet's, and no value is read on the way."""
+
+import copy
+
+import pytest
+import torch
+from mmdet.registry import MODELS
+from mmengine.structures import InstanceData
+from support import CountReads
+
+from vitmm.models.halts import avoid_halts
+from vitmm.models.halts.samples import choose
+
+ASSIGNER = dict(type='vitmm.MaxIoUAssigner', ignore_iof_thr=0.5)
+RETINANET = dict(
+    type='mmdet.RetinaHead',
+    num_classes=3,
+    in_channels=8,
+    feat_channels=8,
+    stacked_convs=1,
+    train_cfg=dict(
+        assigner=dict(**ASSIGNER, pos_iou_thr=0.5, neg_iou_thr=0.4, min_pos_iou=0),
+        sampler=dict(type='mmdet.PseudoSampler'),
+        allowed_border=-1,
+        pos_weight=-1,
+    ),
+)
+RPN = dict(
+    type='mmdet.RPNHead',
+    in_channels=8,
+    feat_channels=8,
+    anchor_generator=dict(
+        type='mmdet.AnchorGenerator',
+        scales=[2],
+        ratios=[0.5, 1.0, 2.0],
+        strides=[8, 16, 32, 64, 128],
+    ),
+    loss_bbox=dict(type='mmdet.SmoothL1Loss', beta=1 / 9),
+    train_cfg=dict(
+        assigner=dict(**ASSIGNER, pos_iou_thr=0.7, neg_iou_thr=0.3, min_pos_iou=0.3),
+        # More than there are: all are taken, and nothing is left to chance.
+        sampler=dict(
+            type='mmdet.RandomSampler', num=10**5, pos_fraction=0.5, add_gt_as_proposals=False
+        ),
+        allowed_border=-1,
+        pos_weight=-1,
+    ),
+)
+HEADS = {
+    'retinanet': RETINANET,
+    'heavy positives': {**RETINANET, 'train_cfg': {**RETINANET['train_cfg'], 'pos_weight': 2.5}},
+    'softmax': {**RETINANET, 'loss_cls': dict(type='mmdet.CrossEntropyLoss', use_sigmoid=False)},
+    'balanced': {**RETINANET, 'loss_bbox': dict(type='mmdet.BalancedL1Loss')},
+    'other means': {
+        **RETINANET,
+        'bbox_coder': dict(
+            type='mmdet.DeltaXYWHBBoxCoder',
+            target_means=[0.1, 0.0, -0.2, 0.0],
+            target_stds=[0.1, 0.1, 0.2, 0.2],
+        ),
+    },
+    'rpn': RPN,
+}
+# The second image is smaller than the batch, so that anchors of the padding do not count.
+METAS = [
+    dict(img_shape=(128, 192), pad_shape=(128, 192)),
+    dict(img_shape=(96, 97), pad_shape=(96, 128)),
+]
+
+
+def boxes(count, size=60):
+    corners = torch.rand(count, 2) * 80
+    return torch.cat([corners, corners + 6 + torch.rand(count, 2) * size], dim=1)
+
+
+def truth(count, classes):
+    return InstanceData(bboxes=boxes(count), labels=torch.randint(classes, (count,)))
+
+
+def losses(head, maps, truths, ignored):
+    maps = [one.clone().requires_grad_() for one in maps]
+    found = head.loss_by_feat(*head(maps), truths, METAS, ignored)
+    total = {key: sum(value) if isinstance(value, list) else value for key, value in found.items()}
+    sum(total.values()).backward()
+    return total, [one.grad for one in maps]
+
+
+@pytest.mark.parametrize('counts', [(5, 9), (4, 0), (0, 0)])
+@pytest.mark.parametrize('name', HEADS)
+def test_losses_and_gradients_are_mmdets(name, counts):
+    torch.manual_seed(0)
+    stock = MODELS.build(copy.deepcopy(HEADS[name]))
+    stock.init_weights()
+    for weights in stock.parameters():
+        weights.data.add_(0.05 * torch.randn_like(weights))  # mmdet's own are next to nothing
+    ours = copy.deepcopy(stock)
+    avoid_halts(ours)
+    maps = [torch.randn(2, 8, -(-128 // s), -(-192 // s)) for s in (8, 16, 32, 64, 128)]
+    truths = [truth(count, 1 if name == 'rpn' else 3) for count in counts]
+    ignored = [InstanceData(bboxes=boxes(2)), InstanceData(bboxes=boxes(0))]
+    expected, gradients = losses(stock, maps, truths, ignored)
+    found, own_gradients = losses(ours, maps, truths, ignored)
+    assert found.keys() == expected.keys()
+    for key, value in expected.items():
+        torch.testing.assert_close(found[key], value.reshape(()), rtol=1e-5, atol=1e-7)
+    for own, gradient in zip(own_gradients, gradients, strict=True):
+        torch.testing.assert_close(own, gradient, rtol=1e-4, atol=1e-7)
+
+
+@pytest.mark.parametrize('name', ['retinanet', 'rpn'])
+def test_nothing_is_read(name):
+    stock = MODELS.build(copy.deepcopy(HEADS[name]))
+    ours = copy.deepcopy(stock)
+    avoid_halts(ours)
+    maps = [torch.randn(2, 8, -(-128 // s), -(-192 // s)) for s in (8, 16, 32, 64, 128)]
+    counts = []
+    for head in (stock, ours):
+        truths = [truth(5, 1), truth(3, 1)]
+        outputs = head(maps)
+        with CountReads() as reads:
+            head.loss_by_feat(*outputs, truths, METAS)
+        counts.append(reads.count)
+    assert counts[0] >= 30  # or there is nothing to save
+    assert counts[1] == 0
+
+
+@pytest.mark.parametrize(
+    'change',
+    [
+        dict(reg_decoded_bbox=True, loss_bbox=dict(type='mmdet.GIoULoss')),
+        dict(train_cfg={**RETINANET['train_cfg'], 'allowed_border': 0}),
+        dict(type='mmdet.FSAFHead', reg_decoded_bbox=True, loss_bbox=dict(type='mmdet.IoULoss')),
+    ],
+)
+def test_other_heads_stay_as_they_are(change):
+    head = MODELS.build(copy.deepcopy({**RETINANET, **change}))
+    avoid_halts(head)
+    assert 'loss_by_feat' not in vars(head)
+
+
+@pytest.mark.parametrize(
+    ('positives', 'negatives', 'ratio', 'expected'),
+    [
+        (100, 900, -1, (16, 48)),
+        (5, 900, -1, (5, 59)),
+        (0, 900, -1, (0, 64)),
+        (100, 10, -1, (16, 10)),
+        (5, 900, 3, (5, 15)),
+        (0, 900, 3, (0, 3)),
+        (0, 0, -1, (0, 0)),
+    ],
+)
+def test_so_many_are_chosen(positives, negatives, ratio, expected):
+    from mmdet.models.task_modules.samplers import RandomSampler
+
+    sampler = RandomSampler(64, 0.25, neg_pos_ub=ratio)
+    owner = torch.cat([torch.full((positives,), 3), torch.zeros(negatives), torch.full((50,), -1)])
+    owner = owner[torch.randperm(len(owner))].long()
+    positive, negative = choose(sampler, owner)
+    assert (positive.sum(), negative.sum()) == expected
+    assert (owner[positive] > 0).all() and (owner[negative] == 0).all()
+
+
+def test_each_has_the_same_chance():
+    from mmdet.models.task_modules.samplers import RandomSampler
+
+    torch.manual_seed(0)
+    sampler, rounds = RandomSampler(20, 0.25), 4000
+    owner = torch.tensor([1] * 10 + [0] * 40 + [-1] * 10)
+    draws = [choose(sampler, owner) for _ in range(rounds)]
+    positive, negative = (torch.stack(one).float().mean(0) for one in zip(*draws, strict=True))
+    for shares, members, expected in ((positive, owner > 0, 0.5), (negative, owner == 0, 15 / 40)):
+        deviation = (expected * (1 - expected) / rounds) ** 0.5
+        assert (shares[members] - expected).abs().max() < 4.5 * deviation
+        assert not shares[~members].any()

@@ -1,0 +1,209 @@
+"""Samples, regions, box losses and mask targets of a second stage are mmdet's."""
+
+import copy
+
+import numpy as np
+import pytest
+import torch
+from mmdet.models.task_modules.assigners import AssignResult
+from mmdet.models.task_modules.samplers import RandomSampler
+from mmdet.registry import MODELS
+from mmdet.structures.mask import BitmapMasks, PolygonMasks
+from mmengine.config import ConfigDict
+from mmengine.structures import InstanceData
+from support import CountReads
+from torch import nn
+
+from vitmm.models.halts import avoid_halts
+
+
+def boxes(count, size=60):
+    corners = torch.rand(count, 2) * 80
+    return torch.cat([corners, corners + 6 + torch.rand(count, 2) * size], dim=1)
+
+
+def samplers(**settings):
+    """mmdet's, and the same as a second stage holds it after the change."""
+    holder = nn.Module()
+    holder.bbox_sampler = RandomSampler(**settings)
+    avoid_halts(holder)
+    return RandomSampler(**settings), holder.bbox_sampler
+
+
+@pytest.mark.parametrize('count', [0, 7])
+@pytest.mark.parametrize('add', [True, False])
+def test_samples_are_mmdets_where_all_are_taken(count, add):
+    stock, ours = samplers(num=1000, pos_fraction=0.9, add_gt_as_proposals=add)
+    torch.manual_seed(0)
+    owner = torch.randint(-1, count + 1, (60,)) if count else torch.randint(-1, 1, (60,))
+    truth = InstanceData(bboxes=boxes(count), labels=torch.arange(count))
+    priors = InstanceData(priors=boxes(60))
+    found = []
+    for sampler in (stock, ours):
+        labels = torch.where(owner > 0, owner - 1, -1)
+        result = AssignResult(count, owner.clone(), torch.rand(60), labels)
+        found.append(sampler.sample(result, priors, truth))
+    for key in vars(found[0]):
+        expected, own = (getattr(one, key) for one in found)
+        if isinstance(expected, torch.Tensor):
+            assert torch.equal(own, expected), key
+        else:
+            assert own == expected, key
+
+
+def test_samples_are_read_once():
+    stock, ours = samplers(num=16, pos_fraction=0.25)
+    truth = InstanceData(bboxes=boxes(3), labels=torch.arange(3))
+    counts = []
+    for sampler in (stock, ours):
+        owner = torch.arange(60) % 4
+        result = AssignResult(3, owner, torch.rand(60), owner - 1)
+        with CountReads() as reads:
+            sample = sampler.sample(result, InstanceData(priors=boxes(60)), truth)
+        assert (len(sample.pos_inds), len(sample.neg_inds)) == (4, 12)
+        counts.append(reads.count)
+    assert counts[0] > counts[1]
+    assert counts[1] <= 2  # two numbers of one tensor, which is copied once
+
+
+@pytest.mark.parametrize('agnostic', [False, True])
+@pytest.mark.parametrize('positives', [0, 12])
+@pytest.mark.parametrize('loss', ['L1Loss', 'SmoothL1Loss', 'BalancedL1Loss'])
+def test_box_losses_are_mmdets(loss, positives, agnostic):
+    torch.manual_seed(0)
+    stock = MODELS.build(
+        dict(
+            type='mmdet.Shared2FCBBoxHead',
+            in_channels=4,
+            fc_out_channels=8,
+            num_classes=5,
+            reg_class_agnostic=agnostic,
+            loss_bbox=dict(type=f'mmdet.{loss}'),
+        )
+    )
+    ours = copy.deepcopy(stock)
+    avoid_halts(ours)
+    results = []
+    for _ in range(2):
+        truth = InstanceData(bboxes=boxes(4), labels=torch.randint(5, (4,)))
+        owner = torch.zeros(40, dtype=torch.long)
+        owner[:positives] = torch.randint(1, 5, (positives,))
+        labels = torch.where(owner > 0, truth.labels[(owner - 1).clamp(min=0)], -1)
+        result = AssignResult(4, owner, torch.rand(40), labels)
+        sampler = RandomSampler(40, 0.5, add_gt_as_proposals=False)
+        results.append(sampler.sample(result, InstanceData(priors=boxes(40)), truth))
+    scores = torch.randn(80, 6)
+    offsets = torch.randn(80, 4 if agnostic else 20)
+    found = []
+    for head in (stock, ours):
+        inputs = [one.clone().requires_grad_() for one in (scores, offsets)]
+        cfg = ConfigDict(pos_weight=-1)
+        losses = head.loss_and_target(*inputs, boxes(80), results, cfg)['loss_bbox']
+        sum(losses.values()).backward()
+        found.append((losses, [one.grad for one in inputs]))
+    (expected, gradients), (own, own_gradients) = found
+    assert own.keys() == expected.keys()
+    for key, value in expected.items():
+        torch.testing.assert_close(own[key], value, rtol=1e-5, atol=1e-7)
+    torch.testing.assert_close(own_gradients, gradients, rtol=1e-4, atol=1e-8)
+
+
+def test_box_losses_read_nothing():
+    head = MODELS.build(dict(type='mmdet.Shared2FCBBoxHead', in_channels=4, num_classes=5))
+    avoid_halts(head)
+    labels = torch.randint(6, (30,))
+    with CountReads() as reads:
+        head.loss(
+            torch.randn(30, 6),
+            torch.randn(30, 20),
+            boxes(30),
+            labels,
+            torch.ones(30),
+            torch.randn(30, 4),
+            torch.ones(30, 4),
+        )
+    assert reads.count == 0
+
+
+def test_decoded_boxes_keep_mmdets_loss():
+    head = MODELS.build(
+        dict(
+            type='mmdet.Shared2FCBBoxHead',
+            in_channels=4,
+            reg_decoded_bbox=True,
+            loss_bbox=dict(type='mmdet.GIoULoss'),
+        )
+    )
+    avoid_halts(head)
+    assert 'loss' not in vars(head)
+
+
+@pytest.mark.parametrize('sizes', [(4, 700), (4, 4), (600, 700)])  # all levels, the first, the last
+def test_regions_are_mmdets(sizes):
+    torch.manual_seed(0)
+    stock = MODELS.build(
+        dict(
+            type='mmdet.SingleRoIExtractor',
+            roi_layer=dict(type='RoIAlign', output_size=3, sampling_ratio=0),
+            out_channels=5,
+            featmap_strides=[4, 8, 16, 32],
+        )
+    )
+    ours = copy.deepcopy(stock)
+    avoid_halts(ours)
+    maps = [torch.randn(2, 5, 768 // s, 768 // s) for s in (4, 8, 16, 32)]
+    sides = torch.linspace(*sizes, 50)[torch.randperm(50)]
+    corners = torch.rand(50, 2) * (760 - sides[:, None]).clamp(min=1)
+    rois = torch.cat([torch.randint(2, (50, 1)), corners, corners + sides[:, None]], dim=1)
+    found = []
+    for extractor in (stock, ours):
+        inputs = [one.clone().requires_grad_() for one in maps]
+        regions = extractor(inputs, rois, 1.1)
+        regions.square().sum().backward()
+        found.append((regions, [one.grad for one in inputs]))  # of each level: DDP waits for it
+    assert torch.equal(found[0][0], found[1][0])
+    torch.testing.assert_close(found[1][1], found[0][1], rtol=1e-5, atol=1e-6)
+    assert ours(maps, rois[:0]).shape == (0, 5, 3, 3)
+
+
+@pytest.mark.parametrize('soft', [False, True])
+def test_mask_targets_are_mmdets(soft):
+    generator = np.random.default_rng(0)
+    stock = MODELS.build(dict(type='mmdet.FCNMaskHead', num_convs=1, in_channels=2))
+    ours = copy.deepcopy(stock)
+    avoid_halts(ours)
+    cfg = ConfigDict(mask_size=14, soft_mask_target=soft)
+    truths, results = [], []
+    for count, positives in ((3, 9), (2, 0), (1, 2)):
+        masks = (generator.random((count, 12, 15)) > 0.5).astype(np.uint8)
+        masks = masks.repeat(8, axis=1).repeat(8, axis=2)
+        truths.append(InstanceData(masks=BitmapMasks(masks, 96, 120)))
+        corners = torch.tensor(generator.uniform(-20, 90, (positives, 2)), dtype=torch.float32)
+        owner = torch.tensor(generator.integers(0, count, positives))
+        priors = torch.cat([corners, corners + 30], dim=1)  # some reach beyond the image
+        results.append(InstanceData(pos_priors=priors, pos_assigned_gt_inds=owner))
+    expected = stock.get_targets(results, truths, cfg)
+    with CountReads() as reads:
+        found = ours.get_targets(results, truths, cfg)
+    assert reads.count == 2  # the true masks of two images are sent, from pinned memory
+    assert found.dtype == expected.dtype
+    if soft:
+        torch.testing.assert_close(found, expected)
+    else:
+        assert torch.equal(found, expected)
+        assert 0 < expected.mean() < 1
+
+
+def test_polygons_are_cut_as_mmdet_does():
+    stock = MODELS.build(dict(type='mmdet.FCNMaskHead', num_convs=1, in_channels=2))
+    ours = copy.deepcopy(stock)
+    avoid_halts(ours)
+    outline = [np.array([5.0, 5.0, 60.0, 8.0, 30.0, 70.0])]
+    truths = [InstanceData(masks=PolygonMasks([outline], 96, 120))]
+    priors = torch.tensor([[4.0, 4.0, 50.0, 60.0]])
+    owner = torch.zeros(1, dtype=torch.long)
+    results = [InstanceData(pos_priors=priors, pos_assigned_gt_inds=owner)]
+    cfg = ConfigDict(mask_size=14)
+    assert torch.equal(
+        ours.get_targets(results, truths, cfg), stock.get_targets(results, truths, cfg)
+    )

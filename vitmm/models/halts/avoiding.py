@@ -1,0 +1,50 @@
+"""Which parts of a model are made to compute without halts."""
+
+import sys
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from torch import nn
+
+
+def avoid_halts(model: nn.Module) -> None:
+    """Let a model train without making the CPU wait for the GPU where it need not, in place.
+
+    Where code reads a value from a tensor, picks by a mask, or makes a tensor of a list of numbers
+    on the GPU, the CPU waits until the GPU has done all that it was given, and the GPU then for the
+    CPU. mmdet's heads do so dozens of times in an iteration, mmseg's some. Here the methods of
+    the objects in question compute the same from whole tensors. A part of another class, or one
+    that overrides what is replaced, stays as it is; classes, weights and configs stay the same.
+
+    Args:
+        model: any model of mmdet, mmseg or mmpretrain.
+    """
+    from vitmm.models.halts import channels
+
+    for module in model.modules():
+        channels.avoid(module)
+    if 'mmseg.models' in sys.modules:
+        from vitmm.models.halts import accuracy
+
+        accuracy.install()
+    if 'mmdet.models' in sys.modules:
+        from vitmm.models.halts import anchors, boxes, levels, masks, samples
+
+        for module in model.modules():
+            for part in (anchors, boxes, levels, masks, samples):
+                part.avoid(module)
+
+
+def replace(thing: Any, name: str, function: Callable) -> None:
+    """Let ``thing.name(...)`` call ``function(thing, ...)``; harmless when repeated."""
+    if name not in vars(thing):
+        # Not a closure: a copy of the thing (EMA) must call its own.
+        setattr(thing, name, partial(function, thing))
+
+
+def overrides_none(thing: Any, base: type, *names: str) -> bool:
+    """Whether ``thing`` is a ``base`` and has the ``base``'s own methods of these names."""
+    return isinstance(thing, base) and all(
+        getattr(type(thing), name) is getattr(base, name) for name in names
+    )

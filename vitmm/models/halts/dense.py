@@ -1,0 +1,71 @@
+"""What boxes and their losses share: nothing is picked, what does not count weighs nothing."""
+
+from typing import Any
+
+import torch
+from torch import nn
+
+EPS = torch.finfo(torch.float32).eps
+
+
+def encode(coder: Any, priors: torch.Tensor, boxes: torch.Tensor) -> torch.Tensor:
+    """mmdet's ``DeltaXYWHBBoxCoder.encode``, whose constants need not be sent to the GPU.
+
+    Args:
+        coder: mmdet's.
+        priors: (N, 4) corners, pixels.
+        boxes: (N, 4) likewise.
+
+    Returns:
+        (N, 4): offsets of the centres in sizes of the priors, and logarithms of the ratios of the
+        sizes (https://arxiv.org/abs/1311.2524, appendix C), less ``means``, by ``stds``.
+    """
+    (px, py, pw, ph), (x, y, w, h) = _centres(priors), _centres(boxes)
+    deltas = (x - px) / pw, (y - py) / ph, (w / pw).log(), (h / ph).log()
+    parts = zip(deltas, coder.means, coder.stds, strict=True)
+    return torch.stack([(delta - mean) / std for delta, mean, std in parts], dim=-1)
+
+
+def _centres(boxes: torch.Tensor) -> tuple[torch.Tensor, ...]:
+    left, top, right, bottom = boxes.float().unbind(-1)
+    return (left + right) * 0.5, (top + bottom) * 0.5, right - left, bottom - top
+
+
+def class_loss(
+    loss: nn.Module,
+    scores: torch.Tensor,
+    labels: torch.Tensor,
+    weights: torch.Tensor,
+    avg_factor: torch.Tensor,
+) -> Any:
+    """mmdet's loss of scores (N, C) and labels (N,) under weights (N,)."""
+    from mmdet.models.losses import CrossEntropyLoss, FocalLoss
+
+    sigmoid = getattr(loss, 'use_sigmoid', False) and not getattr(loss, 'activated', False)
+    # mmdet makes them one-hot itself, by reading which there are; for a GPU it has a focal loss of
+    # plain labels.
+    if sigmoid and (
+        type(loss) is CrossEntropyLoss or (type(loss) is FocalLoss and not scores.is_cuda)
+    ):
+        classes = torch.arange(scores.shape[1], device=labels.device)
+        labels = (labels[:, None] == classes).to(scores.dtype)
+        weights = weights[:, None].expand_as(scores)
+    return loss(scores, labels, weights, avg_factor=avg_factor)
+
+
+def box_loss(
+    loss: nn.Module,
+    found: torch.Tensor,
+    wanted: torch.Tensor,
+    weights: torch.Tensor,
+    avg_factor: torch.Tensor | float,
+) -> torch.Tensor:
+    """mmdet's loss of offsets (N, 4) under weights (N,)."""
+    from mmdet.models.losses import L1Loss, SmoothL1Loss
+
+    weights = weights[:, None].expand_as(found)
+    if type(loss) in (L1Loss, SmoothL1Loss) and loss.reduction == 'mean':
+        # With weights they ask first whether there is any.
+        each = loss(found, wanted, reduction_override='none')
+        return (each * weights).sum() / (avg_factor + EPS)
+    return loss(found, wanted, weights, avg_factor=avg_factor)
