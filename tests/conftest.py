@@ -5,7 +5,16 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+import torch
 from support import CONFIGS, COUNTS
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Leave out what is marked ``cuda`` where there is no GPU; ``-m cuda`` runs all of it."""
+    if not torch.cuda.is_available():
+        for item in items:
+            if item.get_closest_marker('cuda'):
+                item.add_marker(pytest.mark.skip(reason='needs a GPU'))
 
 
 @pytest.fixture(scope='session')

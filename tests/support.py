@@ -61,6 +61,12 @@ def run_tool(name: str, *args: object, env: dict | None = None, timeout: float =
     )
 
 
+def on_path(*folders: Path) -> dict[str, str]:
+    """The environment's PYTHONPATH with these folders before it."""
+    paths = [*map(str, folders), *filter(None, [os.environ.get('PYTHONPATH')])]
+    return {'PYTHONPATH': os.pathsep.join(paths)}
+
+
 def fitting(options: dict, recipe: Path) -> dict:
     """Those of ``options`` that a recipe takes: pretraining has no validation to set."""
     without = recipe.parent.name == 'mim'

@@ -4,6 +4,8 @@ import os
 import subprocess
 import sys
 
+from support import on_path
+
 SCRIPT = """
 import vitmm
 from mmpretrain.registry import MODELS
@@ -25,7 +27,7 @@ def test_classifiers_are_there_and_multimodal_models_say_what_they_need(tmp_path
     )
     done = subprocess.run(
         [sys.executable, '-c', SCRIPT],
-        env={**os.environ, 'PYTHONPATH': str(tmp_path)},
+        env={**os.environ, **on_path(tmp_path)},
         capture_output=True,
         text=True,
         timeout=300,

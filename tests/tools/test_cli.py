@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from support import CONFIGS, COUNTS, ROOT, as_cfg_options, run_tool
+from support import CONFIGS, COUNTS, ROOT, as_cfg_options, on_path, run_tool
 
 DET = CONFIGS / 'det' / 'vit_retinanet.py'
 SMALL = {
@@ -80,7 +80,7 @@ def test_kill_9_then_resume(words, tmp_path):
 
 
 def test_two_processes_on_the_cpu(words, tmp_path):
-    env = {'PYTHONPATH': f'{ROOT}:{Path(__file__).parent}', 'CUDA_VISIBLE_DEVICES': '-1'}
+    env = {**on_path(ROOT, Path(__file__).parent), 'CUDA_VISIBLE_DEVICES': '-1'}
     done = run_tool(
         'dist_train.sh', DET, 2, '--work-dir', tmp_path, *words,
         'default_hooks.ranks.type=SaveEachRank',

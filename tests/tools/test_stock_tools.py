@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from support import CONFIGS, ROOT
+from support import CONFIGS, ROOT, on_path
 
 from vitmm.__main__ import find_script
 from vitmm.apis.report import last_scores
@@ -25,7 +25,7 @@ def run(*words, cwd=ROOT):
     return subprocess.run(
         [sys.executable, '-m', 'vitmm', *map(str, words)],
         capture_output=True, text=True, timeout=300, cwd=cwd,
-        env={**os.environ, 'PYTHONPATH': str(ROOT)},
+        env={**os.environ, **on_path(ROOT)},
     )  # fmt: skip
 
 
