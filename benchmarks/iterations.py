@@ -2,8 +2,10 @@
 
 python benchmarks/iterations.py [ROWS ...] [--iterations 15] [--rounds 3] [--json FILE]
 python benchmarks/iterations.py 'det/*' --switches amp compile --ours train_dataloader.batch_size=8
+python benchmarks/iterations.py --full-size --precision bf16 --switches compile     # on a GPU
 
-Data, forward, backward, optimiser and hooks, on the embedded data set. vitmm runs a recipe as
+Data, forward, backward, optimiser and hooks, on the embedded data set, or with models and images as
+people train them (full_size.py). vitmm runs a recipe as
 tools/train.py does; its peer is the same recipe in stock OpenMMLab parts (stock.py), torchvision's
 detector or timm's classifier in their own loops (loops.py). Each run is a process of its own; sides
 take turns. A ratio is vitmm's time by the peer's, median of pairs with quartiles: below 1, vitmm is
@@ -77,17 +79,23 @@ COLUMNS = (
 
 
 def main() -> None:
+    import full_size
     import torch
+
+    from vitmm.config import machine
 
     gpu = torch.cuda.is_available()
     parser = argparse.ArgumentParser(description='Time training iterations against peers.')
     parser.add_argument('rows', nargs='*', default=['*'], help='names of rows, or globs')
-    parser.add_argument('--iterations', type=int, default=50 if gpu else 15, help='that count')
-    parser.add_argument('--warmup', type=int, default=30 if gpu else 5, help='before them')
+    parser.add_argument('--full-size', action='store_true', help='other rows: as people train')
+    parser.add_argument('--iterations', type=int, default=40 if gpu else 15, help='that count')
+    parser.add_argument('--warmup', type=int, default=20 if gpu else 5, help='before them')
     parser.add_argument('--rounds', type=int, default=3, help='pairs of runs')
     parser.add_argument('--batch', type=int, help="default: the recipe's; 2 for ResNets on a CPU")
     parser.add_argument('--size', type=int, help="longer side of the images; default: the recipe's")
-    parser.add_argument('--workers', type=int, default=2, help='of the loader, on both sides')
+    parser.add_argument(
+        '--workers', type=int, help="of the loader, on both sides; default: 2, full-size: vitmm's"
+    )
     parser.add_argument('--resnet', default='resnet50' if gpu else 'resnet18')
     parser.add_argument('--precision', choices=('fp32', 'bf16'), default='fp32')
     parser.add_argument('--threads', type=int, default=1, help='on a CPU')
@@ -97,59 +105,62 @@ def main() -> None:
     )
     parser.add_argument('--json', type=Path, help='write the figures there as well')
     args = parser.parse_args()
-    names = [row for row in ROWS if any(fnmatch(row, glob) for glob in args.rows)]
+    rows = tuple(f'{row} / OpenMMLab' for row in full_size.OURS) if args.full_size else ROWS
+    names = [row for row in rows if any(fnmatch(row, glob) for glob in args.rows)]
     if not names:
-        sys.exit(f'no row is called {" or ".join(args.rows)}; there are:\n' + '\n'.join(ROWS))
+        sys.exit(f'no row is called {" or ".join(args.rows)}; there are:\n' + '\n'.join(rows))
+    if args.workers is None:
+        args.workers = machine.describe()['workers'] if args.full_size else 2
     device = 'cuda' if gpu else 'cpu'
     print(
         f'{device}, {args.precision}, {args.threads} threads, {args.workers} workers, '
-        f'{args.iterations} iterations after {args.warmup}, {args.rounds} pairs of runs\n'
+        f'{args.iterations} iterations after {args.warmup}, {args.rounds} pairs of runs; '
+        f'switches of vitmm: {", ".join(args.switches) or "none"}\n'
     )
     print_head(COLUMNS)
-    rows = []
+    figures = []
     with tempfile.TemporaryDirectory() as folder:
         for name in names:
-            rows.append({'row': name} | compare(name, args, device, Path(folder)))
-            print_row(cells(rows[-1]))
+            figures.append({'row': name} | compare(name, args, device, Path(folder)))
+            print_row(cells(figures[-1]))
     settings = {key: value for key, value in vars(args).items() if key not in ('json', 'rows')}
-    write_json(args.json, settings | {'device': device}, rows)
-    if any(row.get('error', '').startswith('vitmm') for row in rows):
+    write_json(args.json, settings | {'device': device}, figures)
+    if any(row.get('error', '').startswith('vitmm') for row in figures):
         sys.exit(1)  # a peer may fail on this stack; our side may not
 
 
 def compare(name: str, args: argparse.Namespace, device: str, folder: Path) -> dict:
     """Run both sides in turn."""
+    import full_size
     from stock import write_stock
-
-    from vitmm.datasets import write_shapes
 
     recipe, peer = name.split(' / ')
     recipe_file, batch, size = settle(recipe, args, folder)
-    runs = args.warmup + args.iterations
-    counts = dict(num_train=1, num_val=1, num_cls_train=6, num_cls_val=6)
     # Some images more than are used: the last batch of an orientation may stay unfilled.
-    counts['num_cls_train' if recipe.startswith('cls') else 'num_train'] = batch * (runs + 2)
-    data = folder / '_'.join(['shapes', *map(str, counts.values())])
-    options = {
-        'data_root': str(data),
-        'prepare_data': dict(type='vitmm.write_shapes', root=str(data), **counts),
+    number = batch * (args.warmup + args.iterations + 2)
+    if args.full_size:
+        root = folder / f'{recipe[:3]}_{len(list(folder.iterdir()))}'
+        options = full_size.write_data(root, recipe[:3], number)
+    else:
+        options = write_small(folder, recipe[:3], number)
+    scale = (4 * size, size) if args.full_size and recipe.startswith('seg') else (size, size)
+    options |= {
         'train_dataloader.batch_size': batch,
         'train_dataloader.num_workers': args.workers,
-        **({'image_size': size} if recipe.startswith('cls') else {'image_scale': (size, size)}),
+        **({'image_size': size} if recipe.startswith('cls') else {'image_scale': scale}),
         **({'crop_size': (size, size)} if recipe.startswith('seg') else {}),
     }
-    with contextlib.redirect_stdout(sys.stderr):  # it says that it draws
-        write_shapes(data, **counts)
     plain = folder / 'stock.py'
     if peer == 'OpenMMLab':
+        parts = full_size.STOCK[recipe] if args.full_size else {'backbone': STOCK[recipe]}
         try:
-            write_stock(recipe_file, options, STOCK[recipe], plain)
+            write_stock(recipe_file, options, plain, **parts)
         except Exception as error:  # a row of its own, as those that fail when they run
             return {'error': f'the stock config: {reason(error)}'}
     job = dict(
         recipe=str(recipe_file),
         config=str(plain),
-        data_root=str(data),
+        data_root=options['data_root'],
         options=options,
         batch=batch,
         image_size=size,
@@ -186,8 +197,26 @@ def compare(name: str, args: argparse.Namespace, device: str, folder: Path) -> d
     return told | medians
 
 
+def write_small(folder: Path, task: str, number: int) -> dict:
+    """Draw so many images of the embedded data set; returns the options that point to them."""
+    from vitmm.datasets import write_shapes
+
+    counts = dict(num_train=1, num_val=1, num_cls_train=6, num_cls_val=6)
+    counts['num_cls_train' if task == 'cls' else 'num_train'] = number
+    data = folder / '_'.join(['shapes', *map(str, counts.values())])
+    with contextlib.redirect_stdout(sys.stderr):  # it says that it draws
+        write_shapes(data, **counts)
+    prepare = dict(type='vitmm.write_shapes', root=str(data), **counts)
+    return {'data_root': str(data), 'prepare_data': prepare}
+
+
 def settle(recipe: str, args: argparse.Namespace, folder: Path) -> tuple[Path, int, int]:
     """The recipe's file, and the batch and image size of a row."""
+    if args.full_size:
+        import full_size
+
+        _, _, batch, size = full_size.OURS[recipe]
+        return full_size.write_recipe(recipe, folder), args.batch or batch, args.size or size
     batch = {'det': 4, 'seg': 4, 'cls': 32}[recipe[:3]]
     size = {'det': 224, 'seg': 160, 'cls': 96}[recipe[:3]]
     file = CONFIGS / f'{recipe}.py'

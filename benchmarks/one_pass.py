@@ -9,21 +9,23 @@ import subprocess
 import sys
 
 
-def run(settings: dict, size: int, batch: int) -> dict:
+def run(settings: dict, size: int, batch: int, precision: str = 'fp32') -> dict:
     """Measure in a process of its own: a process's peak never falls."""
-    command = [sys.executable, __file__, json.dumps(settings), str(size), str(batch)]
+    command = [sys.executable, __file__, json.dumps(settings), str(size), str(batch), precision]
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:
         sys.exit(done.stderr)
     return json.loads(done.stdout.splitlines()[-1])
 
 
-def measure(settings: dict, size: int, batch: int) -> dict:
+def measure(settings: dict, size: int, batch: int, precision: str) -> dict:
     """Peak memory above that of the model itself, in MiB; seconds of the second pass.
 
-    Seconds are the process's own on a CPU (all threads together), and real ones on a GPU.
+    Seconds are the process's own on a CPU (all threads together), and on a GPU real ones, the
+    median of passes 4 to 13.
     """
     import resource
+    import statistics
     import time
 
     import torch
@@ -41,15 +43,19 @@ def measure(settings: dict, size: int, batch: int) -> dict:
             return torch.cuda.max_memory_allocated() / 2**20
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
-    clock = time.perf_counter if device == 'cuda' else time.process_time
-    before = resident()
-    for _ in range(2):
+    gpu = device == 'cuda'
+    clock = time.perf_counter if gpu else time.process_time
+    warm, passes = (3, 13) if gpu else (1, 2)
+    before, times = resident(), []
+    for _ in range(passes):
         start = clock()
-        sum(m.float().mean() for m in backbone(images)).backward()
-        if device == 'cuda':
+        with torch.autocast(device, torch.bfloat16, enabled=precision == 'bf16'):
+            loss = sum(m.float().mean() for m in backbone(images))
+        loss.backward()
+        if gpu:
             torch.cuda.synchronize()
-        seconds = clock() - start
-    return {'mib': resident() - before, 'seconds': seconds}
+        times.append(clock() - start)
+    return {'mib': resident() - before, 'seconds': statistics.median(times[warm:])}
 
 
 if __name__ == '__main__':
@@ -57,4 +63,5 @@ if __name__ == '__main__':
     parser.add_argument('settings', type=json.loads, help='arguments of TimmBackbone, in JSON')
     parser.add_argument('size', type=int, help='pixels of an image')
     parser.add_argument('batch', type=int, help='images')
+    parser.add_argument('precision', choices=('fp32', 'bf16'), nargs='?', default='fp32')
     print(json.dumps(measure(**vars(parser.parse_args()))))

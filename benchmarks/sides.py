@@ -19,12 +19,15 @@ PRELOAD = ('vitmm', 'torchvision', 'mmdet.models', 'mmseg.models', 'mmpretrain.m
 
 
 def isolated(function: Callable[..., dict], *args: Any) -> dict:
-    """Call a module's function in a process of its own, with the heavy imports already done.
+    """Call a module's function in a process of its own, on a CPU with heavy imports already done.
 
     Returns:
         What it returned, or ``{'error': why it could not}``.
     """
-    context = get_context('forkserver')
+    import torch
+
+    # What is preloaded asks for GPUs, after which a forked process could not use one.
+    context = get_context('spawn' if torch.cuda.is_available() else 'forkserver')
     context.set_forkserver_preload(list(PRELOAD))
     with ProcessPoolExecutor(1, context) as pool:
         try:

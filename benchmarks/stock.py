@@ -36,12 +36,13 @@ STOCK = {  # ours -> theirs; None goes without anything in its place
 WRAPPERS = ('vitmm.CheckedLoad', 'vitmm.ForRGB')
 
 
-def to_stock(recipe: Config, backbone: dict) -> Config:
+def to_stock(recipe: Config, backbone: dict, neck: dict | None = None) -> Config:
     """Exchange every part of ours in a resolved recipe for the stock one.
 
     Args:
         recipe: what ``vitmm.config.resolve`` returned.
         backbone: the stock backbone's config.
+        neck: what brings its maps to other strides, before the recipe's own neck, if anything.
 
     Raises:
         ValueError: a part of ours has no stock part in its place.
@@ -50,7 +51,11 @@ def to_stock(recipe: Config, backbone: dict) -> Config:
     taken = inspect.signature(Runner.__init__).parameters
     plain = {key: value for key, value in recipe.to_dict().items() if key in taken}
     plain['model']['backbone'] = backbone
+    if neck:
+        plain['model']['neck'] = [neck, *plain['model']['neck'][1:]]  # vitmm.FeaturePyramid's place
     plain['optim_wrapper']['optimizer'].pop('fused', None)  # in none of their configs
+    if recipe.default_scope != 'mmpretrain':
+        plain['train_dataloader'].pop('pin_memory', None)  # likewise
     for loader in ('val_dataloader', 'test_dataloader'):
         if 'SameSize' in str(plain[loader].get('batch_sampler')):
             plain[loader]['batch_size'] = 1  # what mmseg's can take
@@ -60,11 +65,13 @@ def to_stock(recipe: Config, backbone: dict) -> Config:
     return Config(stock)
 
 
-def write_stock(recipe: str | Path, options: dict, backbone: dict, path: str | Path) -> None:
+def write_stock(
+    recipe: str | Path, options: dict, path: str | Path, backbone: dict, neck: dict | None = None
+) -> None:
     """Write the plain config of a recipe with these options (what ``--cfg-options`` takes)."""
     from vitmm.config import load_config, resolve
 
-    to_stock(resolve(load_config(recipe, options=options)), backbone).dump(path)
+    to_stock(resolve(load_config(recipe, options=options)), backbone, neck).dump(path)
 
 
 def _exchange(value: Any) -> Any:

@@ -18,8 +18,12 @@ def main() -> None:
     parser.add_argument('--window', type=int, default=14)
     parser.add_argument('--repeats', type=int, default=3, help='runs of each, in turn')
     parser.add_argument('--batch', type=int, default=1)
+    parser.add_argument('--precision', choices=('fp32', 'bf16'), default='fp32')
     args = parser.parse_args()
-    print(f'{args.name}, batch {args.batch}, windows of {args.window}, forward and backward\n')
+    print(
+        f'{args.name}, batch {args.batch}, windows of {args.window}, {args.precision}, forward '
+        'and backward\n'
+    )
     print(
         '| image | global blocks | time | multiply-adds | time / these | peak, MiB | all global |'
     )
@@ -28,7 +32,10 @@ def main() -> None:
     for size in args.sizes:
         ways = {n: {**plain, 'window_size': args.window, 'global_blocks': n} for n in (4, 0)}
         rounds = [
-            {n: run(way, size, args.batch) for n, way in {None: plain, **ways}.items()}
+            {
+                n: run(way, size, args.batch, args.precision)
+                for n, way in {None: plain, **ways}.items()
+            }
             for _ in range(args.repeats)
         ]
         for number, way in ways.items():
