@@ -8,7 +8,7 @@ PY := $(VENV)/bin/python
 DEMO := configs/det/vit_retinanet.py
 OUT := work_dirs/vit_retinanet
 
-.PHONY: help env demo test test-lora test-slow test-mmdet recipes atlas benchmark lint lock clean
+.PHONY: help env demo test test-lora test-slow test-mmdet recipes atlas benchmark gpu lint lock clean
 
 help:  ## these lines
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -61,10 +61,14 @@ benchmark: env  ## the figures of docs/performance.md, scale.md and compare.md, 
 	$(PY) benchmarks/checkpointing.py
 	$(PY) benchmarks/memory.py
 	$(PY) benchmarks/windows.py
+	$(PY) benchmarks/graphs.py
 	$(PY) benchmarks/evaluation.py
 	$(PY) benchmarks/coverage.py
 	$(PY) benchmarks/screening.py
 	$(PY) benchmarks/scale.py
+
+gpu: env  ## the tests and figures that need a GPU, for 9 minutes: work_dirs/gpu/summary.md
+	$(PY) benchmarks/gpu.py
 
 lint: env  ## ruff, as CI runs it
 	$(PY) -m ruff check .

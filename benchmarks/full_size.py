@@ -86,6 +86,13 @@ def write_recipe(name: str, folder: Path) -> Path:
     return file
 
 
+def sizes(name: str, size: int) -> dict:
+    """The options for images of this side: crops of it in segmentation, from twice to half."""
+    if name.startswith('seg'):
+        return {'image_scale': (4 * size, size), 'crop_size': (size, size)}
+    return {'image_scale': (size, size)}
+
+
 def write_data(root: Path, task: str, number: int) -> dict:
     """Write images with boxes and outlines (det) or masks (seg) under so many names.
 

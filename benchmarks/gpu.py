@@ -28,6 +28,7 @@ LEFT_OUT = 'no time left'
 FULL = ('benchmarks/iterations.py', '--full-size', '--precision', 'bf16', '--rounds', '1')
 HALTS = ('det/vit_retinanet.py', 'det/vit_faster_rcnn.py', 'det/convnext_mask_rcnn.py')
 HALTS += ('det/convnext_dino.py', 'seg/vit_upernet.py', 'cls/vit_linear.py')
+KERNELS = ('--precision', 'bf16', '--switches', 'compile')
 MODELS = ('swin_tiny/retinanet/*', 'convnext_tiny/upernet/*')
 LOADER = ('--rounds', '3', '--workers', '8', '--seconds', '3')
 VIT_L = ('--model', 'vit_large_patch16_224', '--size', '1024')
@@ -64,6 +65,7 @@ STEPS = (
     Step('swin', (*FULL, 'det/swin_*', '--switches', 'compile', *JSON), limit=130),
     Step('convnext', (*FULL, 'seg/*', '--switches', 'compile', 'channels_last', *JSON), limit=130),
     Step('halts', ('benchmarks/gpu_halts.py', *(f'configs/{name}' for name in HALTS)), limit=90),
+    Step('kernels', ('benchmarks/kernels.py', *KERNELS), limit=90),
     Step('windows', ('benchmarks/windows.py', '--precision', 'bf16', '--repeats', '1'), limit=90),
     Step('models', ('benchmarks/models.py', *MODELS, '--precision', 'bf16', *JSON), limit=120),
     Step(

@@ -140,15 +140,15 @@ def compare(name: str, args: argparse.Namespace, device: str, folder: Path) -> d
     number = batch * (args.warmup + args.iterations + 2)
     if args.full_size:
         root = folder / f'{recipe[:3]}_{len(list(folder.iterdir()))}'
-        options = full_size.write_data(root, recipe[:3], number)
+        options = full_size.write_data(root, recipe[:3], number) | full_size.sizes(recipe, size)
     else:
-        options = write_small(folder, recipe[:3], number)
-    scale = (4 * size, size) if args.full_size and recipe.startswith('seg') else (size, size)
+        options = write_small(folder, recipe[:3], number) | {
+            **({'image_size': size} if recipe.startswith('cls') else {'image_scale': (size, size)}),
+            **({'crop_size': (size, size)} if recipe.startswith('seg') else {}),
+        }
     options |= {
         'train_dataloader.batch_size': batch,
         'train_dataloader.num_workers': args.workers,
-        **({'image_size': size} if recipe.startswith('cls') else {'image_scale': scale}),
-        **({'crop_size': (size, size)} if recipe.startswith('seg') else {}),
     }
     plain = folder / 'stock.py'
     if peer == 'OpenMMLab':
