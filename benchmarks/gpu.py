@@ -57,7 +57,7 @@ JSON = ('--json', '{json}')
 STEPS = (
     Step(
         'tests',
-        ('-m', 'pytest', '-m', 'cuda', '-n', '6', '--dist', 'load', '--durations', '5', '-rfE'),
+        ('-m', 'pytest', '-m', 'cuda', '-n', '6', '--dist', 'load', '--durations', '5', '-vv'),
         limit=130,
         table=False,
     ),

@@ -60,6 +60,8 @@ class Profiler:
 
         found = []
         for event in self.profile.key_averages():
+            if event.is_user_annotation:  # a range of others
+                continue
             if self.gpu and event.device_type == DeviceType.CUDA:
                 spent = event.self_device_time_total
             elif not self.gpu and event.device_type == DeviceType.CPU:
