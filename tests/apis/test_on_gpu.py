@@ -42,9 +42,9 @@ EVERY = {
     'optim_wrapper.optimizer.lr': 1e-5,
     'train_cfg.val_begin': 2,  # after the only epoch: it would compile anew
 }
-# Of losses and of the gradients' norm. bfloat16 (8 bits) changes these losses by 3e-4 at most on a CPU
-# and the norms by 4e-3; a GPU may take it ten times as much elsewhere. TF32, which cuDNN takes for
-# convolutions in single precision, has three bits more: an eighth.
+# Of losses and of the gradients' norm. On a CPU bfloat16 (8 bits) changes these losses by 3e-4 at
+# most and the norms by 4e-3; a GPU may, with other operators in it, ten times as much. TF32, which
+# cuDNN takes for convolutions in single precision, has three bits more: an eighth.
 SINGLE, HALF = (4e-4, 5e-3), (3e-3, 4e-2)
 SWITCHES = [
     pytest.param({}, SINGLE, id='plain'),
