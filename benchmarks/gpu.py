@@ -57,8 +57,8 @@ JSON = ('--json', '{json}')
 STEPS = (
     Step(
         'tests',
-        ('-m', 'pytest', '-m', 'cuda', '-n', '6', '--dist', 'load', '--durations', '5', '-vv'),
-        limit=130,
+        ('-m', 'pytest', '-m', 'cuda', '-n', '6', '--dist', 'load', '--disable-warnings', '-vv'),
+        limit=150,
         table=False,
     ),
     Step('vit', (*FULL, 'det/vit_*', '--switches', 'compile', *JSON), limit=130),
