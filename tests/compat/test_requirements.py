@@ -1,9 +1,13 @@
 """Each way in which mmcv can be wrong, staged in a folder of its own."""
 
+import re
 import sys
+from importlib import metadata
 from importlib.machinery import EXTENSION_SUFFIXES
 
 import pytest
+from packaging.requirements import Requirement
+from support import ROOT
 
 from vitmm.compat import requirements
 from vitmm.compat.requirements import MmcvError, check_mmcv
@@ -86,3 +90,33 @@ def test_only_the_metadata_is_left(site, tmp_path):
     site('mmcv-lite', '2.1.0')
     (tmp_path / 'mmcv').rename(tmp_path / 'elsewhere')
     assert 'broken' in message()
+
+
+def needs(*names: str, extra: str = '') -> set[str]:
+    """The packages of these names and all that they ask for, as those that are installed say."""
+    found: set[str] = set()
+    waiting = [(name, extra) for name in names]
+    while waiting:
+        name, extra = waiting.pop()
+        name = re.sub(r'[-_.]+', '-', name).lower()
+        if name in found:
+            continue
+        found.add(name)
+        try:
+            asked = metadata.requires(name) or []
+        except metadata.PackageNotFoundError:  # opencv-python, in whose place there is another
+            continue
+        for one in map(Requirement, asked):
+            if one.marker is None or one.marker.evaluate({'extra': extra}):
+                waiting.append((one.name, ''))
+    return found
+
+
+def test_what_lies_beside_torch_is_all_that_is_asked_for():
+    file = (ROOT / 'requirements' / 'beside_torch.txt').read_text()
+    listed = {line for line in file.splitlines() if not line.startswith('#')}
+    pinned = re.findall(r'^([\w-]+)==', (ROOT / 'requirements' / 'lock.txt').read_text(), re.M)
+    assert listed <= set(pinned)
+    usual = re.search('the usual: (.*?)[.]', file.replace('\n# ', ' '), re.DOTALL)[1].split(', ')
+    there = needs('torch', 'torchvision', *usual) | {'vitmm', 'opencv-python'}
+    assert listed - {'setuptools'} == needs('vitmm', extra='lite') - there
