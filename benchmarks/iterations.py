@@ -185,6 +185,8 @@ def compare(name: str, args: argparse.Namespace, device: str, folder: Path) -> d
             pair[who] = run(sides[who], folder / f'run_{len(list(folder.iterdir()))}', args)
             if 'error' in pair[who]:
                 return {'error': f'{who} fails: {pair[who]["error"]}'}
+            told = f'{1e3 * pair[who]["seconds"]:.0f} ms, data {pair[who]["data"]:.1%}'
+            print(f'{name}, pair {number + 1}, {who}: {told}', file=sys.stderr, flush=True)
         pairs.append(pair)
     medians = {
         who: {key: statistics.median(p[who][key] for p in pairs) for key in pairs[0][who]}
