@@ -2,11 +2,11 @@
 
 python benchmarks/halts.py [CONFIGS ...]
 
-Each of them makes the CPU wait until the GPU has got so far. They are counted on a CPU: what
-``.item()``, ``bool()``, ``nonzero()``, ``unique()`` and masks as indices ask for is the same, and
-so are tensors made of lists of numbers, which are sent from memory that is not pinned. Moving a
-batch to the GPU is none, with pinned memory; suppressing boxes on a GPU is one an image that a CPU
-does not show.
+Each of them makes the CPU wait until the GPU has got so far. On a GPU they are what torch warns of
+(sync_watch.py). On a CPU they are counted in its place: what ``.item()``, ``bool()``,
+``nonzero()``, ``unique()`` and masks as indices ask for is the same, and so are tensors made of
+lists of numbers, which are sent from memory that is not pinned. Moving a batch to the GPU is none,
+with pinned memory; suppressing boxes on a GPU is one an image that a CPU does not show.
 """
 
 import argparse
@@ -16,6 +16,8 @@ import sys
 import tempfile
 from collections import Counter
 from pathlib import Path
+
+from sync_watch import SyncWatch
 
 ROOT = Path(__file__).resolve().parent.parent
 DEFAULT = ('det/vit_retinanet.py', 'det/vit_faster_rcnn.py', 'seg/vit_upernet.py')
@@ -52,7 +54,7 @@ def count(config: Path) -> Counter:
 
     from vitmm.apis.launch import build_runner, prepare
 
-    ops = torch.ops.aten
+    ops, gpu = torch.ops.aten, torch.cuda.is_available()
     reads: Counter = Counter()
 
     read = (
@@ -62,6 +64,10 @@ def count(config: Path) -> Counter:
         ops.masked_select.default,
     )
 
+    def note() -> None:
+        if (asked := whose())[1] not in STAYS:
+            reads[asked] += 1
+
     class Watch(TorchDispatchMode):
         def __torch_dispatch__(self, function, types, arguments=(), keywords=None):
             masks = (ops.index.Tensor, ops.index_put.default, ops.index_put_.default)
@@ -70,8 +76,8 @@ def count(config: Path) -> Counter:
             )
             # A single number goes along with the kernel.
             sent = function == ops.lift_fresh.default and arguments[0].dim() > 0
-            if (by_mask or sent or function in read) and (asked := whose())[1] not in STAYS:
-                reads[asked] += 1
+            if by_mask or sent or function in read:
+                note()
             return function(*arguments, **(keywords or {}))
 
     class Count(Hook):
@@ -79,7 +85,7 @@ def count(config: Path) -> Counter:
 
         def before_train_iter(self, runner, batch_idx, data_batch=None):
             if runner.iter >= WARM_UP:
-                self.watch = Watch()
+                self.watch = SyncWatch(note) if gpu else Watch()
                 self.watch.__enter__()
 
         def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None):
@@ -101,7 +107,7 @@ def count(config: Path) -> Counter:
 def whose() -> tuple[str, str]:
     """The library whose code asked for the value, and where: the innermost frame that is none of
     torch's or of a stand-in for a compiled operator."""
-    frame = sys._getframe(2)
+    frame = sys._getframe(3)
     while frame:
         parts = Path(frame.f_code.co_filename).parts
         owner = next((part for part in reversed(parts) if part in OWNERS), None)
