@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from vitmm.datasets import Planes
+from vitmm.datasets.planes import BAND
 
 FLIPS = [np.s_[:, :], np.s_[:, ::-1], np.s_[::-1], np.s_[::-1, ::-1], np.s_[5:30, 7:50], np.s_[::2]]
 
@@ -19,6 +20,15 @@ def test_values_stay(view, bands, kind):
     assert np.array_equal(image, before)
     if bands > 1:
         assert laid.transpose(2, 0, 1).flags.c_contiguous
+
+
+@pytest.mark.parametrize('view', FLIPS[:4], ids=str)
+@pytest.mark.parametrize('height', [1, 600])
+def test_more_than_one_band_is_flipped(height, view):
+    image = np.random.default_rng(0).integers(0, 256, (height, 500, 3), dtype=np.uint8)
+    assert height == 1 or (image.nbytes > 2 * BAND and image.nbytes % BAND)
+    laid = Planes().transform({'img': image[view]})['img']
+    assert np.array_equal(laid, image[view]) and laid.transpose(2, 0, 1).flags.c_contiguous
 
 
 @pytest.mark.parametrize('view', FLIPS[:4], ids=str)

@@ -6,6 +6,8 @@ from mmcv.transforms import BaseTransform
 
 from vitmm.registry import TRANSFORMS
 
+BAND = 2**18  # bytes of an image that are flipped at a time
+
 
 @TRANSFORMS.register_module()
 class Planes(BaseTransform):
@@ -28,16 +30,22 @@ class Planes(BaseTransform):
 
 def _planes(image: np.ndarray) -> np.ndarray:
     """(H, W, channels) -> (channels, H, W)."""
-    # OpenCV would copy a flipped view step by step: it is turned back, and the planes are flipped.
+    # OpenCV would copy a flipped view step by step: it is turned back, and OpenCV flips.
     up, left = (stride < 0 for stride in image.strides[:2])
-    image = image[:: -1 if up else 1, :: -1 if left else 1]
-    planes = image.transpose(2, 0, 1)
-    if not planes.flags.c_contiguous:
-        planes = np.empty(planes.shape, planes.dtype)
-        cv2.split(image, list(planes))
-    if up or left:
-        flipped = np.empty_like(planes)
-        for source, target in zip(planes, flipped, strict=True):
-            cv2.flip(source, -1 if up and left else int(left), dst=target)
-        return flipped
-    return planes
+    back = slice(None, None, -1 if up else 1), slice(None, None, -1 if left else 1)
+    code = -1 if up and left else int(left)
+    planes = image[back].transpose(2, 0, 1)
+    laid, flipped = planes.flags.c_contiguous, up or left
+    if laid and not flipped:
+        return planes
+    target = np.empty(planes.shape, planes.dtype)
+    if laid:
+        for source, plane in zip(planes, target, strict=True):
+            cv2.flip(source, code, dst=plane)
+        return target
+    # What is flipped is still in the processor's cache when it is split.
+    rows = max(1, BAND // max(1, image[:1].nbytes)) if flipped else len(image)
+    for top in range(0, len(image), rows):
+        band = image[top : top + rows][back]
+        cv2.split(cv2.flip(band, code) if flipped else band, list(target[:, top : top + rows]))
+    return target
