@@ -4,7 +4,7 @@ import numpy as np
 from mmcv.transforms import BaseTransform
 from mmengine import fileio
 
-from vitmm.compat import mmcv_resize
+from vitmm.compat import mmcv_flip, mmcv_resize
 from vitmm.datasets.bands import decode
 from vitmm.datasets.errors import REMEDY, DataError, UnreadableError
 from vitmm.datasets.image_cache import ImageCache
@@ -14,6 +14,7 @@ from vitmm.registry import TRANSFORMS
 IGNORED = 255  # the value of a mask's pixels that are of no class
 
 mmcv_resize.install()  # what is loaded here is resized later
+mmcv_flip.install()
 
 
 @TRANSFORMS.register_module()
