@@ -1,8 +1,8 @@
 """The same architecture on two sides: vitmm, and what people would use instead.
 
 A row is called ``model/head/peer``; ``head`` is ``maps`` for the bare backbone. :func:`build` makes
-one side of it. Both get the same images, boxes and masks, and the same heads, losses and counts of
-proposals; what differs in spite of that is a note in ``NOTES``.
+one side of it. Both get the same images, boxes and masks, the same heads and losses, and second
+stages the same proposals; what differs in spite of that is a note in ``NOTES``.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import proposals
 import torch
 from torch import nn
 
@@ -197,6 +198,8 @@ def _openmmlab(model: str, head: str, ours: bool, peer: str, setting: Setting) -
     network = REGISTRY.build(settings)
     network.init_weights()
     network = network.to(setting.device).train()
+    if 'rcnn' in head:
+        proposals.replace(network, _proposals(setting))
     batch = _segmentation(setting) if head == 'upernet' else _detection(setting)
 
     def prepared() -> dict:
@@ -230,6 +233,8 @@ def _torchvision(head: str, setting: Setting) -> Side:
     }[head]
     network = make(weights=None, weights_backbone=None, num_classes=classes, **settings)
     network = network.to(setting.device).train()
+    if 'rcnn' in head:
+        proposals.replace(network, _proposals(setting))
     images, boxes, labels, masks = _scene(setting)
     pictures = [image.float() / 255 for image in images]
     targets = [
@@ -259,6 +264,12 @@ def _scene(setting: Setting) -> tuple[list[torch.Tensor], ...]:
             layer[y1:y2, x1:x2] = 1
         masks.append(mask)
     return tuple([t.to(setting.device) for t in kind] for kind in (images, boxes, labels, masks))
+
+
+def _proposals(setting: Setting) -> list[torch.Tensor]:
+    """Of each image (N, 4) in x1 y1 x2 y2, more of them near objects than a sampler wants."""
+    _, boxes, *_ = _scene(setting)
+    return [proposals.around(b, setting.size, setting.rois) for b in boxes]
 
 
 def _detection(setting: Setting) -> dict:

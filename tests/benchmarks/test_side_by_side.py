@@ -3,17 +3,20 @@
 import json
 import subprocess
 import sys
+from dataclasses import replace
 
 import iterations
 import loops
 import models
 import one_run
 import pairs
+import proposals
 import pytest
 import stock
 import torch
 from mmengine.config import Config
 from support import CONFIGS, ROOT
+from torchvision.ops import box_iou
 
 BENCHMARKS = ROOT / 'benchmarks'
 TINY = pairs.Setting(size=64, batch=2, rois=8, objects=2)
@@ -63,6 +66,30 @@ def test_both_sides_have_the_same_head(name, more):
     told = models.take_turns(name, TINY, 1, 0)
     assert 'error' not in told, told['error']
     assert told['peer']['parameters'] - told['vitmm']['parameters'] == more
+
+
+@pytest.mark.parametrize('ours', [True, False])
+def test_both_mask_heads_get_all_the_regions_they_are_to(ours):
+    row = 'resnet50/mask_rcnn/torchvision'
+    setting = replace(TINY, rois=32)  # of which 8 may be positive: the 2 objects are not enough
+    side = pairs.build(row, ours, setting)
+    heads = side.model.roi_head if ours else side.model.roi_heads
+    regions = []
+    for name in ('bbox_head', 'mask_head') if ours else ('box_head', 'mask_head'):
+        getattr(heads, name).register_forward_pre_hook(lambda _, args: regions.append(len(args[0])))
+    side.loss()
+    assert regions == [2 * 32, 2 * 8]
+
+
+def test_proposals_are_near_as_many_objects_as_they_are_to():
+    boxes = torch.tensor([[10.0, 10, 30, 40], [0, 50, 64, 64], [5, 5, 9, 9]])
+    found = proposals.around(boxes, 64, 30)
+    assert found.shape == (proposals.COUNT, 4)
+    assert torch.equal(found, proposals.around(boxes, 64, 30))
+    assert found.min() >= 0 and found.max() <= 64
+    assert (found[:, 2:] > found[:, :2]).all()
+    near = box_iou(found[:30], boxes) > 0.6
+    assert near.sum(0).tolist() == [10, 10, 10]
 
 
 def test_iterations(tmp_path):
