@@ -153,6 +153,70 @@ def test_gradients_with_two_sizes_before_one_backward(name, checkpointing):
             torch.testing.assert_close(a.grad, b.grad, msg=lambda text, key=key: f'{key}: {text}')
 
 
+def kept_bytes(name, grid, count, depth, **windows):
+    """Of a forward pass for its backward pass, every storage once, parameters aside."""
+    kwargs, patch = MODELS[name]
+    kwargs = {**kwargs, 'depth': depth}
+    backbone = TimmBackbone(name, model_kwargs=kwargs, out_indices=(-1,), **windows).train()
+    storages = {}
+
+    def keep(tensor):
+        storage = tensor.untyped_storage()
+        storages[storage.data_ptr()] = storage  # the storage too, lest its address be used again
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        backbone(images_for(patch, grid, count).float())
+    for parameter in backbone.parameters():
+        storages.pop(parameter.untyped_storage().data_ptr(), None)
+    return sum(storage.nbytes() for storage in storages.values())
+
+
+@pytest.mark.parametrize(
+    'name, prefix',
+    [
+        ('vit_base_patch16_gap_224', 0),
+        ('vit_base_patch16_224', 1),
+        ('deit_tiny_distilled_patch16_224', 2),
+        ('vit_small_patch14_reg4_dinov2', 5),
+    ],
+)
+def test_all_that_windows_keep_more_is_their_prefix_tokens(name, prefix):
+    """The input, queries, keys, values and outputs, and a statistic for each head."""
+    count, depth, channels, heads = 2, 3, 48, 3
+    plain = kept_bytes(name, GRID, count, depth)
+    found = kept_bytes(name, GRID, count, depth, window_size=2, global_blocks=1)
+    windows = 3 * 4  # over 5 x 7 cells
+    more = (windows - 1) * prefix * (5 * channels + heads) * 4
+    assert found - plain == (depth - 1) * count * more
+
+
+def test_blocks_share_what_is_cut_of_rotations():
+    """A table of sines and cosines for each cell, once an image, however many the blocks."""
+    name, grid, count, channels, heads = 'vit_small_patch16_dinov3', (5, 6), 2, 48, 3
+    more = []
+    for depth in (1, 4):
+        plain = kept_bytes(name, grid, count, depth)
+        found = kept_bytes(name, grid, count, depth, window_size=2, global_blocks=0)
+        more.append(found - plain)
+    table = 5 * 6 * 2 * channels // heads * 4
+    windows, prefix = 3 * 3, 5
+    block = (windows - 1) * prefix * (8 * channels + heads) * 4 * count  # the turned ones as well
+    assert more == [block + (count - 1) * table, 4 * block + (count - 1) * table]
+
+
+@pytest.mark.parametrize('name', ['vit_small_patch16_dinov3', 'eva02_tiny_patch14_224'])
+def test_what_is_cut_of_rotations_is_not_taken_for_other_images(name):
+    backbone = make(name, window_size=3, global_blocks=0)
+    for grid, count in (((5, 7), 2), ((5, 7), 3), ((7, 5), 3), ((5, 7), 2)):
+        images = images_for(MODELS[name][1], grid, count)
+        with torch.inference_mode():
+            found = backbone(images)[-1]
+        again = make(name, window_size=3, global_blocks=0)(images)[-1]
+        torch.testing.assert_close(found, again)
+        backbone(images)[-1].sum().backward()  # needs what inference mode has not made
+
+
 def test_the_state_dict_is_timms_and_a_copy_is_its_own():
     name = 'vit_base_patch16_224'
     backbone = make(name, window_size=2, global_blocks=1)

@@ -20,6 +20,7 @@ from vitmm.models.backbones.measure import Twin, ask_once, measure_maps
 
 _BIASES = ('_get_rel_pos_bias', 'get_bias')  # as timm's attentions and their parts call it
 _GRID = '_vitmm_grid'
+_CUT = '_vitmm_cut'
 
 
 @dataclass
@@ -154,10 +155,7 @@ def _attend(forward: Callable, windows: Windows, tokens: torch.Tensor, *args, **
             if value.shape[-2:] == (tokens.shape[1],) * 2:  # of each pair of tokens: biases
                 return _submatrix(value, windows.kept())
             if value.shape[-2] == height * width:  # of each cell: rotations
-                value = tile.cut(value.unflatten(-2, (height, width))).movedim(-3, 0)
-                if value.dim() == 3:
-                    value = value.unsqueeze(1)  # for all heads
-                return value.expand(count, *value.shape).flatten(0, 1)
+                return _cut_rotations(value, tile, windows.grid, count)
             return value
 
         parts = tile.cut(cells)
@@ -186,6 +184,31 @@ def _attend(forward: Callable, windows: Windows, tokens: torch.Tensor, *args, **
     return torch.cat([mean, cells], dim=1) if prefix else cells
 
 
+def _cut_rotations(
+    table: torch.Tensor, tile: '_Tile', grid: tuple[int, int], count: int
+) -> torch.Tensor:
+    """A table (height * width, D) or (heads, height * width, D) for each window of a tile.
+
+    Every block keeps what it is given for its backward pass, so blocks that share a table must
+    share what is cut out of it too. It lives as long as the table.
+
+    Returns:
+        (count * windows, 1 or heads, cells, D).
+    """
+    way = count, torch.is_inference_mode_enabled()
+    kept = table.__dict__.get(_CUT)
+    if kept is None or kept[0] != way:
+        kept = way, {}
+        if not table.requires_grad:  # learned ones are each block's own
+            table.__dict__[_CUT] = kept
+    if tile not in kept[1]:
+        parts = tile.cut(table.unflatten(-2, grid)).movedim(-3, 0)
+        if parts.dim() == 3:
+            parts = parts.unsqueeze(1)  # for all heads
+        kept[1][tile] = parts.expand(count, *parts.shape).flatten(0, 1)
+    return kept[1][tile]
+
+
 @dataclass(frozen=True)
 class _Tile:
     """A part of a map that windows of one size divide."""
@@ -198,10 +221,14 @@ class _Tile:
     wide: int
 
     def cut(self, cells: torch.Tensor) -> torch.Tensor:
-        """(..., height, width, C) of the map to (..., windows, tall * wide, C)."""
+        """(..., height, width, C) of the map to (..., windows, tall * wide, C), a copy.
+
+        A view, which strips one cell wide would be, keeps all of the map for the backward pass.
+        """
         cells = cells[..., self.top : self.bottom, self.left : self.right, :]
         cells = cells.unflatten(-2, (-1, self.wide)).unflatten(-4, (-1, self.tall))
-        return cells.transpose(-4, -3).flatten(-3, -2).flatten(-4, -3)
+        cells = cells.transpose(-4, -3).clone(memory_format=torch.contiguous_format)
+        return cells.flatten(-3, -2).flatten(-4, -3)
 
     def join(self, parts: torch.Tensor) -> torch.Tensor:
         """(..., windows, tall * wide, C) to (..., height, width, C) of the tile."""
