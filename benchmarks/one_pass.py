@@ -1,6 +1,6 @@
 """Forward and backward passes of one backbone in a process of its own: peak memory and time.
 
-python benchmarks/one_pass.py '{"model_name": "resnet50"}' 512 4
+python benchmarks/one_pass.py '{"model_name": "resnet50"}' 512 4 [--live]
 """
 
 import argparse
@@ -9,25 +9,30 @@ import subprocess
 import sys
 
 
-def run(settings: dict, size: int, batch: int, precision: str = 'fp32') -> dict:
+def run(settings: dict, size: int, batch: int, precision: str = 'fp32', live: bool = False) -> dict:
     """Measure in a process of its own: a process's peak never falls."""
     command = [sys.executable, __file__, json.dumps(settings), str(size), str(batch), precision]
+    command += ['--live'] if live else []
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:
         sys.exit(done.stderr)
     return json.loads(done.stdout.splitlines()[-1])
 
 
-def measure(settings: dict, size: int, batch: int, precision: str) -> dict:
+def measure(
+    settings: dict, size: int, batch: int, precision: str = 'fp32', live: bool = False
+) -> dict:
     """Peak memory above that of the model itself, in MiB; seconds of the second pass.
 
-    Seconds are the process's own on a CPU (all threads together), and on a GPU real ones, the
-    median of passes 4 to 13.
+    Memory and seconds are the process's own on a CPU (all threads together). On a GPU, memory is
+    that of its tensors, and seconds are real ones, the median of passes 4 to 13. With ``live``
+    memory alone, that of the tensors of the first pass: the same in every run.
     """
     import resource
     import statistics
     import time
 
+    import live_bytes
     import torch
 
     from vitmm.models import TimmBackbone
@@ -37,6 +42,14 @@ def measure(settings: dict, size: int, batch: int, precision: str) -> dict:
     images = torch.randn(batch, 3, size, size, device=device)
     for parameter in backbone.parameters():
         parameter.grad = torch.ones_like(parameter)  # ones are written, zeros only promised
+
+    def both() -> None:
+        with torch.autocast(device, torch.bfloat16, enabled=precision == 'bf16'):
+            loss = sum(m.float().mean() for m in backbone(images))
+        loss.backward()
+
+    if live:
+        return {'mib': live_bytes.peak(both) / 2**20}
 
     def resident() -> float:
         if device == 'cuda':
@@ -49,9 +62,7 @@ def measure(settings: dict, size: int, batch: int, precision: str) -> dict:
     before, times = resident(), []
     for _ in range(passes):
         start = clock()
-        with torch.autocast(device, torch.bfloat16, enabled=precision == 'bf16'):
-            loss = sum(m.float().mean() for m in backbone(images))
-        loss.backward()
+        both()
         if gpu:
             torch.cuda.synchronize()
         times.append(clock() - start)
@@ -64,4 +75,5 @@ if __name__ == '__main__':
     parser.add_argument('size', type=int, help='pixels of an image')
     parser.add_argument('batch', type=int, help='images')
     parser.add_argument('precision', choices=('fp32', 'bf16'), nargs='?', default='fp32')
+    parser.add_argument('--live', action='store_true', help='the bytes of tensors instead')
     print(json.dumps(measure(**vars(parser.parse_args()))))

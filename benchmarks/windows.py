@@ -2,7 +2,8 @@
 
 python benchmarks/windows.py [NAME] [--sizes 1024 1536] [--window 14] [--repeats 3]
 
-The goal: time within 1.15 of the ratio of the multiply-adds, and never more memory.
+The goal: time within 1.15 of the ratio of the multiply-adds, and never more memory. Memory is told
+twice: the bytes of tensors (live_bytes.py), the same in every run, and that of the process.
 """
 
 import argparse
@@ -12,6 +13,8 @@ from one_pass import run
 
 
 def main() -> None:
+    import torch
+
     parser = argparse.ArgumentParser(description='Measure windowed attention.')
     parser.add_argument('name', nargs='?', default='vit_base_patch16_224')
     parser.add_argument('--sizes', type=int, nargs='+', default=(1024, 1536))
@@ -25,9 +28,10 @@ def main() -> None:
         'and backward\n'
     )
     print(
-        '| image | global blocks | time | multiply-adds | time / these | peak, MiB | all global |'
+        '| image | global blocks | time | multiply-adds | time / these '
+        '| tensors, MiB | all global | process, MiB | all global |'
     )
-    print('| --- | ---: | ---: | ---: | ---: | ---: | ---: |')
+    print('| --- |' + ' ---: |' * 8)
     plain = dict(model_name=args.name)
     for size in args.sizes:
         ways = {n: {**plain, 'window_size': args.window, 'global_blocks': n} for n in (4, 0)}
@@ -38,13 +42,19 @@ def main() -> None:
             }
             for _ in range(args.repeats)
         ]
+        live = rounds[0]  # on a GPU its tensors are what is measured
+        if not torch.cuda.is_available():
+            live = {
+                n: run(way, size, args.batch, args.precision, live=True)
+                for n, way in {None: plain, **ways}.items()
+            }
         for number, way in ways.items():
             time = statistics.median(r[number]['seconds'] / r[None]['seconds'] for r in rounds)
             work = multiply_adds(way, size) / multiply_adds(plain, size)
             peak, whole = (max(r[n]['mib'] for r in rounds) for n in (number, None))
             print(
                 f'| {size} x {size} | {number} | {time:.2f} | {work:.2f} | {time / work:.2f} '
-                f'| {peak:.0f} | {whole:.0f} |',
+                f'| {live[number]["mib"]:.1f} | {live[None]["mib"]:.1f} | {peak:.0f} | {whole:.0f} |',
                 flush=True,
             )
 
