@@ -171,6 +171,7 @@ def _openmmlab(model: str, head: str, ours: bool, peer: str, setting: Setting) -
     from mmengine.registry import init_default_scope
 
     from vitmm.config import resolve
+    from vitmm.models.halts import avoid_halts
 
     scope = 'mmseg' if head == 'upernet' else 'mmdet'
     init_default_scope(scope)
@@ -198,6 +199,8 @@ def _openmmlab(model: str, head: str, ours: bool, peer: str, setting: Setting) -
     network = REGISTRY.build(settings)
     network.init_weights()
     network = network.to(setting.device).train()
+    if ours:
+        avoid_halts(network)  # as every run of ours does, by a hook
     if 'rcnn' in head:
         proposals.replace(network, _proposals(setting))
     batch = _segmentation(setting) if head == 'upernet' else _detection(setting)
