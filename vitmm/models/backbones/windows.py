@@ -190,23 +190,23 @@ def _cut_rotations(
     """A table (height * width, D) or (heads, height * width, D) for each window of a tile.
 
     Every block keeps what it is given for its backward pass, so blocks that share a table must
-    share what is cut out of it too. It lives as long as the table.
+    share what is cut out of it too. It lives as long as the table. Without gradients each block
+    cuts anew, and nothing is kept.
 
     Returns:
         (count * windows, 1 or heads, cells, D).
     """
-    way = count, torch.is_inference_mode_enabled()
-    kept = table.__dict__.get(_CUT)
-    if kept is None or kept[0] != way:
-        kept = way, {}
-        if not table.requires_grad:  # learned ones are each block's own
-            table.__dict__[_CUT] = kept
-    if tile not in kept[1]:
+    kept = {}
+    if torch.is_grad_enabled() and not table.requires_grad:  # learned ones are each block's own
+        kept = table.__dict__.setdefault(_CUT, kept)
+    if any(way[0] != count for way in kept):
+        kept.clear()
+    if (count, tile) not in kept:
         parts = tile.cut(table.unflatten(-2, grid)).movedim(-3, 0)
         if parts.dim() == 3:
             parts = parts.unsqueeze(1)  # for all heads
-        kept[1][tile] = parts.expand(count, *parts.shape).flatten(0, 1)
-    return kept[1][tile]
+        kept[count, tile] = parts.expand(count, *parts.shape).flatten(0, 1)
+    return kept[count, tile]
 
 
 @dataclass(frozen=True)
