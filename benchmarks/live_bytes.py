@@ -11,13 +11,13 @@ from collections.abc import Callable
 import torch
 
 
-def peak(function: Callable[[], object]) -> int:
+def peak(function: Callable[[], object], device: str = 'cpu') -> int:
     """Call it; the most bytes that its tensors, operators' scratch included, held at once.
 
     What was held before does not count. On a CPU by torch's profiler, which tells of every
     allocation, on a GPU by its allocator.
     """
-    if torch.cuda.is_available():
+    if device == 'cuda':
         torch.cuda.reset_peak_memory_stats()
         before = torch.cuda.memory_allocated()
         function()

@@ -49,7 +49,7 @@ def measure(
         loss.backward()
 
     if live:
-        return {'mib': live_bytes.peak(both) / 2**20}
+        return {'mib': live_bytes.peak(both, device) / 2**20}
 
     def resident() -> float:
         if device == 'cuda':

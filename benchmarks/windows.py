@@ -52,9 +52,10 @@ def main() -> None:
             time = statistics.median(r[number]['seconds'] / r[None]['seconds'] for r in rounds)
             work = multiply_adds(way, size) / multiply_adds(plain, size)
             peak, whole = (max(r[n]['mib'] for r in rounds) for n in (number, None))
+            tensors, all_tensors = (live[n]['mib'] for n in (number, None))
             print(
                 f'| {size} x {size} | {number} | {time:.2f} | {work:.2f} | {time / work:.2f} '
-                f'| {live[number]["mib"]:.1f} | {live[None]["mib"]:.1f} | {peak:.0f} | {whole:.0f} |',
+                f'| {tensors:.1f} | {all_tensors:.1f} | {peak:.0f} | {whole:.0f} |',
                 flush=True,
             )
 
