@@ -23,6 +23,7 @@ from vitmm.config.paths import keys_of_path
 from vitmm.config.top_level import check_log_level, check_options
 from vitmm.config.trackers import check_trackers, leave_out, name_run
 from vitmm.datasets.errors import DataError, MissingError
+from vitmm.datasets.freed_memory import MOST, keep_freed_memory
 from vitmm.errors import ConfigError
 
 _runs = count()
@@ -102,6 +103,8 @@ def build_runner(config: Config) -> Runner:
     hooks = config.get('default_hooks') or {}
     for name in [name for name, hook in hooks.items() if hook is None and name not in _STANDARD]:
         del hooks[name]
+    if not torch.cuda.is_available():  # on a GPU torch keeps what it has freed
+        keep_freed_memory(MOST)
     use_in_mmengine()
     format_once()
     collect_env.install()
