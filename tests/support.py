@@ -2,12 +2,14 @@
 
 import importlib.util
 import os
+import platform
 import signal
 import subprocess
 import sys
 from pathlib import Path
 from types import ModuleType
 
+import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
@@ -90,6 +92,23 @@ def as_cfg_options(options: dict) -> list[str]:
         else:
             words.append(f'{key}={value}')
     return words
+
+
+# Whose settings of malloc are what is looked at.
+needs_glibc = pytest.mark.skipif(platform.libc_ver()[0] != 'glibc', reason='a setting of glibc')
+# Source, for a process of its own: pages that the system gives for what is made and freed at once.
+FAULTS = """
+import resource
+
+def faults(make, times=1):
+    for turn in range(2):  # the first makes room
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+        for _ in range(times):
+            made = make()
+            del made
+        seen = resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+    return seen
+"""
 
 
 class CountReads(TorchDispatchMode):

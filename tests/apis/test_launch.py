@@ -7,33 +7,29 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-from support import CONFIGS
+from support import CONFIGS, FAULTS, needs_glibc
 
 from vitmm.apis.launch import build_runner, prepare
 
-# How many pages the system gives for the same arrays, before a Runner is built and after it.
-CHURN = """
-import resource, sys
+# The same arrays, before a Runner is built and after it.
+CHURN = f"""
+{FAULTS}
+import sys
 import torch
 from vitmm.apis.launch import build_runner, prepare
 
-def pages():
-    for _ in range(2):  # the first time all is new
-        before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
-        for _ in range(5):
-            arrays = [torch.ones(2**20) for _ in range(6)]
-            del arrays
-    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+def arrays():
+    return [torch.ones(2**20) for _ in range(6)]
 
 import ctypes
 ctypes.CDLL(None).mallopt(-3, 2**17)  # glibc's own threshold, which moves by what was freed
 ctypes.CDLL(None).mallopt(-1, 2**17)
-before = pages()
-options = {'data_root': sys.argv[2] + '/data', 'prepare_data.root': sys.argv[2] + '/data',
+before = faults(arrays, 5)
+options = {{'data_root': sys.argv[2] + '/data', 'prepare_data.root': sys.argv[2] + '/data',
            'prepare_data.num_train': 1, 'prepare_data.num_val': 1,
-           'prepare_data.num_cls_train': 6, 'prepare_data.num_cls_val': 6}
+           'prepare_data.num_cls_train': 6, 'prepare_data.num_cls_val': 6}}
 build_runner(prepare(sys.argv[1], options=options, work_dir=sys.argv[2]))
-print(before, pages())
+print(before, faults(arrays, 5))
 """
 
 
@@ -66,7 +62,7 @@ def test_a_hook_of_ours_can_be_left_out(tiny_options, tmp_path):
     assert not names & {'ProgressHook', 'IterTimerHook'}
 
 
-@pytest.mark.skipif(sys.platform != 'linux', reason='glibc has the setting')
+@needs_glibc
 @pytest.mark.skipif(torch.cuda.is_available(), reason='of training on a CPU')
 def test_iterations_use_their_memory_again(tmp_path):
     """In a process of its own, as malloc's settings are the process's."""

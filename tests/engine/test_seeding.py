@@ -1,31 +1,25 @@
 """What a loader's worker does before its first image."""
 
-import platform
 import subprocess
 import sys
 
-import pytest
+from support import FAULTS, needs_glibc
 
-# Pages that the system hands out again and again, for three images of 30 MiB, freed at once.
-COUNT = """
-import resource
+# Three images of 30 MiB, again and again.
+COUNT = f"""
+{FAULTS}
 from vitmm.engine import seed_worker
 
-def faults():
-    for turn in range(2):  # the first makes room
-        before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
-        images = [b'x' * (30 << 20) for _ in range(3)]
-        del images
-        seen = resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
-    return seen
+def images():
+    return [b'x' * (30 << 20) for _ in range(3)]
 
-print(faults())
+print(faults(images))
 seed_worker(0)
-print(faults())
+print(faults(images))
 """
 
 
-@pytest.mark.skipif(platform.libc_ver()[0] != 'glibc', reason='a setting of glibc')
+@needs_glibc
 def test_a_worker_keeps_the_memory_of_its_images():
     done = subprocess.run([sys.executable, '-c', COUNT], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

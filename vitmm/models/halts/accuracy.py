@@ -5,7 +5,7 @@ from typing import Any
 
 import torch
 
-_EPS = torch.finfo(torch.float32).eps
+from vitmm.models.halts.dense import EPS
 
 
 def install() -> None:
@@ -45,5 +45,5 @@ def pixel_accuracy(
     """
     counts = labels != ignore_index if ignore_index is not None else torch.ones_like(labels).bool()
     right = (logits.argmax(dim=1) == labels) & counts
-    share = (right.sum() + _EPS) / (counts.sum() + _EPS)
+    share = (right.sum() + EPS) / (counts.sum() + EPS)
     return 100 * share[None]
