@@ -4,8 +4,8 @@ python benchmarks/models.py [ROWS ...] [--size 320] [--batch 2] [--json FILE]
 python benchmarks/models.py 'swin_tiny/*' '*/torchvision' --precision bf16
 
 A row is model/head/peer, the same architecture on both sides (pairs.py), which take turns in one
-process; memory is measured in a process for each. Ratios are vitmm's time by the peer's, median of
-pairs with quartiles: below 1, vitmm is faster.
+process; memory is that of tensors (live_bytes.py), in a process for each. Ratios are vitmm's time
+by the peer's, median of pairs with quartiles: below 1, vitmm is faster.
 """
 
 import argparse
@@ -172,26 +172,16 @@ def one_pass(side, setting) -> tuple[float, float]:
 
 
 def peak(name: str, ours: bool, setting) -> dict:
-    """Peak memory of two passes above that of the model and its gradients, in MiB."""
-    import resource
-
+    """The most bytes that tensors hold in a pass, gradients included, above the model: MiB."""
+    import live_bytes
     import torch
     from pairs import build
 
     torch.set_num_threads(setting.threads)
     side = build(name, ours, setting)
-    for parameter in side.model.parameters():
-        parameter.grad = torch.ones_like(parameter)  # ones are written, zeros only promised
-
-    def resident() -> float:
-        if setting.device == 'cuda':
-            return torch.cuda.max_memory_allocated() / 2**20
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-
-    before = resident()
-    for _ in range(2):
-        one_pass(side, setting)
-    return {'mib': resident() - before}
+    one_pass(side, setting)  # what is made once and kept belongs to the model
+    side.model.zero_grad(set_to_none=True)
+    return {'mib': live_bytes.peak(lambda: one_pass(side, setting), setting.device) / 2**20}
 
 
 if __name__ == '__main__':
