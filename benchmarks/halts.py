@@ -83,6 +83,12 @@ def count(config: Path) -> Counter:
     class Count(Hook):
         priority = 'LOWEST'
 
+        def before_train(self, runner):
+            if 'vitmm.models.halts.proposals' in sys.modules:
+                from vitmm.models.halts import proposals
+
+                proposals.by_level = proposals.at_once  # a GPU's way
+
         def before_train_iter(self, runner, batch_idx, data_batch=None):
             if runner.iter >= WARM_UP:
                 self.watch = SyncWatch(note) if gpu else Watch()

@@ -13,7 +13,7 @@ from torch import nn
 
 from vitmm.models.halts import samples
 from vitmm.models.halts.avoiding import overrides_none, replace
-from vitmm.models.halts.dense import box_loss, class_loss, encode
+from vitmm.models.halts.dense import box_loss, class_loss, encode, grid_priors
 
 _FAR = -1e6  # pixels: a prior there overlaps with nothing
 
@@ -51,10 +51,8 @@ def _loss(
 ) -> dict[str, torch.Tensor]:
     """``AnchorHead.loss_by_feat``: levels (N, anchors * classes, H, W), (N, anchors * 4, H, W)."""
     sizes = [scores.shape[-2:] for scores in cls_scores]
-    anchors, device = head.prior_generator, cls_scores[0].device
-    # They wait on the CPU, to be sent to the GPU in each iteration.
-    anchors.base_anchors = [base.to(device) for base in anchors.base_anchors]
-    priors = torch.cat(anchors.grid_priors(sizes, device=device))
+    device = cls_scores[0].device
+    priors = torch.cat(grid_priors(head.prior_generator, sizes, device))
     ignored = batch_gt_instances_ignore or [None] * len(batch_gt_instances)
     images = zip(batch_gt_instances, ignored, batch_img_metas, strict=True)
     targets = [

@@ -29,10 +29,10 @@ def avoid_halts(model: nn.Module) -> None:
 
         accuracy.install()
     if 'mmdet.models' in sys.modules:
-        from vitmm.models.halts import anchors, boxes, levels, masks, samples
+        from vitmm.models.halts import anchors, boxes, levels, masks, proposals, samples
 
         for module in model.modules():
-            for part in (anchors, boxes, levels, masks, samples):
+            for part in (anchors, proposals, boxes, levels, masks, samples):
                 part.avoid(module)
 
 

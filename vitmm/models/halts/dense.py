@@ -1,5 +1,7 @@
 """What boxes and their losses share: nothing is picked, what does not count weighs nothing."""
 
+import math
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -24,6 +26,35 @@ def encode(coder: Any, priors: torch.Tensor, boxes: torch.Tensor) -> torch.Tenso
     deltas = (x - px) / pw, (y - py) / ph, (w / pw).log(), (h / ph).log()
     parts = zip(deltas, coder.means, coder.stds, strict=True)
     return torch.stack([(delta - mean) / std for delta, mean, std in parts], dim=-1)
+
+
+def decode(coder: Any, priors: torch.Tensor, deltas: torch.Tensor) -> torch.Tensor:
+    """mmdet's ``DeltaXYWHBBoxCoder.decode``, likewise, before boxes are clipped at the border.
+
+    Args:
+        coder: mmdet's.
+        priors: (..., 4) corners, pixels.
+        deltas: (..., 4): what :func:`encode` gives.
+
+    Returns:
+        (..., 4) corners, pixels.
+    """
+    parts = zip(deltas.unbind(-1), coder.stds, coder.means, strict=True)
+    deltas = torch.stack([delta * std + mean for delta, std, mean in parts], dim=-1)
+    most = abs(math.log(16 / 1000))  # the ratio of sizes that mmdet clips at
+    size = priors[..., 2:] - priors[..., :2]
+    centre = (priors[..., :2] + priors[..., 2:]) * 0.5 + size * deltas[..., :2]
+    half = size * deltas[..., 2:].clamp(-most, most).exp() * 0.5
+    return torch.cat([centre - half, centre + half], dim=-1)
+
+
+def grid_priors(
+    generator: Any, sizes: Sequence[tuple[int, int]], device: torch.device
+) -> list[torch.Tensor]:
+    """The anchors of each level, (A, 4), of mmdet's generator for maps of these (height, width)."""
+    # They wait on the CPU, to be sent to the GPU in each iteration.
+    generator.base_anchors = [base.to(device) for base in generator.base_anchors]
+    return generator.grid_priors(sizes, device=device)
 
 
 def _centres(boxes: torch.Tensor) -> tuple[torch.Tensor, ...]:

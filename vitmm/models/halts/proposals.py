@@ -1,0 +1,136 @@
+"""What a region proposal network proposes, decoded for all images at once."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from mmcv.ops import nms
+from mmdet.models.dense_heads import RPNHead
+from mmdet.models.task_modules.coders import DeltaXYWHBBoxCoder
+from mmdet.models.task_modules.prior_generators import AnchorGenerator
+from mmengine.structures import InstanceData
+from torch import nn
+
+from vitmm.models.halts.avoiding import overrides_none, replace
+from vitmm.models.halts.dense import decode, grid_priors
+
+
+def avoid(module: nn.Module) -> None:
+    """Replace how a region proposal network makes boxes of its maps."""
+    same = ('predict_by_feat', '_predict_by_feat_single', '_bbox_post_process')
+    if (
+        overrides_none(module, RPNHead, *same)
+        and module.use_sigmoid_cls
+        and type(module.bbox_coder) is DeltaXYWHBBoxCoder
+        and not module.bbox_coder.add_ctr_clamp
+        and not module.bbox_coder.use_box_type
+        and type(module.prior_generator) is AnchorGenerator
+    ):
+        replace(module, 'predict_by_feat', _predict_by_feat)
+
+
+def _predict_by_feat(
+    head: RPNHead,
+    cls_scores: Sequence[torch.Tensor],
+    bbox_preds: Sequence[torch.Tensor],
+    score_factors: Sequence[torch.Tensor] | None = None,
+    batch_img_metas: Sequence[dict] | None = None,
+    cfg: Any = None,
+    rescale: bool = False,
+    with_nms: bool = True,
+) -> list[InstanceData]:
+    """``RPNHead.predict_by_feat``: levels (N, anchors, H, W), (N, anchors * 4, H, W)."""
+    cfg = head.test_cfg if cfg is None else cfg
+    plain = cfg['nms'].get('type') == 'nms' and set(cfg['nms']) <= {'type', 'iou_threshold'}
+    if score_factors is not None or rescale or not with_nms or not plain:
+        stock = type(head).predict_by_feat
+        return stock(
+            head, cls_scores, bbox_preds, score_factors, batch_img_metas, cfg, rescale, with_nms
+        )
+    sizes, device = [scores.shape[-2:] for scores in cls_scores], cls_scores[0].device
+    levels = zip(
+        cls_scores, bbox_preds, grid_priors(head.prior_generator, sizes, device), strict=True
+    )
+    best = [_best(*level, cfg['nms_pre']) for level in levels]
+    counts = [scores.shape[1] for scores, _, _ in best]
+    scores, deltas, priors = (torch.cat(parts, dim=1) for parts in zip(*best, strict=True))
+    boxes = decode(head.bbox_coder, priors, deltas)
+    images = zip(boxes, scores, batch_img_metas, strict=True)
+    return [_proposals(head, *image, counts, cfg) for image in images]
+
+
+def _best(
+    scores: torch.Tensor, deltas: torch.Tensor, priors: torch.Tensor, most: int
+) -> tuple[torch.Tensor, ...]:
+    """The best of a level, ``most`` (or all, if 0): scores (N, K), offsets and priors (N, K, 4)."""
+    scores = scores.detach().permute(0, 2, 3, 1).flatten(1).sigmoid()
+    deltas = deltas.detach().permute(0, 2, 3, 1).reshape(*scores.shape, 4)
+    if not 0 < most < scores.shape[1]:
+        return scores, deltas, priors.expand_as(deltas)
+    scores, order = scores.sort(dim=1, descending=True)
+    order = order[:, :most]
+    deltas = deltas.take_along_dim(order[..., None], dim=1)
+    return scores[:, :most], deltas, priors[order]
+
+
+def _proposals(
+    head: RPNHead,
+    boxes: torch.Tensor,
+    scores: torch.Tensor,
+    meta: dict,
+    counts: Sequence[int],
+    cfg: Any,
+) -> InstanceData:
+    """Of boxes (M, 4) and scores (M,), ``counts`` a level, those that no better one covers."""
+    if head.bbox_coder.clip_border:
+        height, width = meta['img_shape'][:2]
+        boxes[:, 0::2].clamp_(0, width)
+        boxes[:, 1::2].clamp_(0, height)
+    sizes = boxes[:, 2:] - boxes[:, :2]
+    # -1, mmdet's «no matter how small», lets those of no size pass.
+    least = cfg.get('min_bbox_size', -1)
+    valid = (sizes > least).all(dim=1) if least >= 0 else torch.ones_like(scores, dtype=torch.bool)
+    suppress = by_level if boxes.device.type == 'cpu' else at_once
+    kept = suppress(boxes, scores, valid, counts, cfg['nms']['iou_threshold'])
+    kept = kept[: cfg['max_per_img']]
+    labels = torch.zeros_like(kept)
+    return InstanceData(bboxes=boxes[kept], scores=scores[kept], labels=labels)
+
+
+def at_once(
+    boxes: torch.Tensor,
+    scores: torch.Tensor,
+    valid: torch.Tensor,
+    counts: Sequence[int],
+    threshold: float,
+) -> torch.Tensor:
+    """What is kept, best first, by one call, whose number of results is all that is read."""
+    numbers = [torch.full((n,), float(i), device=boxes.device) for i, n in enumerate(counts)]
+    levels = torch.cat(numbers)
+    # What is too small lies where the best one does, which suppresses it: nothing is picked.
+    best = torch.where(valid, scores, -1.0).argmax(dim=0, keepdim=True)
+    boxes = torch.where(valid[:, None], boxes, boxes[best])
+    levels = torch.where(valid, levels, levels[best])
+    apart = boxes + (levels * (boxes.max() + 1))[:, None]
+    kept = nms(apart, torch.where(valid, scores, -1.0), threshold)[1]
+    if len(kept) in (1, len(boxes)):  # so few that none may be valid
+        kept = kept[valid[kept]]
+    return kept
+
+
+def by_level(
+    boxes: torch.Tensor,
+    scores: torch.Tensor,
+    valid: torch.Tensor,
+    counts: Sequence[int],
+    threshold: float,
+) -> torch.Tensor:
+    """The same, level by level: a CPU compares each box with each."""
+    kept, start = [], 0
+    apart = boxes[valid].max() + 1 if valid.any() else 0
+    for level, count in enumerate(counts):
+        own = start + valid[start : start + count].nonzero()[:, 0]
+        kept.append(own[nms(boxes[own] + level * apart, scores[own], threshold)[1]])
+        start += count
+    kept = torch.cat(kept)
+    return kept[scores[kept].argsort(descending=True, stable=True)]
