@@ -39,54 +39,57 @@ def heads(**settings):
     return stock, ours
 
 
-def maps(spread=1.0, ties=False):
+def maps(device='cpu', ties=False):
     generator = torch.Generator().manual_seed(0)
     sizes = ((16, 20), (8, 10), (4, 5))
     scores = [torch.randn(2, 3, *size, generator=generator) for size in sizes]
     if ties:  # as bfloat16 makes them
         scores = [one.bfloat16().float() for one in scores]
-    return scores, [spread * torch.randn(2, 12, *size, generator=generator) for size in sizes]
+    offsets = [torch.randn(2, 12, *size, generator=generator) for size in sizes]
+    return tuple([one.to(device) for one in kind] for kind in (scores, offsets))
 
 
-@pytest.fixture(params=['by level', 'at once'])
-def way(request, monkeypatch):
-    if request.param == 'at once':  # a GPU's
+@pytest.fixture(params=['by level', 'at once', pytest.param('cuda', marks=pytest.mark.cuda)])
+def device(request, monkeypatch):
+    if request.param == 'at once':  # the GPU's way
         monkeypatch.setattr(proposals, 'by_level', proposals.at_once)
+    return 'cuda' if request.param == 'cuda' else 'cpu'
 
 
-@pytest.mark.usefixtures('way')
 @pytest.mark.parametrize('ties', [False, True])
 @pytest.mark.parametrize('cfg', [{}, {'nms_pre': 0}, {'min_bbox_size': 12}, {'min_bbox_size': -1}])
 @pytest.mark.parametrize('coder', [None, OTHER_MEANS, UNCLIPPED])
-def test_proposals_are_mmdets(coder, cfg, ties):
+def test_proposals_are_mmdets(coder, cfg, ties, device):
     stock, ours = heads(**({'bbox_coder': coder} if coder else {}))
     for kept in (100, 10**4):  # cut off, and all that are left
         settings = ConfigDict({**CFG, 'max_per_img': kept, **cfg})
         expected, found = (
-            head.predict_by_feat(*maps(ties=ties), batch_img_metas=METAS, cfg=settings)
-            for head in (stock, ours)
+            head.predict_by_feat(*maps(where, ties), batch_img_metas=METAS, cfg=settings)
+            for head, where in ((stock, 'cpu'), (ours, device))
         )
         for one, other in zip(found, expected, strict=True):
             assert len(one) == len(other) > 50
-            assert torch.equal(one.bboxes, other.bboxes)
+            one = one.cpu()
+            if device == 'cuda':
+                torch.testing.assert_close(one.bboxes, other.bboxes)
+            else:
+                assert torch.equal(one.bboxes, other.bboxes)
             assert torch.equal(one.labels, other.labels)
             # A sigmoid's last bit depends on where in memory the number lies.
-            torch.testing.assert_close(one.scores, other.scores, rtol=2e-7, atol=0)
+            torch.testing.assert_close(one.scores, other.scores, rtol=1e-6, atol=0)
 
 
-@pytest.mark.usefixtures('way')
-def test_what_has_no_size_is_no_proposal():
+def test_what_has_no_size_is_no_proposal(device):
     stock, ours = heads()
     settings = ConfigDict({**CFG, 'min_bbox_size': 10**4})
     for head in (stock, ours):
-        for found in head.predict_by_feat(*maps(), batch_img_metas=METAS, cfg=settings):
+        for found in head.predict_by_feat(*maps(device), batch_img_metas=METAS, cfg=settings):
             assert found.bboxes.shape == (0, 4)
             assert found.scores.shape == found.labels.shape == (0,)
 
 
-@pytest.mark.usefixtures('way')
-def test_no_proposal_is_of_no_number():
-    scores, offsets = maps()
+def test_no_proposal_is_of_no_number(device):
+    scores, offsets = maps(device)
     for one in offsets:
         one[1] = float('nan')
     first, second = heads()[1].predict_by_feat(
