@@ -86,14 +86,14 @@ def _with_torch(img: np.ndarray, size: tuple[int, int], interpolation: str) -> n
 def _from_enough(
     resize: Callable, img: object, size: tuple[int, int], interpolation: str, backend: str
 ) -> np.ndarray:
-    from mmcv.image.geometric import cv2_interp_codes, pillow_interp_codes
-    from PIL import Image
-
     if interpolation not in _SMOOTH:  # they mean the very pixels of the file
         return resize(np.asarray(img), size, interpolation=interpolation, backend=backend)
     pixels, box = img.enough_for(*size)
     if box == (0, 0, pixels.shape[1], pixels.shape[0]):
         return resize(pixels, size, interpolation=interpolation, backend=backend)
+    from mmcv.image.geometric import cv2_interp_codes, pillow_interp_codes
+    from PIL import Image
+
     if backend != 'cv2':
         code = pillow_interp_codes[interpolation]
         return np.array(Image.fromarray(pixels).resize(size, code, box=box))

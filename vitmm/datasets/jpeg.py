@@ -101,10 +101,10 @@ class JpegImage:
             The pixels of the file, (h, w, 3), and the box (left, top, right, bottom) among them
             that is this image, in pixels, not rounded.
         """
-        sides = self.shape[1] / width, self.shape[0] / height
-        scale = next((s for s in SCALES if s <= min(sides)), 1)
+        most = min(self.shape[1] / width, self.shape[0] / height)
+        scale = 1 if most < 2 else next(s for s in SCALES if s <= most)
         if scale == 1:
-            return np.asarray(self), (0, 0, self.shape[1], self.shape[0])
+            return self.__array__(), (0, 0, self.shape[1], self.shape[0])
         pixels = self._pixels(scale)
         # Where a side is no multiple of the scale, the file's last pixel is cut short.
         x = pixels.shape[1] - self._header.width / scale if self._header.from_right else 0
