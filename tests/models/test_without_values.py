@@ -24,6 +24,7 @@ RECIPES = [
     'cls/vit_linear',
     'cls/resnet_multilabel',
     'det/vit_retinanet',
+    'det/convnext_mask_rcnn',
     'seg/swin_upernet',
     'seg/pvt_segformer',
     'depth/vit_depth',
@@ -68,6 +69,30 @@ def stack(images, divisor=1, value=0, **others):
     )
 
 
+@pytest.fixture
+def told(monkeypatch):
+    """What R-CNNs of two images have to be told: numbers of proposals, samples, regions a level.
+
+    Their masks wait in memory of the CPU that no driver is there to pin.
+    """
+    from vitmm.models.halts import levels, masks, proposals, samples
+
+    count, positives = 300, 20
+
+    def nms(boxes, scores, iou_threshold):
+        return None, torch.arange(count, device=boxes.device)
+
+    def of_samples(numbers):
+        return [positives, count - positives]
+
+    regions = iter([[2 * count, 0, 0, 0], [positives, 0, positives, 0]])  # of boxes, of masks
+    monkeypatch.setattr(proposals, 'nms', nms)
+    monkeypatch.setattr(samples, 'read', of_samples)
+    monkeypatch.setattr(levels, 'read', lambda numbers: next(regions))
+    monkeypatch.setattr(masks, '_send', lambda tensor, device: tensor.to(device))
+
+
+@pytest.mark.usefixtures('told')
 @pytest.mark.parametrize('recipe', RECIPES)
 def test_losses_come_without_a_value(recipe, tiny_options, tmp_path, monkeypatch):
     """Under autocast, which changes types as well."""

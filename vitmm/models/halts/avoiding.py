@@ -5,6 +5,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+import torch
 from torch import nn
 
 
@@ -41,6 +42,11 @@ def replace(thing: Any, name: str, function: Callable) -> None:
     if name not in vars(thing):
         # Not a closure: a copy of the thing (EMA) must call its own.
         setattr(thing, name, partial(function, thing))
+
+
+def read(numbers: torch.Tensor) -> list[int]:
+    """The numbers (N,), for which the GPU is waited for: all that is read is read here."""
+    return numbers.tolist()
 
 
 def overrides_none(thing: Any, base: type, *names: str) -> bool:

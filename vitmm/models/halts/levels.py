@@ -6,7 +6,7 @@ import torch
 from mmdet.models.roi_heads.roi_extractors import SingleRoIExtractor
 from torch import nn
 
-from vitmm.models.halts.avoiding import replace
+from vitmm.models.halts.avoiding import read, replace
 
 
 def avoid(module: nn.Module) -> None:
@@ -30,7 +30,7 @@ def _forward(
     if roi_scale_factor is not None:
         rois = extractor.roi_rescale(rois, roi_scale_factor)
     numbers = torch.arange(len(feats), device=rois.device)
-    counts = (levels[:, None] == numbers).sum(dim=0).tolist()
+    counts = read((levels[:, None] == numbers).sum(dim=0))
     order = levels.argsort(stable=True)
     parts = rois[order].split(counts)
     layers = zip(extractor.roi_layers, feats, parts, strict=False)

@@ -8,7 +8,7 @@ from mmdet.models.task_modules.samplers import RandomSampler, SamplingResult
 from mmengine.structures import InstanceData
 from torch import nn
 
-from vitmm.models.halts.avoiding import replace
+from vitmm.models.halts.avoiding import read, replace
 
 
 def avoid(module: nn.Module) -> None:
@@ -67,7 +67,7 @@ def _sample(
     positive, negative = choose(sampler, assign_result.gt_inds)
     # Positives first, each in their order.
     order = (2 * positive.byte() + negative).argsort(descending=True, stable=True)
-    positives, negatives = torch.stack([positive.sum(), negative.sum()]).tolist()
+    positives, negatives = read(torch.stack([positive.sum(), negative.sum()]))
     return SamplingResult(
         order[:positives],
         order[positives : positives + negatives],
