@@ -39,6 +39,18 @@ def test_what_goes_into_a_loss_is_widened_and_stays_wide(device):
     assert head.layer.weight.grad.dtype == torch.float32
 
 
+def test_what_is_not_a_tensor_stays():
+    """mmseg's windows that slide over an image tell their size so (torch.Size, not a tuple)."""
+    head = Head()
+    given = [{'img_shape': torch.Size([2, 3]), 'pad_shape': (4, 5), 'flip': None}]
+    told = []
+    head.predict_by_feat = lambda scores, metas: told.append(metas)
+    use_full_precision_in_losses(head)
+    head.predict_by_feat(torch.ones(1), given)
+    assert told == [given]
+    assert type(told[0][0]['img_shape']) is torch.Size
+
+
 def test_a_copy_calls_its_own():
     head = Head()
     use_full_precision_in_losses(head)

@@ -37,7 +37,8 @@ def use_full_precision_in_losses(model: nn.Module) -> None:
 
 
 def _in_float32(function: Callable, *args: Any, **kwargs: Any) -> Any:
-    args, kwargs = tree_map(_widen, (args, kwargs))
+    # A size would become a plain tuple, and mmseg asks which of the two it is.
+    args, kwargs = tree_map(_widen, (args, kwargs), is_leaf=lambda one: isinstance(one, torch.Size))
     with autocast(enabled=False):
         return function(*args, **kwargs)
 
