@@ -21,6 +21,7 @@ default_hooks = dict(
     checkpoint=dict(type='vitmm.AtomicCheckpointHook', interval=1, max_keep_ckpts=2),
     sampler_seed=dict(type='DistSamplerSeedHook'),
     progress=dict(type='vitmm.ProgressHook'),  # on a terminal
+    fewer_halts=dict(type='vitmm.FewerHaltsHook'),
 )
 custom_hooks = [dict(type='vitmm.EpochSeedHook')]
 

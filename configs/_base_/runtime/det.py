@@ -4,7 +4,6 @@ _base_ = './default.py'
 
 default_scope = 'mmdet'
 default_hooks = dict(
-    fewer_halts=dict(type='vitmm.FewerHaltsHook'),
     checkpoint=dict(save_best='auto', rule='greater'),
     visualization=dict(
         type='mmdet.DetVisualizationHook',

@@ -11,7 +11,8 @@ from vitmm.registry import HOOKS
 class FewerHaltsHook(Hook):
     """Compute mmdet's targets and losses and mmseg's accuracy without reading them from the GPU.
 
-    The results are the same; see :func:`vitmm.models.halts.avoid_halts`.
+    mmpretrain's labels are sent to it without a wait. The results are the same; see
+    :func:`vitmm.models.halts.avoid_halts`.
     """
 
     priority = 'VERY_HIGH'  # before FullPrecisionHook, which wraps what is replaced here

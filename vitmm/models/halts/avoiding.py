@@ -29,6 +29,11 @@ def avoid_halts(model: nn.Module) -> None:
         from vitmm.models.halts import accuracy
 
         accuracy.install()
+    if 'mmpretrain.models' in sys.modules:
+        from vitmm.models.halts import labels
+
+        for module in model.modules():
+            labels.avoid(module)
     if 'mmdet.models' in sys.modules:
         from vitmm.models.halts import anchors, boxes, levels, masks, proposals, samples
 
@@ -47,6 +52,13 @@ def replace(thing: Any, name: str, function: Callable) -> None:
 def read(numbers: torch.Tensor) -> list[int]:
     """The numbers (N,), for which the GPU is waited for: all that is read is read here."""
     return numbers.tolist()
+
+
+def send(tensor: torch.Tensor, device: torch.device) -> torch.Tensor:
+    """The tensor on the device, without a wait."""
+    if device.type == 'cuda' and tensor.device.type == 'cpu':
+        tensor = tensor.pin_memory()
+    return tensor.to(device, non_blocking=True)
 
 
 def overrides_none(thing: Any, base: type, *names: str) -> bool:

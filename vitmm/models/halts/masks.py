@@ -12,7 +12,7 @@ from torch import nn
 from torch.nn.modules.utils import _pair
 from torchvision.ops import roi_align
 
-from vitmm.models.halts.avoiding import overrides_none, replace
+from vitmm.models.halts.avoiding import overrides_none, replace, send
 
 
 def avoid(module: nn.Module) -> None:
@@ -56,12 +56,6 @@ def _cut(
         ],
         dim=-1,
     )
-    whole = _send(torch.from_numpy(masks.masks), boxes.device)[:, None].to(boxes.dtype)
+    whole = send(torch.from_numpy(masks.masks), boxes.device)[:, None].to(boxes.dtype)
     cut = roi_align(whole, regions, size, 1.0, 0, aligned=True)[:, 0]
     return cut if soft else (cut >= 0.5).to(boxes.dtype)
-
-
-def _send(tensor: torch.Tensor, device: torch.device) -> torch.Tensor:
-    if device.type == 'cuda':  # from pinned memory the CPU need not wait
-        tensor = tensor.pin_memory()
-    return tensor.to(device, non_blocking=True)

@@ -1,0 +1,142 @@
+"""Recipes on a GPU that is the CPU: no two devices meet, and no value is read that need not be."""
+
+from collections import Counter
+
+import pytest
+import torch
+from mmengine.dataset import pseudo_collate
+from mmengine.registry import DefaultScope
+from pretended_gpu import OnGPU, PretendedGPU, send
+from support import CONFIGS
+
+from vitmm.config.load import load_config
+from vitmm.config.resolve import resolve
+from vitmm.datasets import write_rooms
+from vitmm.models.halts import avoid_halts
+from vitmm.models.precision import use_full_precision_in_losses
+
+NONE: dict[str, int] = {}
+# Of two images: the suppression of proposals, how many samples there are, how many regions a level.
+BOXES = {'torchvision::nms': 2, 'aten::_to_copy to the CPU': 3}
+MASKS = {'torchvision::nms': 2, 'aten::_to_copy to the CPU': 4}
+RECIPES = {
+    'cls/resnet_multilabel': NONE,
+    'cls/vit_linear': NONE,
+    'depth/vit_depth': NONE,
+    'det/convnext_dino': None,  # they read a lot
+    'det/convnext_mask_rcnn': MASKS,
+    'det/vit_retinanet': NONE,
+    'mim/vit_mae': NONE,
+    'seg/pvt_segformer': NONE,
+    'seg/swin_upernet': NONE,
+}
+UNPREDICTED = ('det/resnet_mask2former',)  # mmdet makes a tensor of GPU's tensors: of the driver
+SLOW = {
+    'cls/convnext_linear': NONE,
+    'cls/resnet_gem': NONE,
+    'cls/swin_linear': NONE,
+    'cls/vit_mlp': NONE,
+    'det/convnext_retinanet': NONE,
+    'det/mobilevit_retinanet': NONE,
+    'det/pvt_cascade_rcnn': None,
+    'det/resnet_deformable_detr': None,
+    'det/resnet_fcos': None,
+    'det/resnet_mask2former': None,
+    'det/swin_faster_rcnn': BOXES,
+    'det/vit_atss': None,
+    'det/vit_faster_rcnn': BOXES,
+    'det/vit_vitdet': MASKS,
+    'seg/convnext_fcn': NONE,
+    'seg/convnext_mask2former': None,
+    'seg/convnext_pspnet': NONE,
+    'seg/efficientvit_segformer': NONE,
+    'seg/resnet_deeplabv3': NONE,
+    'seg/resnet_deeplabv3plus': NONE,
+    'seg/resnet_unet': NONE,
+    'seg/vit_fcn': NONE,
+    'seg/vit_segmenter': NONE,
+    'seg/vit_upernet': NONE,
+}
+
+
+@pytest.mark.parametrize(
+    'recipe, waits',
+    [*RECIPES.items(), *(pytest.param(*one, marks=pytest.mark.slow) for one in SLOW.items())],
+    ids=[*RECIPES, *SLOW],
+)
+def test_a_recipe_on_a_gpu(recipe, waits, tiny_options, tmp_path, monkeypatch):
+    """Its losses under autocast, and its predictions."""
+    precision = 'vitmm.models.precision.autocast'
+    monkeypatch.setattr(precision, lambda enabled: torch.autocast('cuda', enabled=enabled))
+    config = load_config(CONFIGS / f'{recipe}.py')
+    if recipe == 'depth/vit_depth':
+        options = {'data_root': str(write_rooms(tmp_path / 'rooms', 2, 1)), 'prepare_data': None}
+    else:
+        options = {key: tiny_options[key] for key in ('data_root', 'prepare_data')}
+    config.merge_from_dict(options)
+    config = resolve(config)
+    with DefaultScope.overwrite_default_scope(config.default_scope):
+        from mmengine.registry import DATASETS, MODELS
+
+        data = DATASETS.build(config.train_dataloader.dataset)
+        model = MODELS.build(config.model).train()
+        avoid_halts(model)
+        use_full_precision_in_losses(model)
+        with PretendedGPU() as gpu:
+            send(model)
+            for _ in range(2):  # the first sends the anchors
+                gpu.waits.clear()
+                batch = model.data_preprocessor(pseudo_collate([data[0], data[1]]), training=True)
+                with torch.autocast('cuda', torch.bfloat16):
+                    losses = model(**batch, mode='loss')
+                loss, _ = model.parse_losses(losses)
+            assert isinstance(loss, OnGPU)
+            assert loss.dtype == torch.float32 and loss.requires_grad and loss.isfinite()
+            if waits is not None:
+                gpu.waits.pop()  # the question whether it is finite
+                assert Counter(gpu.waits) == waits
+            if config.get('val_dataloader') and recipe not in UNPREDICTED:
+                data = DATASETS.build(config.val_dataloader.dataset)
+                with torch.no_grad():
+                    batch = model.eval().data_preprocessor(pseudo_collate([data[0]]), False)
+                    assert len(model(**batch, mode='predict')) == 1
+
+
+def test_two_devices_do_not_meet():
+    with PretendedGPU() as gpu:
+        one = torch.ones(3, device='cuda')
+        assert one.is_cuda
+        assert torch.equal((one + torch.tensor(1.0)).cpu(), torch.full((3,), 2.0))
+        with pytest.raises(RuntimeError, match=r'aten::add.*meet'):
+            one + torch.ones(3)
+        with torch.autocast('cuda', torch.bfloat16):
+            assert (torch.ones(2, 3, device='cuda') @ one).dtype == torch.bfloat16
+    assert gpu.waits == ['aten::_to_copy to the CPU']
+
+
+@pytest.mark.parametrize(
+    'function, waits',
+    [
+        (lambda one: one.sum().item(), 1),
+        (lambda one: bool(one.any()), 1),
+        (lambda one: one.tolist(), 1),
+        (lambda one: one.cpu(), 1),
+        (lambda one: one[one > 0], 1),
+        (lambda one: one[torch.tensor([0])], 1),
+        (lambda one: one.nonzero(), 1),
+        (lambda one: one.unique(), 1),
+        (lambda one: one.new_tensor([1, 2]), 1),
+        (lambda one: torch.tensor([1, 2], device='cuda'), 1),
+        (lambda one: torch.ones(2).to('cuda'), 1),
+        (lambda one: torch.ones(2).pin_memory().to('cuda', non_blocking=True), 0),
+        (lambda one: one[one.argmax(keepdim=True)], 0),
+        (lambda one: one * 2 + one.new_zeros(4), 0),
+        (lambda one: one[1:].clamp_(min=0), 0),
+        (lambda one: one.sort(descending=True).indices.topk(2), 0),
+    ],
+)
+def test_waits_are_counted(function, waits):
+    with PretendedGPU() as gpu:
+        one = torch.arange(4.0, device='cuda')
+        function(one)
+    assert len(gpu.waits) == waits, gpu.waits
