@@ -5,6 +5,7 @@ from collections import Counter
 import pytest
 import torch
 from mmengine.dataset import pseudo_collate
+from mmengine.evaluator import Evaluator
 from mmengine.registry import DefaultScope
 from pretended_gpu import OnGPU, PretendedGPU, send
 from support import CONFIGS
@@ -65,7 +66,7 @@ SLOW = {
     ids=[*RECIPES, *SLOW],
 )
 def test_a_recipe_on_a_gpu(recipe, waits, tiny_options, tmp_path, monkeypatch):
-    """Its losses under autocast, and its predictions."""
+    """Its losses under autocast, and its validation."""
     precision = 'vitmm.models.precision.autocast'
     monkeypatch.setattr(precision, lambda enabled: torch.autocast('cuda', enabled=enabled))
     config = load_config(CONFIGS / f'{recipe}.py')
@@ -97,9 +98,12 @@ def test_a_recipe_on_a_gpu(recipe, waits, tiny_options, tmp_path, monkeypatch):
                 assert Counter(gpu.waits) == waits
             if config.get('val_dataloader') and recipe not in UNPREDICTED:
                 data = DATASETS.build(config.val_dataloader.dataset)
-                with torch.no_grad():
-                    batch = model.eval().data_preprocessor(pseudo_collate([data[0]]), False)
-                    assert len(model(**batch, mode='predict')) == 1
+                evaluator = Evaluator(config.val_evaluator)
+                evaluator.dataset_meta = data.metainfo
+                batch = pseudo_collate([data[0]])
+                with torch.no_grad(), torch.autocast('cuda', torch.bfloat16):
+                    evaluator.process(model.eval().val_step(batch), batch)
+                assert evaluator.evaluate(1)
 
 
 def test_two_devices_do_not_meet():
