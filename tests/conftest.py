@@ -8,6 +8,8 @@ import pytest
 import torch
 from support import CONFIGS, COUNTS
 
+import vitmm  # noqa: F401 (mmdet, which tests import before it, needs its operators)
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Leave out what is marked ``cuda`` where there is no GPU; ``-m cuda`` runs all of it."""

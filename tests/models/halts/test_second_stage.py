@@ -5,9 +5,11 @@ import copy
 import numpy as np
 import pytest
 import torch
+from mmdet.models.detectors import TwoStageDetector
 from mmdet.models.task_modules.assigners import AssignResult
 from mmdet.models.task_modules.samplers import RandomSampler
 from mmdet.registry import MODELS
+from mmdet.structures import DetDataSample
 from mmdet.structures.mask import BitmapMasks, PolygonMasks
 from mmengine.config import ConfigDict
 from mmengine.structures import InstanceData
@@ -207,3 +209,34 @@ def test_polygons_are_cut_as_mmdet_does():
     assert torch.equal(
         ours.get_targets(results, truths, cfg), stock.get_targets(results, truths, cfg)
     )
+
+
+def test_masks_are_not_copied_for_the_first_stage():
+    detector = TwoStageDetector(
+        backbone=dict(type='mmdet.ResNet', depth=18, base_channels=4, stem_channels=4),
+        rpn_head=dict(type='mmdet.RPNHead', in_channels=32, feat_channels=8),
+        train_cfg=ConfigDict(rpn=None, rpn_proposal=dict(nms_pre=9)),
+        test_cfg=ConfigDict(rpn=dict(nms_pre=9)),
+    )
+    detector.roi_head = torch.nn.Module()  # what it gets is all that is looked at
+    avoid_halts(detector)
+    sample = DetDataSample(gt_instances=InstanceData(bboxes=boxes(2), labels=torch.tensor([1, 2])))
+    masks = sample.gt_instances.masks = BitmapMasks(np.ones((2, 64, 64), np.uint8), 64, 64)
+    seen = []
+
+    def first_stage(maps, samples, proposal_cfg):
+        seen.append(samples[0])
+        return {}, []
+
+    def second_stage(maps, proposals, samples):
+        seen.append(samples[0])
+        return {}
+
+    detector.rpn_head.loss_and_predict = first_stage
+    detector.roi_head.loss = second_stage
+    detector.loss(torch.zeros(1, 3, 64, 64), [sample])
+    first, second = (one.gt_instances for one in seen)
+    assert first.labels.tolist() == [0, 0]
+    assert second.labels.tolist() == [1, 2]
+    assert first.masks is second.masks is masks
+    assert copy.deepcopy(masks) is not masks  # later ones are copies again
