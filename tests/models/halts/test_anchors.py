@@ -9,6 +9,7 @@ from mmengine.structures import InstanceData
 from support import CountReads
 
 from vitmm.models.halts import avoid_halts
+from vitmm.models.halts.dense import grid_priors
 from vitmm.models.halts.samples import choose
 
 ASSIGNER = dict(type='vitmm.MaxIoUAssigner', ignore_iof_thr=0.5)
@@ -173,3 +174,15 @@ def test_each_has_the_same_chance():
         deviation = (expected * (1 - expected) / rounds) ** 0.5
         assert (shares[members] - expected).abs().max() < 4.5 * deviation
         assert not shares[~members].any()
+
+
+def test_anchors_are_those_of_the_maps():
+    stock = MODELS.build(RETINANET).prior_generator
+    ours = copy.deepcopy(stock)
+    device = torch.device('cpu')
+    for sizes in ([(8, 9), (4, 5)], [(8, 9), (4, 5)], [(9, 8), (5, 4)], [(8, 9), (4, 5)]):
+        sizes = [*sizes, (3, 3), (2, 2), (1, 1)]
+        expected = stock.grid_priors(sizes, device=device)
+        for _ in range(2):
+            found = grid_priors(ours, sizes, device)
+            assert all(torch.equal(*pair) for pair in zip(found, expected, strict=True))

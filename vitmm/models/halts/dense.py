@@ -51,10 +51,17 @@ def decode(coder: Any, priors: torch.Tensor, deltas: torch.Tensor) -> torch.Tens
 def grid_priors(
     generator: Any, sizes: Sequence[tuple[int, int]], device: torch.device
 ) -> list[torch.Tensor]:
-    """The anchors of each level, (A, 4), of mmdet's generator for maps of these (height, width)."""
-    # They wait on the CPU, to be sent to the GPU in each iteration.
-    generator.base_anchors = [base.to(device) for base in generator.base_anchors]
-    return generator.grid_priors(sizes, device=device)
+    """The anchors of each level, (A, 4), of mmdet's generator for maps of these (height, width).
+
+    Those of the last sizes are kept: an iteration's losses and proposals want the same, and often
+    the next one's do.
+    """
+    key = tuple(map(tuple, sizes)), device
+    if getattr(generator, 'last_grid', (None,))[0] != key:
+        # They wait on the CPU, to be sent to the GPU in each iteration.
+        generator.base_anchors = [base.to(device) for base in generator.base_anchors]
+        generator.last_grid = key, generator.grid_priors(sizes, device=device)
+    return generator.last_grid[1]
 
 
 def _centres(boxes: torch.Tensor) -> tuple[torch.Tensor, ...]:
