@@ -3,10 +3,14 @@
 import csv
 import json
 import statistics
+from dataclasses import replace
 from itertools import pairwise
 
 import cv2
+import numpy as np
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import to_rgb
 from support import run_tool
 
 from vitmm.apis.analyze_logs import analyze_logs
@@ -166,7 +170,8 @@ def test_curves_are_the_logged_values(tmp_path):
     runs = [read_run(tmp_path / name) for name in ('a', 'b')]
     figure = draw_curves(runs, [['loss'], ['mIoU']], by_epoch=True)
     losses, scores = figure.axes
-    assert [text.get_text() for text in losses.get_legend().get_texts()] == ['a', 'b']
+    (legend,) = figure.legends
+    assert [text.get_text() for text in legend.get_texts()] == ['a', 'b']
     for number, line in enumerate(losses.lines):
         steps = [s + i for s in (0, 25, 50) for i in (10, 20)]
         assert list(line.get_xdata()) == pytest.approx([step / EPOCH for step in steps])
@@ -174,6 +179,57 @@ def test_curves_are_the_logged_values(tmp_path):
     assert list(scores.lines[0].get_xdata()) == [1, 2, 3]
     figure = draw_curves(runs, [['loss']], by_epoch=False)
     assert list(figure.axes[0].lines[0].get_xdata()) == steps
+
+
+def seen(figure):
+    """For each curve of each panel, how many pixels of the panel have its colour."""
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    pixels = np.asarray(canvas.buffer_rgba())[::-1, :, :3].astype(int)
+    for axes in figure.axes:
+        box = axes.get_window_extent()
+        inside = pixels[int(box.y0) : int(box.y1), int(box.x0) : int(box.x1)]
+        for line in axes.lines:
+            colour = 255 * np.array(to_rgb(line.get_color()))
+            yield int((np.abs(inside - colour).max(2) < 25).sum())
+
+
+@pytest.mark.parametrize('number', [2, 10])
+@pytest.mark.parametrize('last', [3, 40])
+def test_curves_that_lie_on_each_other_are_all_seen(number, last, tmp_path):
+    write(tmp_path / 'run/20260101_000000', epochs(1, last))
+    run = read_run(tmp_path / 'run')
+    runs = [replace(run, name=f'run{n}') for n in range(number)]
+    found = list(seen(draw_curves(runs, [['loss'], ['mIoU']], by_epoch=True)))
+    assert len(found) == 2 * number and min(found) > 60
+
+
+def test_a_single_point_is_seen(tmp_path):
+    write(tmp_path / 'run/20260101_000000', [training(10)])
+    (found,) = seen(draw_curves([read_run(tmp_path / 'run')], [['loss']], by_epoch=False))
+    assert found > 10
+
+
+def test_many_curves_look_different_and_the_legend_hides_none(tmp_path):
+    write(tmp_path / 'run/20260101_000000', epochs(1, 3))
+    run = read_run(tmp_path / 'run')
+    runs = [replace(run, name=f'a run with a long name {n}') for n in range(60)]
+    figure = draw_curves(runs, [['loss'], ['mIoU'], ['lr'], ['loss']], by_epoch=True)
+    FigureCanvasAgg(figure).draw()
+    lines = figure.axes[0].lines
+    looks = {(one.get_color(), one.get_marker(), one.get_linewidth()) for one in lines}
+    assert len(looks) == len(lines) == 60
+    (legend,) = figure.legends
+    assert len(legend.get_texts()) == 60
+    box = legend.get_window_extent()
+    assert not any(box.overlaps(axes.get_window_extent()) for axes in figure.axes)
+    assert box.x1 <= figure.bbox.x1 + 1 and box.y0 >= 0
+    assert all(axes.get_window_extent().width > 300 for axes in figure.axes)  # of 520
+    losses = [['loss', 'lr', 'mIoU'], ['lr']]
+    figure = draw_curves([run], losses, by_epoch=True)
+    FigureCanvasAgg(figure).draw()
+    box = figure.axes[0].get_legend().get_window_extent()
+    assert not any(box.overlaps(axes.get_window_extent()) for axes in figure.axes)
 
 
 def test_runs_of_one_name_are_told_apart(tmp_path):
