@@ -26,6 +26,7 @@ RECIPE = CONFIGS / 'cls' / 'vit_linear.py'
         ('default_hooks.timer.type', 'ItterTimerHook', r'hooks\.timer\.type: no hook.*IterTimer'),
         ('val_evaluator.type', 'Acuracy', r"evaluator\.type: no metric is called 'Acuracy'.*Acc"),
         ('model.backbone.type', 'vitmm.TimBackbone', r'backbone\.type: .*mean vitmm\.TimmBackbone'),
+        ('visualizer.savedir', 'a', r'visualizer.savedir: ClsVisualizer takes no.*mean save_dir'),
         ('log_level', 'INFOO', r"log_level='INFOO'.*Did you mean INFO"),
         (
             'default_hooks.checkpoint.save_best',

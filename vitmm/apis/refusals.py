@@ -88,7 +88,7 @@ def _beginning(error: Exception) -> list[type]:
 def _built_by(cfg: Config, name: str) -> Iterator[tuple[tuple, Mapping[str, Any], type]]:
     """The dicts of the config that a class of that name, or one that inherits from it, is of."""
     from vitmm.apis.bare_model import walk  # heavy, and wanted after an error only
-    from vitmm.apis.check_config.signatures import classes_of
+    from vitmm.apis.check_config.signatures import class_made_by, classes_of
 
     scope = cfg.get('default_scope')
     for key, part in walk(cfg.to_dict()):
@@ -103,7 +103,7 @@ def _built_by(cfg: Config, name: str) -> Iterator[tuple[tuple, Mapping[str, Any]
             classes = classes_of(name, 'mmengine', 'loop')  # the Runner chooses one
         else:
             continue
-        for cls in filter(inspect.isclass, classes):
+        for cls in filter(inspect.isclass, map(class_made_by, classes)):
             if name in (base.__name__ for base in cls.__mro__):
                 yield key, part, cls
 

@@ -1,16 +1,24 @@
-"""Drawing on images of any number of channels."""
+"""Visualizers that OpenMMLab lacks; each loads its codebase when a config asks for it.
 
-import numpy as np
-from mmpretrain.visualization import UniversalVisualizer
+As MMEngine does with theirs, one of a name is built once.
+"""
 
-from vitmm.engine.viewing import to_picture
+from typing import Any
+
 from vitmm.registry import VISUALIZERS
 
 
-@VISUALIZERS.register_module()
-class ClsVisualizer(UniversalVisualizer):
-    """mmpretrain's UniversalVisualizer, whose hook hands over images as the model gets them."""
+@VISUALIZERS.register_module(name='ClsVisualizer')
+def cls_visualizer(**kwargs: Any) -> Any:
+    """Build :class:`vitmm.engine.cls_visualizer.ClsVisualizer`."""
+    from vitmm.engine.cls_visualizer import ClsVisualizer
 
-    def visualize_cls(self, image: np.ndarray, *args, **kwargs) -> np.ndarray:
-        """Draw on the first three bands of (H, W, channels) uint8, or on the first as grey."""
-        return super().visualize_cls(to_picture(image), *args, **kwargs)
+    return ClsVisualizer.get_instance(**kwargs)
+
+
+@VISUALIZERS.register_module(name='DetVisualizer')
+def det_visualizer(**kwargs: Any) -> Any:
+    """Build :class:`vitmm.engine.det_visualizer.DetVisualizer`."""
+    from vitmm.engine.det_visualizer import DetVisualizer
+
+    return DetVisualizer.get_instance(**kwargs)

@@ -11,7 +11,7 @@ default_hooks = dict(
     ),
 )
 # Without a name it is the run's own: a named one is shared by all runs of a process.
-visualizer = dict(type='mmdet.DetLocalVisualizer', vis_backends='${vis_backends}')
+visualizer = dict(type='vitmm.DetVisualizer', vis_backends='${vis_backends}')
 tta_model = dict(
     type='DetTTAModel',  # mmdet registers it for everybody
     tta_cfg=dict(nms=dict(type='nms', iou_threshold=0.5), max_per_img=100),

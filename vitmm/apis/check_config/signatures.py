@@ -76,8 +76,7 @@ def class_made_by(function: Callable[..., Any]) -> Callable[..., Any]:
         for name in node.names:
             makes = (c for c in ast.walk(tree) if isinstance(c, ast.Call))
             if any(
-                isinstance(c.func, ast.Name)
-                and c.func.id == (name.asname or name.name)
+                ast.unparse(c.func).removesuffix('.get_instance') == (name.asname or name.name)
                 and any(keyword.arg is None for keyword in c.keywords)
                 for c in makes
             ):
