@@ -337,6 +337,44 @@ def test_a_model_that_finds_nothing_misses_everything(truth):
     draw_errors(curves, 'boxes').canvas.draw()
 
 
+def ious(found, truth):
+    """(N, M), of boxes."""
+    low = np.maximum(found[:, None, :2], truth[None, :, :2])
+    high = np.minimum(found[:, None, 2:], truth[None, :, 2:])
+    both = (high - low).clip(0).prod(2)
+    areas = [(boxes[:, 2:] - boxes[:, :2]).prod(1) for boxes in (found, truth)]
+    return both / (areas[0][:, None] + areas[1][None] - both)
+
+
+def test_the_matrix_tells_what_its_background_is():
+    records = [{**one, 'path': str(n)} for n, one in enumerate(scenes())]
+    for one in records:
+        one['truth'] = replace(one['truth'], ignored=np.zeros(6, bool))
+    away = np.array([[280.0, 280, 299, 299]])
+    found = records[0]['found']
+    records[0]['found'] = Objects(
+        np.vstack([found.boxes, away]), np.append(found.labels, 0), np.append(found.scores, 0.9)
+    )
+    truths = SimpleNamespace(
+        classes=CLASSES, supercategories=None, notes=[], of=lambda _, record: record['truth']
+    )
+    confusion = Detection(truths, 0.3, 0.5).analyse(records).confusion
+    nowhere = 0
+    for one in records:
+        sure = one['found'].boxes[one['found'].scores >= 0.3]
+        nowhere += int((ious(sure, one['truth'].boxes).max(1) < 0.1).sum())
+    missed, false = confusion.counts[:-1, -1].sum(), confusion.counts[-1].sum()
+    assert 0 < nowhere < false == sum(confusion.false.values())
+    assert f'{nowhere} on background, where no object is' in confusion.words
+    assert f'the {missed} objects that no' in confusion.words
+    assert f'the {false} false detections' in confusion.words
+    axes = draw_confusion(confusion).axes[0]
+    ticks = [axis.get_ticklabels()[-1].get_text() for axis in (axes.xaxis, axes.yaxis)]
+    assert ticks == ['background\n(missed)', 'background\n(false)']
+    plain = Confusion(confusion.counts, [*CLASSES, 'more'], 'images')
+    assert 'background' not in plain.words
+
+
 @pytest.mark.parametrize(
     'told, expected',
     [

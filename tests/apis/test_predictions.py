@@ -173,6 +173,9 @@ def test_detection_is_ranked_and_its_errors_add_up(analyze, tiny_shapes):
             area = content['coco_errors'][kind]['areas']['all'][name]
             assert area == pytest.approx(content['metrics'][f'coco/{kind}_{key}'], abs=5e-4)
         assert (out / f'errors_{kind}.png').is_file() and (out / f'errors_{kind}.csv').is_file()
+    page = (out / 'report.html').read_text()
+    assert f'the {counts[:-1, -1].sum():,} objects that no detection found' in page
+    assert f'the {counts[-1].sum():,} false detections' in page
     assert any('Sim' in note for note in content['notes'])  # shapes have no supercategories
 
 

@@ -62,9 +62,14 @@ def draw_confusion(confusion: Confusion) -> Figure:
     step = -(-number // _NAMED)
     places = range(0, number, step)
     size = 10 if text else 7
-    names = [_short(confusion.names[place]) for place in places]
-    axes.set_xticks(places, names, rotation=90 if number > 6 else 0, fontsize=size)
-    axes.set_yticks(places, names, fontsize=size)
+    for ticks, turned, said in (
+        (axes.set_xticks, 90 if number > 6 else 0, 'missed'),
+        (axes.set_yticks, 0, 'false'),
+    ):
+        names = [_short(name) for name in confusion.names]
+        if confusion.background:
+            names[-1] += f'\n({said})'
+        ticks(places, [names[place] for place in places], rotation=turned, fontsize=size)
     axes.set_xlabel('predicted')
     axes.set_ylabel('truth')
     if confusion.background:

@@ -1,7 +1,7 @@
 """Which class was taken for which."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -16,12 +16,14 @@ class Confusion:
         names: of the K classes, with ``'background'`` last where things may be missed.
         unit: what is counted: ``'images'``, ``'objects'``, ``'pixels'``.
         background: whether the last row holds false detections, the last column missed objects.
+        false: of the false detections, how many are what, in words.
     """
 
     counts: np.ndarray
     names: Sequence[str]
     unit: str
     background: bool = False
+    false: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def shares(self) -> np.ndarray:
@@ -30,6 +32,22 @@ class Confusion:
         return np.divide(
             self.counts, sums, out=np.full(self.counts.shape, np.nan), where=sums > 0, dtype=float
         )
+
+    @property
+    def words(self) -> str:
+        """How it is to be read."""
+        said = [
+            'A row is a true class, a column a predicted one; the picture has shares of the row.'
+        ]
+        if self.background:
+            missed, false = int(self.counts[:-1, -1].sum()), int(self.counts[-1].sum())
+            kinds = '; '.join(f'{count:,} {words}' for words, count in self.false.items() if count)
+            said += [
+                f'The column background has the {missed:,} objects that no detection found.',
+                f'The row background has the {false:,} false detections, by the class that they '
+                f'claim{f": {kinds}" if kinds else ""}.',
+            ]
+        return ' '.join(said)
 
     def top(self, number: int = 20) -> list[dict[str, Any]]:
         """The most frequent confusions of two classes; the background is none.

@@ -24,6 +24,12 @@ _WORDS = {
     'loose and class': 'loose and of another class',
     'background': 'on background',
 }
+# Likewise, where the confusion matrix has no object for them.
+_FALSE = {
+    **_WORDS,
+    'class': 'of another class, on an object that was found',
+    'background': 'on background, where no object is',
+}
 _LEGEND = {RIGHT: 'right', 'missed': 'missed', **_WORDS, IGNORED: 'ignored'}
 _KINDS = {'bbox': 'boxes', 'segm': 'masks'}
 
@@ -65,6 +71,7 @@ class Detection:
         number = len(self.classes)
         counts = np.zeros((number + 1, number + 1), np.int64)
         wrong: Counter[str] = Counter()
+        false: Counter[str] = Counter()  # those of them that the matrix has as background
         for place, one in enumerate(records):
             one['truth'] = self.truths.of(place, one)
         kind = _kind(records)
@@ -73,12 +80,19 @@ class Detection:
             one['match'] = found = match(sure, one['truth'], self.iou, kind)
             add_to(counts, found, sure, one['truth'])
             wrong.update(found.kinds)
+            false.update(np.array(found.kinds, object)[found.objects < 0])
             one.update(_judge(found, one['truth']))
         analysis = Analysis(
             short='F1',
             measure=f'F1 of {_KINDS[kind]} at IoU {self.iou:g} and scores from {self.score:g} on',
             ranked=rank(records),
-            confusion=Confusion(counts, [*self.classes, 'background'], 'objects', background=True),
+            confusion=Confusion(
+                counts,
+                [*self.classes, 'background'],
+                'objects',
+                background=True,
+                false={_FALSE[kind]: false[kind] for kind in reversed(WRONG)},
+            ),
             content={'matched_by': _KINDS[kind], 'detections': dict(wrong)},
             notes=list(self.truths.notes),
         )
@@ -183,8 +197,9 @@ def _kinds_table(
     rows.append(('missed objects', missed, gained[MISSED]))
     note = (
         f'Numbers from a score of {task.score:g} on; loose is an IoU of {_KINDS[by]} from 0.1 to '
-        f'{task.iou:g}. What {name} of {_KINDS[by]} would gain if this kind alone were mended '
-        '(TIDE) is of all detections.'
+        f'{task.iou:g}, on background (a false positive where no object is) less with all. '
+        f'What {name} of {_KINDS[by]} would gain if this kind alone were mended (TIDE) is of all '
+        'detections.'
     )
     return Table('Kinds of errors', 'detections', head, rows, note)
 

@@ -126,7 +126,10 @@ def _write_confusion(analysis: Analysis, out: Path) -> None:
     told = confusion.by_class()
     note = ''
     if confusion.background:
-        note = 'False are detections of no object, or of one that was found already.'
+        note = (
+            'Missed are objects that no detection found, false are detections without an object of '
+            'their own: the column and the row background of the matrix.'
+        )
     rows = [tuple(one.values()) for one in told]
     table = Table('By class', 'classes', list(told[0]), rows, note)
     top = [tuple(one.values()) for one in confusion.top()]
