@@ -4,10 +4,12 @@ import json
 import re
 import shlex
 from pathlib import Path
+from types import SimpleNamespace
 
+import pytest
 import torch
 from predictions import config_of
-from support import COUNTS
+from support import COUNTS, load_tool
 
 from vitmm.apis import next_commands
 from vitmm.apis.cli import parse_options
@@ -71,11 +73,11 @@ def test_a_training(trained, tiny_shapes):
 
 def test_the_data_and_the_options_go_with_the_recipe():
     given = {'rate': 0.1, 'sizes': [(4, 8)], 'name': 'a&b', 'model.backbone.model_kwargs.x': 1}
-    command = next_commands._again(Path('a.py'), 'coco', given)
+    command = next_commands._again('coco', given, ['--amp'])
     words = shlex.split(command)
-    assert words[:5] == ['python', 'tools/train.py', 'a.py', '--data', 'coco']
+    assert words[:3] == ['--amp', '--data', 'coco']
     del given['model.backbone.model_kwargs.x']  # of the model that goes
-    assert parse_options(words[6:]) == {**given, 'model.backbone.model_name': 'resnet18'}
+    assert parse_options(words[4:]) == {**given, 'model.backbone.model_name': 'resnet18'}
 
 
 def test_a_test(trained, tmp_path):
@@ -90,3 +92,57 @@ def test_a_test(trained, tmp_path):
     assert {k: rows[k] for k in scores} == {k: f'{v:.4f}' for k, v in scores.items()}
     assert Path(rows['written']).is_file() and Path(rows['log']).is_file()
     assert not commands
+
+
+@pytest.fixture
+def commands(tmp_path, monkeypatch):
+    """A function: what is told after a training under a launcher, as lists of words."""
+    monkeypatch.setattr(next_commands, 'get_world_size', lambda: 4)
+    monkeypatch.chdir(tmp_path)
+
+    def tell(launcher, error=None, switches=(), here=4):
+        monkeypatch.setenv('LOCAL_WORLD_SIZE', str(here))
+        runner = SimpleNamespace(
+            cfg=dict(launcher=launcher, test_dataloader={'a': 1}),
+            work_dir='work',
+            visualizer=SimpleNamespace(_vis_backends=[]),
+        )
+        told = next_commands.next_commands(
+            runner, Path('a.py'), 'work/a.py', 'work/epoch_1.pth', error, None, {}, switches
+        )
+        return [shlex.split(one) for one in told]
+
+    return tell
+
+
+def taken(words, monkeypatch):
+    """What tools/train.py takes of a command, started by tools/dist_train.sh or by itself."""
+    if words[0] == 'tools/dist_train.sh':
+        words = ['python', 'train.py', words[1], '--launcher', 'pytorch', *words[3:]]
+    monkeypatch.setattr('sys.argv', words[1:])
+    return load_tool('train').parse_args()
+
+
+def test_what_was_sharded_is_resumed_so(commands, monkeypatch):
+    switches = ['--amp', '--fsdp']
+    first, test, infer = commands('pytorch', KeyboardInterrupt(), switches)
+    assert first[:3] == ['tools/dist_train.sh', 'work/a.py', '4']
+    args = taken(first, monkeypatch)
+    assert args.fsdp and args.resume is True and args.work_dir == 'work'
+    assert not args.amp  # which the dumped config has
+    assert test[:2] == ['python', 'tools/test.py'] and '--fsdp' not in [*test, *infer]
+    *_, again = commands('pytorch', None, switches)
+    assert again[:3] == ['tools/dist_train.sh', 'a.py', '4']
+    args = taken(again, monkeypatch)
+    assert args.fsdp and args.amp and args.config == 'a.py'
+
+
+def test_processes_are_started_as_they_were(commands, monkeypatch):
+    error = RuntimeError()
+    assert commands('none', error)[0][:3] == ['python', 'tools/train.py', 'work/a.py']
+    assert not taken(commands('none', error)[0], monkeypatch).fsdp
+    assert commands('pytorch', error)[0][:3] == ['tools/dist_train.sh', 'work/a.py', '4']
+    two = commands('pytorch', error, here=2)[0]
+    assert two[0] == 'NNODES=2' and two[-5:-3] == ['work/a.py', '2']
+    assert commands('slurm', error)[0][0] == 'srun'
+    assert taken(commands('slurm', error)[0][2:], monkeypatch).launcher == 'slurm'

@@ -1,11 +1,13 @@
 """What to type after a training."""
 
+import os
 import re
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from mmengine.dist import get_world_size
 from mmengine.runner import Runner
 
 
@@ -17,6 +19,7 @@ def next_commands(
     error: BaseException | None,
     data: str | None,
     options: Mapping[str, Any],
+    switches: Sequence[str] = (),
 ) -> Iterator[str]:
     """What can be done with a training that has ended.
 
@@ -28,29 +31,47 @@ def next_commands(
         error: what ended it before its time.
         data: of the recipe, as it was given.
         options: over the recipe, as they were given.
+        switches: of ``tools/train.py`` that were given, as ``'--amp'``.
     """
     work_dir, last = short_path(runner.work_dir), last and short_path(last)
     if error and last:
-        yield f'python tools/train.py {dumped} --work-dir {work_dir} --resume'
+        # The dumped config has what the other switches change.
+        kept = [switch for switch in switches if switch == '--fsdp']
+        yield ' '.join([_train(runner, dumped), '--work-dir', work_dir, '--resume', *kept])
     if any('Tensorboard' in name for name in runner.visualizer._vis_backends):
         yield f'tensorboard --logdir {work_dir}'
     if runner.cfg.get('test_dataloader'):  # pretraining has none, and takes some backbones only
-        if last:
+        if last:  # whole, however many processes have trained it
             yield f'python tools/test.py {dumped} {last} --show-dir {work_dir}/shown'
             yield f'python tools/infer.py {last} IMAGES --out {work_dir}/results'
         if not error:
-            yield _again(config, data, options)
+            yield f'{_train(runner, str(config))} {_again(data, options, switches)}'
 
 
-def _again(config: Path, data: str | None, options: Mapping[str, Any]) -> str:
-    """The command of the same training with another backbone: the dumped config is of this one."""
-    words = ['python', 'tools/train.py', str(config), *(['--data', data] if data else [])]
+def _train(runner: Runner, config: str) -> str:
+    """How a training of ``config`` is started as this one was, on as many processes."""
+    launcher, config = runner.cfg.get('launcher', 'none'), shlex.quote(config)
+    command = f'python tools/train.py {config}'
+    if launcher == 'none':
+        return command
+    if launcher != 'pytorch':
+        starter = {'slurm': 'srun', 'mpi': 'mpirun'}.get(launcher, '')
+        return f'{starter} … {command} --launcher {launcher}'.strip()
+    here = int(os.environ.get('LOCAL_WORLD_SIZE', get_world_size()))
+    machines = get_world_size() // here
+    several = f'NNODES={machines} NODE_RANK=… MASTER_ADDR=… ' if machines > 1 else ''
+    return f'{several}tools/dist_train.sh {config} {here}'
+
+
+def _again(data: str | None, options: Mapping[str, Any], switches: Sequence[str] = ()) -> str:
+    """Its arguments, with another backbone: the dumped config is of this one."""
     swapped = re.compile(r'model\.backbone\.model_(name|kwargs)(\..*)?')
     kept = {key: value for key, value in options.items() if not swapped.fullmatch(key)}
     kept['model.backbone.model_name'] = 'resnet18'
     texts = {key: value if isinstance(value, str) else repr(value) for key, value in kept.items()}
     pairs = (f'{key}={text}' for key, text in texts.items())
-    return shlex.join([*words, '--cfg-options', *pairs])
+    given = ['--data', data] if data else []
+    return shlex.join([*switches, *given, '--cfg-options', *pairs])
 
 
 def short_path(path: str | Path) -> str:

@@ -31,6 +31,7 @@ def summary_logged(
     config: str | Path,
     data: str | None = None,
     options: Mapping[str, Any] | None = None,
+    switches: Sequence[str] = (),
 ) -> Iterator[None]:
     """Write :func:`summarize` into the log, from the first process, when what is inside has ended.
 
@@ -49,7 +50,9 @@ def summary_logged(
         if is_main_process() and not (error and runner.iter == _begun(runner)):
             seconds = time.perf_counter() - start
             try:
-                text = summarize(runner, config, data, options, seconds=seconds, error=error)
+                text = summarize(
+                    runner, config, data, options, switches, seconds=seconds, error=error
+                )
             except Exception as failure:
                 if error is None:
                     raise
@@ -62,6 +65,7 @@ def summarize(
     config: str | Path,
     data: str | None = None,
     options: Mapping[str, Any] | None = None,
+    switches: Sequence[str] = (),
     *,
     seconds: float | None = None,
     error: BaseException | None = None,
@@ -73,6 +77,7 @@ def summarize(
         config: the file of the recipe, as it was given.
         data: of the recipe, as it was given.
         options: over the recipe, as they were given.
+        switches: of ``tools/train.py`` that were given, as ``'--amp'``.
         seconds: that it took.
         error: what ended it before its time.
     """
@@ -101,7 +106,7 @@ def summarize(
     ended = (
         f'Stopped {config.stem}: {type(error).__name__}.' if error else f'Finished {config.stem}.'
     )
-    commands = next_commands(runner, config, dumped, last, error, data, options or {})
+    commands = next_commands(runner, config, dumped, last, error, data, options or {}, switches)
     return '\n'.join([ended, *_aligned(rows), '', 'Next:', *(f'  {one}' for one in commands)])
 
 

@@ -67,14 +67,16 @@ def train(
     )
     refuse_too_few(cfg)
     refuse_unknown_metrics(cfg)
-    for wanted, switch in (
-        (amp, use_amp),
-        (compile, use_compile),
-        (channels_last, use_channels_last),
-        (fsdp, use_fsdp),
+    given = []
+    for wanted, switch, use in (
+        (amp, '--amp', use_amp),
+        (compile, '--compile', use_compile),
+        (channels_last, '--channels-last', use_channels_last),
+        (fsdp, '--fsdp', use_fsdp),
     ):
         if wanted:
-            switch(cfg)
+            use(cfg)
+            given.append(switch)
     resume_from = find_last(cfg.work_dir) if resume is True else resume or None
     if resume_from:
         cfg.resume, cfg.load_from = True, str(resume_from)
@@ -94,7 +96,7 @@ def train(
         for note in filter(None, (begins, small)):
             runner.logger.warning(note)
         try:
-            with summary_logged(runner, config, data, options):
+            with summary_logged(runner, config, data, options, given):
                 runner.train()
         except Exception as error:
             told = too_few_classes(runner, error) or missing_metric(cfg, error)
