@@ -63,6 +63,11 @@ model = dict(
         DET + "val_evaluator = dict(\n    type='vitmm.CocoMetrik',  # <-\n)",
         'vitmm.CocoMetric',
     ),
+    'an evaluator of the test set of no registry': (
+        'types',
+        DET + "test_evaluator = dict(\n    _delete_=True,\n    type='vitmm.CocoMetrik',  # <-\n)",
+        'vitmm.CocoMetric',
+    ),
     'a transform of no registry': (
         'types',
         DET + "train_pipeline = [\n    '${{load_image}}',\n    dict(type='RandomFlp'),  # <-\n"

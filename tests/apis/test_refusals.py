@@ -4,10 +4,12 @@ import pytest
 from mmengine.config import Config
 from mmengine.evaluator import BaseMetric
 from mmengine.registry import METRICS, MODELS
-from support import CONFIGS
+from support import CONFIGS, PUBLISHED, RECIPES
 
+from vitmm.apis.evaluators import refuse_unknown_evaluators
 from vitmm.apis.refusals import refusals_explained
 from vitmm.apis.train import train
+from vitmm.config import load_config
 from vitmm.datasets.errors import DataError
 from vitmm.errors import ConfigError
 
@@ -25,6 +27,8 @@ RECIPE = CONFIGS / 'cls' / 'vit_linear.py'
         ('custom_hooks', [dict(type='EarlyStopingHook')], r'custom_hooks\.0.*EarlyStoppingHook'),
         ('default_hooks.timer.type', 'ItterTimerHook', r'hooks\.timer\.type: no hook.*IterTimer'),
         ('val_evaluator.type', 'Acuracy', r"evaluator\.type: no metric is called 'Acuracy'.*Acc"),
+        ('test_evaluator.type', 'Acuracy', r"^test_evaluator.type: no metric.*'Acuracy'.*Acc"),
+        ('test_evaluator.topkk', 1, r'^test_evaluator.topkk: vitmm.Accuracy takes.*mean topk'),
         ('model.backbone.type', 'vitmm.TimBackbone', r'backbone\.type: .*mean vitmm\.TimmBackbone'),
         ('visualizer.savedir', 'a', r'visualizer.savedir: ClsVisualizer takes no.*mean save_dir'),
         ('log_level', 'INFOO', r"log_level='INFOO'.*Did you mean INFO"),
@@ -40,6 +44,28 @@ def test_the_key_is_named(key, value, words, tiny_options, tmp_path):
     options['model.backbone.model_name'] = 'test_resnet'
     with pytest.raises(ConfigError, match=words):
         train(RECIPE, work_dir=tmp_path, options=options)
+
+
+@pytest.mark.parametrize(
+    ('evaluator', 'words'),
+    [
+        (dict(type='mmdet.CocoMetrc'), r'^test_evaluator\.type: no metric .*mmdet\.CocoMetric'),
+        ([dict(type='Accuracy'), dict(type='IoUMetric')], r'^test_evaluator\.1\.type: no metric'),
+        (dict(type='Evaluator', metrics=[dict(type='Acuracy')]), r'^test_evaluator\.metrics\.0\.t'),
+        (dict(type='vitmm.CocoMetric', anm_file='a'), r'anm_file: .*Did you mean ann_file'),
+    ],
+)
+def test_the_test_sets_evaluator_is_looked_up_before_training(evaluator, words):
+    config = Config(dict(default_scope='mmpretrain', test_evaluator=evaluator))
+    with pytest.raises(ConfigError, match=words):
+        refuse_unknown_evaluators(config)
+
+
+@pytest.mark.parametrize(
+    'recipe', RECIPES[::3] + PUBLISHED[::6], ids=lambda p: f'{p.parent.name}-{p.stem}'
+)
+def test_evaluators_of_recipes_pass(recipe):
+    refuse_unknown_evaluators(Config(load_config(recipe).to_dict()))
 
 
 def test_a_data_set_of_no_registry_has_near_names(tiny_options, tmp_path):

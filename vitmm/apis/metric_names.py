@@ -66,13 +66,13 @@ def unknown_metrics(config: Mapping[str, Any]) -> Iterator[tuple[tuple, str, str
 
 
 def refuse_unknown_metrics(config: Config) -> None:
-    """Raise before a training whose validation would end it, or never be heard.
+    """Raise before a training whose validation or test would fail, or never be heard.
 
     Raises:
         ConfigError: names the key, and what there is.
     """
     plain = config.to_dict()
-    for key, what, hint in [*masks_missing(plain, ('val',)), *unknown_metrics(plain)]:
+    for key, what, hint in [*masks_missing(plain), *unknown_metrics(plain)]:
         raise ConfigError(f'{".".join(map(str, key[:-1]))}: {what}. {hint}')
 
 
@@ -97,11 +97,9 @@ def missing_metric(config: Config, error: BaseException) -> str | None:
     return None
 
 
-def masks_missing(
-    config: Mapping[str, Any], splits: tuple[str, ...] = ('val', 'test')
-) -> Iterator[tuple[tuple, str, str]]:
+def masks_missing(config: Mapping[str, Any]) -> Iterator[tuple[tuple, str, str]]:
     """Evaluators of masks for a detector that predicts none; as :func:`unknown_metrics`."""
-    for split in splits:
+    for split in ('val', 'test'):
         given = config.get(f'{split}_evaluator')
         for number, one in enumerate(listed(given)):
             if isinstance(one, Mapping) and 'segm' in listed(one.get('metric')):

@@ -8,6 +8,7 @@ from mmengine.dist import is_main_process
 from mmengine.runner import Runner
 
 from vitmm.apis.checkpoints import check_begins, check_belongs, find_last
+from vitmm.apis.evaluators import refuse_unknown_evaluators
 from vitmm.apis.fsdp import use_fsdp
 from vitmm.apis.launch import build_runner, prepare
 from vitmm.apis.metric_names import missing_metric, refuse_unknown_metrics
@@ -66,6 +67,7 @@ def train(
         tracked=True,
     )
     refuse_too_few(cfg)
+    refuse_unknown_evaluators(cfg)
     refuse_unknown_metrics(cfg)
     given = []
     for wanted, switch, use in (
