@@ -236,6 +236,20 @@ def test_other_classes_than_the_models_are_an_error(trained, analyze, tmp_path):
         analyze('cls', trained('seg'))
 
 
+def test_a_published_model_on_data_that_lies_elsewhere(analyze, trained, tiny_shapes, tmp_path):
+    folder = publish(trained('det'), tmp_path / 'published')
+    moved = tmp_path / 'moved'
+    moved.symlink_to(tiny_shapes)
+    options = {'data_root': str(moved)}
+    _, rows, *_ = analyze('det', folder, config=folder, number=1, options=options)
+    assert rows and all(row['image'].startswith(f'{moved}/') for row in rows)
+    with pytest.raises(VitmmError, match=r'/gone; the config names it by data_root: set'):
+        analyze('det', folder, config=folder, options={'data_root': str(tmp_path / 'gone')})
+    place = {'test_dataloader.dataset.data_root': str(tmp_path / 'gone')}
+    with pytest.raises(VitmmError, match=r'names it by test_dataloader\.dataset\.data_root: set'):
+        analyze('det', folder, config=folder, options=place)
+
+
 def test_a_test_set_without_annotations_is_an_error(analyze, tiny_shapes, tmp_path):
     content = json.loads((tiny_shapes / 'coco/instances_val.json').read_text())
     for name, change_it in (

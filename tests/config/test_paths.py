@@ -54,3 +54,15 @@ def test_keys_of_wrapped_data_sets():
     assert keys_of_path(loaded, 'data/a/x.json') == [f'{first}.data_root', f'{first}.ann_file']
     assert keys_of_path(loaded, 'data/b/y.json') == ['root', 'val_dataloader.dataset.ann_file']
     assert keys_of_path(loaded, 'elsewhere/z') == []
+
+
+def test_of_loaders_that_say_the_same_the_one_in_use_is_named():
+    inner = dict(dataset=dict(data_root='data/a', ann_file='x.json'))
+    loaded = dict(train_dataloader=inner, test_dataloader=inner)
+    for used in ('train_dataloader', 'test_dataloader'):
+        keys = keys_of_path(loaded, 'data/a/x.json', [used])
+        assert keys == [f'{used}.dataset.data_root', f'{used}.dataset.ann_file']
+    # A config without holes whose data follow data_root: one key moves the metric, too.
+    loaded['data_root'] = 'data/a/'
+    keys = keys_of_path(loaded, 'data/a/x.json', ['test_dataloader'])
+    assert keys == ['data_root', 'test_dataloader.dataset.ann_file']

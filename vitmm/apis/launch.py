@@ -79,7 +79,7 @@ def prepare(
             if resolved.get(loader):
                 check_or_leave_out(resolved, loader)
     except MissingError as error:
-        keys = ' and '.join(keys_of_path(loaded, error.path))
+        keys = ' and '.join(keys_of_path(loaded, error.path, loaders))
         hint = f'; the config names it by {keys}: set them with --cfg-options' if keys else ''
         raise DataError(f'{error}{hint}') from error
     except ConfigError as error:  # the backbone is built when it is asked what it is

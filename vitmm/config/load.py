@@ -11,6 +11,7 @@ from mmengine.config import Config
 from mmengine.logging import print_log
 from mmengine.utils import import_modules_from_strings
 
+from vitmm.config.moved_data import move_data
 from vitmm.config.yaml_file import SUFFIXES, as_python, like
 from vitmm.errors import ConfigError, did_you_mean
 
@@ -52,13 +53,15 @@ def load_config(
 def merge_options(config: Config, options: Mapping[str, Any], path: str | Path) -> None:
     """Merge ``--cfg-options`` into a config that was read from ``path``.
 
-    A list is a tuple where the config has one: ``image_scale=96,96`` comes as a list.
+    A list is a tuple where the config has one: ``image_scale=96,96`` comes as a list. ``data_root``
+    moves the data of a config without holes, too.
 
     Raises:
         ConfigError: an option that does not fit the config.
     """
     _open_aliases(config, options)
     _drop_model_kwargs(config, options)
+    move_data(config, options)
     try:
         config.merge_from_dict({k: like(v, _said(config, k), k) for k, v in options.items()})
     except (KeyError, TypeError, IndexError, AssertionError, ValueError) as error:

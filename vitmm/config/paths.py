@@ -1,34 +1,46 @@
 """Which keys of a config name a file of its data."""
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from vitmm.config.moved_data import written_root
 from vitmm.config.top_level import names_in
 
+_LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
 _OTHERS = {'type', 'pipeline', 'metainfo', 'backend_args', 'filter_cfg'}
 
 
-def keys_of_path(loaded: Mapping[str, Any], path: str | os.PathLike) -> list[str]:
+def keys_of_path(
+    loaded: Mapping[str, Any], path: str | os.PathLike, used: Sequence[str] = ()
+) -> list[str]:
     """The keys whose values are parts of the path of a data set's file, to set another one.
 
     Args:
         loaded: the config, its holes still open: a hole leads to the key at the top that it names.
         path: as the data set joins it.
+        used: the data loaders that are used: they are named where others say as much.
 
     Returns:
         Dotted keys of one data loader, that which says most of the path: ``['data_root',
         'train_ann']``, or ``['train_dataloader.dataset.ann_file']`` where there are no holes.
     """
     found: list[list[tuple[str, str]]] = []
-    for loader in ('train_dataloader', 'val_dataloader', 'test_dataloader'):
+    for loader in dict.fromkeys((*used, *_LOADERS)):
         settings = loaded.get(loader)
         dataset = settings.get('dataset') if isinstance(settings, Mapping) else None
         said = _strings(loaded, dataset, f'{loader}.dataset')
         found.append([(key, value) for key, value in said if _is_part(value, path)])
     most = max(found, key=lambda said: sum(len(Path(v).parts) for v in dict(said).values()))
-    return list(dict(most))
+    root = written_root(loaded)
+    return list(dict.fromkeys(_shorter(key, value, root) for key, value in most))
+
+
+def _shorter(key: str, value: str, root: str | None) -> str:
+    """``data_root`` for the key of a data set that follows it (:func:`move_data`)."""
+    follows = key.endswith('.data_root') and value.rstrip('/') == root
+    return 'data_root' if follows else key
 
 
 def _strings(loaded: Mapping[str, Any], value: Any, key: str) -> Iterator[tuple[str, str]]:

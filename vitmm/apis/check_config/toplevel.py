@@ -27,6 +27,8 @@ def check_top_level(case: Case) -> None:
     dump = _is_dump(case)
     for key in case.raw:
         place = case.origins.find((key,))
+        if key == 'data_root' and place.file == COMMAND_LINE:  # which moves the data
+            continue
         ours = place.file == COMMAND_LINE or '_base_' not in Path(place.file).parts
         if key in read or key.startswith('_') or not ours or _read_by_name(case, key, place.file):
             continue
