@@ -17,6 +17,8 @@ from vitmm.apis.predictions.write import write_analysis
 from vitmm.apis.switches import test_with_amp, test_with_tta
 from vitmm.apis.windows import check_display
 from vitmm.compat.checkpoint import PUBLISHED_CONFIG
+from vitmm.datasets.classes import given_classes
+from vitmm.datasets.sources import leaves
 from vitmm.errors import ConfigError, VitmmError
 
 
@@ -97,6 +99,7 @@ def analyze_predictions(
     if amp:
         test_with_amp(cfg)
     known = [] if checkpoint is None else check_belongs(cfg, checkpoint)
+    check_classes(known, given_classes(leaves(cfg.test_dataloader.dataset)[0]), checkpoint)
     runner = build_runner(cfg)
     if checkpoint is None:
         load_pretrained(runner)
