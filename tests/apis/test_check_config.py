@@ -539,3 +539,10 @@ def test_the_tool(tmp_path, data):
     assert last == f'{recipe}: 1 finding'
     done = run_tool('check_config.py', CONFIGS / 'cls/vit_linear.py')
     assert (done.returncode, len(done.stdout.splitlines())) == (0, 1), done.stdout
+
+
+def test_data_root_on_the_command_line_is_read(tmp_path):
+    recipe = tmp_path / 'stock.py'
+    recipe.write_text(STOCK)
+    found = check_config(recipe, options={'data_root': '/data/coco'})
+    assert not [one for one in found if one.key == 'data_root']

@@ -5,7 +5,13 @@ import torch
 from mmengine.config import Config
 from mmengine.registry import METRICS
 
-from vitmm.apis.metric_names import metric_names, missing_metric, unknown_metrics
+from vitmm.apis.metric_names import (
+    metric_names,
+    missing_metric,
+    refuse_unknown_metrics,
+    unknown_metrics,
+)
+from vitmm.errors import ConfigError
 
 
 def names_given(settings):
@@ -76,3 +82,12 @@ def test_what_a_validation_has_not_given_is_said():
     assert 'aAcc, mIoU. Did you mean mIoU' in said
     assert missing_metric(config, KeyError('mIou')) is None
     assert missing_metric(config, ValueError('mIou')) is None
+
+
+@pytest.mark.parametrize('split', ['val', 'test'])
+def test_masks_that_the_model_does_not_predict_are_refused(split):
+    evaluator = dict(type='CocoMetric', metric=['bbox', 'segm'])
+    config = dict(default_scope='mmdet', model=dict(type='RetinaNet'))
+    refuse_unknown_metrics(Config({**config, f'{split}_evaluator': dict(evaluator, metric='bbox')}))
+    with pytest.raises(ConfigError, match=rf"^{split}_evaluator: metric asks for 'segm'"):
+        refuse_unknown_metrics(Config({**config, f'{split}_evaluator': evaluator}))
