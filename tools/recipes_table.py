@@ -27,6 +27,7 @@ OTHERS = {
     'det/convnext_mask_rcnn': ('coco/segm_mAP', 0.5),
     'det/resnet_deformable_detr': ('coco/bbox_mAP', 0.4),
     'det/resnet_mask2former': ('coco/segm_mAP', 0.4),
+    'det/swin_cascade_mask_rcnn': ('coco/segm_mAP', 0.5),
     'det/trees_dino': ('coco/bbox_mAP_50', 0.1),
     'det/trees_faster_rcnn': ('coco/bbox_mAP_50', 0.1),
     'det/trees_retinanet': ('coco/bbox_mAP_50', 0.1),

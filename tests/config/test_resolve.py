@@ -1,12 +1,14 @@
 import json
+import re
 
 import pytest
 import timm
 import torch
 from mmengine.config import Config
-from support import CONFIGS, RECIPES, fitting
+from support import CONFIGS, RECIPES, ROOT, fitting
 
 from vitmm.config import load_config, resolve
+from vitmm.config.load import _bases
 from vitmm.errors import BackboneError, ConfigError, VitmmError
 from vitmm.registry import MODELS
 
@@ -136,3 +138,15 @@ def test_what_is_resolved_is_plain_python_and_stays_as_it_is(tmp_path, tiny_opti
 def test_bad_input(options, error, words, tiny_options):
     with pytest.raises(error, match=words):
         resolve(load_config(DET, options={**tiny_options, **options}))
+
+
+def test_every_head_of_the_readme_has_a_starter():
+    def inside(path):
+        for base in _bases(path)[2]:
+            file = (path.parent / base).resolve()
+            yield from (file, *inside(file))
+
+    table = (ROOT / 'README.md').read_text().partition('\n## Heads\n')[2].partition('\n\nAll ')[0]
+    heads = set(re.findall(r'`(\w+)`', table))
+    assert {'cascade_mask_rcnn', 'unet', 'gem', 'depth', 'mae'} <= heads
+    assert heads <= {file.stem for recipe in RECIPES for file in inside(recipe)}
