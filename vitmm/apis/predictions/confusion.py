@@ -44,8 +44,8 @@ class Confusion:
             kinds = '; '.join(f'{count:,} {words}' for words, count in self.false.items() if count)
             said += [
                 f'The column background has the {missed:,} objects that no detection found.',
-                f'The row background has the {false:,} false detections, by the class that they '
-                f'claim{f": {kinds}" if kinds else ""}.',
+                f'The row background has the {false:,} false detections (false positives), by '
+                f'the class that they claim{f": {kinds}" if kinds else ""}.',
             ]
         return ' '.join(said)
 
