@@ -43,6 +43,7 @@ SLOW = {
     'det/resnet_deformable_detr': None,
     'det/resnet_fcos': None,
     'det/resnet_mask2former': None,
+    'det/swin_cascade_mask_rcnn': None,
     'det/swin_faster_rcnn': BOXES,
     'det/vit_atss': None,
     'det/vit_faster_rcnn': BOXES,
