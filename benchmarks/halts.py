@@ -3,10 +3,9 @@
 python benchmarks/halts.py [CONFIGS ...]
 
 Each of them makes the CPU wait until the GPU has got so far. On a GPU they are what torch warns of
-(sync_watch.py). On a CPU they are counted in its place: what ``.item()``, ``bool()``,
-``nonzero()``, ``unique()`` and masks as indices ask for is the same, and so are tensors made of
-lists of numbers, which are sent from memory that is not pinned. Moving a batch to the GPU is none,
-with pinned memory; suppressing boxes on a GPU is one an image that a CPU does not show.
+(sync_watch.py). On a CPU they are counted in its place (vitmm/models/halts/reads.py). Moving a
+batch to the GPU is none, with pinned memory; suppressing boxes on a GPU is one an image that a CPU
+does not show.
 """
 
 import argparse
@@ -50,35 +49,16 @@ def count(config: Path) -> Counter:
     """Reads by (whose code, place) over COUNTED iterations of a recipe."""
     import torch
     from mmengine.hooks import Hook
-    from torch.utils._python_dispatch import TorchDispatchMode
 
     from vitmm.apis.launch import build_runner, prepare
+    from vitmm.models.halts.reads import CountReads
 
-    ops, gpu = torch.ops.aten, torch.cuda.is_available()
+    gpu = torch.cuda.is_available()
     reads: Counter = Counter()
-
-    read = (
-        ops._local_scalar_dense.default,
-        ops.nonzero.default,
-        ops._unique2.default,
-        ops.masked_select.default,
-    )
 
     def note() -> None:
         if (asked := whose())[1] not in STAYS:
             reads[asked] += 1
-
-    class Watch(TorchDispatchMode):
-        def __torch_dispatch__(self, function, types, arguments=(), keywords=None):
-            masks = (ops.index.Tensor, ops.index_put.default, ops.index_put_.default)
-            by_mask = function in masks and any(
-                i is not None and i.dtype in (torch.bool, torch.uint8) for i in arguments[1]
-            )
-            # A single number goes along with the kernel.
-            sent = function == ops.lift_fresh.default and arguments[0].dim() > 0
-            if by_mask or sent or function in read:
-                note()
-            return function(*arguments, **(keywords or {}))
 
     class Count(Hook):
         priority = 'LOWEST'
@@ -91,7 +71,7 @@ def count(config: Path) -> Counter:
 
         def before_train_iter(self, runner, batch_idx, data_batch=None):
             if runner.iter >= WARM_UP:
-                self.watch = SyncWatch(note) if gpu else Watch()
+                self.watch = (SyncWatch if gpu else CountReads)(note)
                 self.watch.__enter__()
 
         def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None):

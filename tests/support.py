@@ -11,7 +11,6 @@ from types import ModuleType
 
 import pytest
 import torch
-from torch.utils._python_dispatch import TorchDispatchMode
 
 ROOT = Path(__file__).resolve().parent.parent
 CONFIGS = ROOT / 'configs'
@@ -109,31 +108,6 @@ def faults(make, times=1):
         seen = resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
     return seen
 """
-
-
-class CountReads(TorchDispatchMode):
-    """Counts what would make the CPU wait for a GPU: values that are read from tensors, masks as
-    indices, lists of numbers that become tensors."""
-
-    OPERATORS = (torch.ops.aten._local_scalar_dense.default, torch.ops.aten.nonzero.default)
-    INDEXING = (
-        torch.ops.aten.index.Tensor,
-        torch.ops.aten.index_put.default,
-        torch.ops.aten.index_put_.default,
-    )
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.count = 0
-
-    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
-        if function in self.INDEXING:
-            self.count += any(i is not None and i.dtype == torch.bool for i in args[1])
-        elif function == torch.ops.aten.lift_fresh.default:
-            self.count += args[0].dim() > 0  # a single number goes along with the kernel
-        else:
-            self.count += function in self.OPERATORS
-        return function(*args, **(kwargs or {}))
 
 
 def hear_ctrl_c() -> None:

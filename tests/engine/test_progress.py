@@ -12,13 +12,14 @@ from types import SimpleNamespace
 import pytest
 from mmengine.hooks import Hook
 from mmengine.registry import HOOKS
-from support import CONFIGS, ROOT, CountReads, as_cfg_options, hear_ctrl_c
+from support import CONFIGS, ROOT, as_cfg_options, hear_ctrl_c
 from terminal import Terminal
 
 from vitmm.apis.train import train
 from vitmm.engine import display
 from vitmm.engine.hooks import progress
 from vitmm.engine.hooks.progress import ProgressHook
+from vitmm.models.halts.reads import CountReads
 
 CLS = CONFIGS / 'cls' / 'vit_linear.py'
 SMALL = {

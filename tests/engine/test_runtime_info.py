@@ -8,11 +8,11 @@ from mmengine.dataset import DefaultSampler
 from mmengine.hooks import Hook
 from mmengine.model import BaseModel
 from mmengine.runner import Runner
-from support import CountReads
 from torch import nn
 from torch.utils.data import Dataset
 
 from vitmm import registry  # noqa: F401  (the scope vitmm)
+from vitmm.models.halts.reads import CountReads
 
 
 class Numbers(Dataset):

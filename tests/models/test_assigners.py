@@ -4,10 +4,10 @@ import pytest
 import torch
 from mmdet.registry import TASK_UTILS
 from mmengine.structures import InstanceData
-from support import CountReads
 
 from vitmm.models.assigners import MaxIoUAssigner
 from vitmm.models.assigners import MMDetMaxIoUAssigner as Theirs
+from vitmm.models.halts.reads import CountReads
 
 IOU = dict(type='mmdet.BboxOverlaps2D')  # whatever scope another test has left
 SETTINGS = [

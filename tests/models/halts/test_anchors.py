@@ -6,10 +6,10 @@ import pytest
 import torch
 from mmdet.registry import MODELS
 from mmengine.structures import InstanceData
-from support import CountReads
 
 from vitmm.models.halts import avoid_halts
 from vitmm.models.halts.dense import grid_priors
+from vitmm.models.halts.reads import CountReads
 from vitmm.models.halts.samples import choose
 
 ASSIGNER = dict(type='vitmm.MaxIoUAssigner', ignore_iof_thr=0.5)

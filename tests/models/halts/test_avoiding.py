@@ -7,10 +7,10 @@ import mmseg.models  # noqa: F401 (likewise)
 import pytest
 import torch
 from mmengine.registry import MODELS as MMENGINE_MODELS
-from support import CountReads
 
 from vitmm.models.halts import avoid_halts
 from vitmm.models.halts.accuracy import pixel_accuracy
+from vitmm.models.halts.reads import CountReads
 
 
 @pytest.mark.parametrize('ignore_index', [None, 255])

@@ -6,9 +6,9 @@ import pytest
 import torch
 from mmdet.registry import MODELS
 from mmengine.config import ConfigDict
-from support import CountReads
 
 from vitmm.models.halts import avoid_halts, proposals
+from vitmm.models.halts.reads import CountReads
 
 RPN = dict(
     type='mmdet.RPNHead',

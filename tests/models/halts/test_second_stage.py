@@ -13,10 +13,10 @@ from mmdet.structures import DetDataSample
 from mmdet.structures.mask import BitmapMasks, PolygonMasks
 from mmengine.config import ConfigDict
 from mmengine.structures import InstanceData
-from support import CountReads
 from torch import nn
 
 from vitmm.models.halts import avoid_halts
+from vitmm.models.halts.reads import CountReads
 
 
 def boxes(count, size=60):
