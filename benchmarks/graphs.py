@@ -13,6 +13,8 @@ import statistics
 import time
 from types import SimpleNamespace
 
+from sides import wait
+
 DEFAULT = (
     'vit_tiny_patch16_224',
     'convnext_atto',
@@ -99,16 +101,13 @@ def seconds(backbone, size: tuple[int, int], batch: int, device: str) -> float:
     """Of a forward and a backward pass, in bfloat16 on a GPU."""
     import torch
 
-    gpu = device == 'cuda'
     images = torch.randn(batch, 3, *size, device=device)
-    if gpu:
-        torch.cuda.synchronize()
+    wait(device)
     start = time.perf_counter()
-    with torch.autocast(device, torch.bfloat16, enabled=gpu):
+    with torch.autocast(device, torch.bfloat16, enabled=device == 'cuda'):
         loss = sum(m.float().mean() for m in backbone(images))
     loss.backward()
-    if gpu:
-        torch.cuda.synchronize()
+    wait(device)
     return time.perf_counter() - start
 
 

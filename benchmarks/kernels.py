@@ -14,18 +14,20 @@ import tempfile
 import time
 from pathlib import Path
 
+from sides import wait
+
 ROW = 'det/vit_base_retinanet'
 
 
 class Profiler:
     """Stands in for one_run.Clock: profiles some iterations instead of timing them all."""
 
-    def __init__(self, warmup: int, iterations: int, gpu: bool) -> None:
+    def __init__(self, warmup: int, iterations: int, device: str) -> None:
         from torch.profiler import ProfilerActivity, profile
 
-        self.warmup, self.iterations, self.gpu = warmup, iterations, gpu
+        self.warmup, self.iterations, self.device = warmup, iterations, device
         self.done = 0
-        kinds = [ProfilerActivity.CPU, *([ProfilerActivity.CUDA] if gpu else [])]
+        kinds = [ProfilerActivity.CPU, *([ProfilerActivity.CUDA] if device == 'cuda' else [])]
         self.profile = profile(activities=kinds)
         self.model = None
 
@@ -38,33 +40,26 @@ class Profiler:
 
         self.done += 1
         if self.done == self.warmup:
-            self.wait()
+            wait(self.device)
             self.profile.start()
             self.start = time.perf_counter()
         if self.done == self.warmup + self.iterations:
-            self.wait()
+            wait(self.device)
             self.seconds = time.perf_counter() - self.start
             self.profile.stop()
             raise EnoughError
-
-    def wait(self) -> None:
-        """For the GPU."""
-        if self.gpu:
-            import torch
-
-            torch.cuda.synchronize()
 
     def rows(self) -> list[tuple[str, float, int]]:
         """Names, ms an iteration, calls in all; the dearest first."""
         from torch.autograd import DeviceType
 
-        found = []
+        found, gpu = [], self.device == 'cuda'
         for event in self.profile.key_averages():
             if event.is_user_annotation:  # a range of others
                 continue
-            if self.gpu and event.device_type == DeviceType.CUDA:
+            if gpu and event.device_type == DeviceType.CUDA:
                 spent = event.self_device_time_total
-            elif not self.gpu and event.device_type == DeviceType.CPU:
+            elif not gpu and event.device_type == DeviceType.CPU:
                 spent = event.self_cpu_time_total
             else:
                 continue
@@ -80,7 +75,7 @@ def main() -> None:
 
     from vitmm.config import machine
 
-    gpu = torch.cuda.is_available()
+    device = 'cuda' if torch.cuda.is_available() else 'cpu'
     parser = argparse.ArgumentParser(description='Profile training iterations.')
     parser.add_argument('row', nargs='?', default=ROW, choices=list(full_size.OURS), metavar='ROW')
     parser.add_argument('--iterations', type=int, default=5, help='that are profiled')
@@ -96,7 +91,7 @@ def main() -> None:
     _, _, batch, size = full_size.OURS[args.row]
     batch, size = args.batch or batch, args.size or size
     workers = machine.describe()['workers'] if args.workers is None else args.workers
-    profiler = Profiler(args.warmup, args.iterations, gpu)
+    profiler = Profiler(args.warmup, args.iterations, device)
     with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(io.StringIO()):
         recipe = full_size.write_recipe(args.row, Path(folder))
         number = batch * (args.warmup + args.iterations + 2)
@@ -124,10 +119,11 @@ def main() -> None:
     rows = profiler.rows()
     wall = 1e3 * profiler.seconds / args.iterations
     total = sum(spent for _, spent, _ in rows)
+    busy = 'GPU' if device == 'cuda' else 'CPU'
     side = 'stock OpenMMLab parts' if args.stock else ' '.join(['vitmm', *args.switches])
     print(
         f'{args.row}, {side}, {args.precision}, batch {batch} of {size}: {wall:.1f} ms an '
-        f'iteration under the profiler, {"GPU" if gpu else "CPU"} busy {total / wall:.0%}\n'
+        f'iteration under the profiler, {busy} busy {total / wall:.0%}\n'
     )
     print('| kernel | ms an iteration | share | calls |')
     print('| --- | ---: | ---: | ---: |')

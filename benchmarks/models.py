@@ -16,7 +16,7 @@ from dataclasses import asdict
 from fnmatch import fnmatch
 from pathlib import Path
 
-from sides import isolated, print_head, print_row, shown, write_json
+from sides import isolated, now, print_head, print_row, shown, write_json
 
 from vitmm.apis.compare.spread import spread
 
@@ -151,21 +151,13 @@ def one_pass(side, setting) -> tuple[float, float]:
     """Seconds to the loss, and to the end of the backward pass: on a CPU, its own time only."""
     import torch
 
-    gpu = setting.device == 'cuda'
-    clock = time.perf_counter if gpu else time.process_time
-
-    def now() -> float:
-        if gpu:
-            torch.cuda.synchronize()
-        return clock()
-
     side.model.zero_grad(set_to_none=True)
-    start = now()
+    start = now(setting.device)
     with torch.autocast(setting.device, torch.bfloat16, enabled=setting.precision == 'bf16'):
         loss = side.loss()
-    forward = now() - start
+    forward = now(setting.device) - start
     loss.backward()
-    both = now() - start
+    both = now(setting.device) - start
     if not torch.isfinite(loss):
         raise FloatingPointError(f'the loss is {loss.item()}')
     return forward, both

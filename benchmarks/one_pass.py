@@ -30,10 +30,10 @@ def measure(
     """
     import resource
     import statistics
-    import time
 
     import live_bytes
     import torch
+    from sides import now
 
     from vitmm.models import TimmBackbone
 
@@ -56,16 +56,12 @@ def measure(
             return torch.cuda.max_memory_allocated() / 2**20
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
-    gpu = device == 'cuda'
-    clock = time.perf_counter if gpu else time.process_time
-    warm, passes = (3, 13) if gpu else (1, 2)
+    warm, passes = (3, 13) if device == 'cuda' else (1, 2)
     before, times = resident(), []
     for _ in range(passes):
-        start = clock()
+        start = now(device)
         both()
-        if gpu:
-            torch.cuda.synchronize()
-        times.append(clock() - start)
+        times.append(now(device) - start)
     return {'mib': resident() - before, 'seconds': statistics.median(times[warm:])}
 
 

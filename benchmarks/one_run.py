@@ -11,6 +11,8 @@ import sys
 import time
 from pathlib import Path
 
+from sides import wait
+
 
 class EnoughError(Exception):
     """The iterations wanted are done."""
@@ -31,7 +33,7 @@ class Clock:
     def __init__(self, warmup: int, iterations: int, device: str) -> None:
         self.warmup = warmup
         self.total = warmup + iterations
-        self.gpu = device == 'cuda'
+        self.device = device
         self.model = None
         self.begun: list[float] = []
         self.ended: list[float] = []
@@ -47,10 +49,8 @@ class Clock:
             EnoughError: it was the last.
         """
         done = len(self.ended) + 1
-        if self.gpu and done in (1, self.warmup, self.total):
-            import torch
-
-            torch.cuda.synchronize()
+        if done in (1, self.warmup, self.total):
+            wait(self.device)
         self.ended.append(time.perf_counter())
         if done == 1:
             self.first = time.time()
@@ -68,6 +68,7 @@ class Clock:
 
         import torch
 
+        gpu = self.device == 'cuda'
         ends, begins = self.ended[self.warmup - 1 :], self.begun[self.warmup :]
         whole = ends[-1] - ends[0]
         each = [b - a for a, b in itertools.pairwise(ends)]
@@ -75,10 +76,10 @@ class Clock:
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
         return {
             'cpu': (time.process_time() - self.own) / len(each),
-            'seconds': whole / len(each) if self.gpu else statistics.median(each),
+            'seconds': whole / len(each) if gpu else statistics.median(each),
             'data': waited / whole,
             'first': self.first - started,
-            'mib': torch.cuda.max_memory_allocated() / 2**20 if self.gpu else peak,
+            'mib': torch.cuda.max_memory_allocated() / 2**20 if gpu else peak,
             'parameters': sum(p.numel() for p in self.model.parameters() if p.requires_grad),
         }
 

@@ -10,6 +10,8 @@ import statistics
 import time
 from pathlib import Path
 
+from sides import now
+
 LARGEST = 448  # pixels; some models were made for images that take much memory
 ATLAS = Path(__file__).resolve().parent.parent / 'docs' / 'backbones.csv'
 
@@ -93,17 +95,10 @@ def smallest_of_each_file() -> list[str]:
 
 def once(function, backbone, device: str) -> float:
     """Seconds of one forward and backward pass: on a CPU, its own time only."""
-    import torch
-
     backbone.zero_grad(set_to_none=True)
-    if device == 'cuda':
-        torch.cuda.synchronize()
-    clock = time.perf_counter if device == 'cuda' else time.process_time
-    start = clock()
+    start = now(device)
     sum(m.float().mean() for m in function()).backward()
-    if device == 'cuda':
-        torch.cuda.synchronize()
-    return clock() - start
+    return now(device) - start
 
 
 if __name__ == '__main__':

@@ -1,10 +1,11 @@
-"""What comparisons of two sides share: a process for each measurement, tables, JSON."""
+"""What comparisons of two sides share: a process for each measurement, a clock, tables, JSON."""
 
 from __future__ import annotations
 
 import contextlib
 import json
 import os
+import time
 import warnings
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -43,6 +44,20 @@ def _guarded(function: Callable[..., dict], args: tuple) -> dict:
             return function(*args)
         except Exception as error:  # each peer fails in its own way; its row tells of it
             return {'error': reason(error)}
+
+
+def wait(device: str) -> None:
+    """Wait until the device, ``'cuda'`` or ``'cpu'``, has done all that it was given."""
+    if device == 'cuda':
+        import torch
+
+        torch.cuda.synchronize()
+
+
+def now(device: str) -> float:
+    """Seconds of a clock, after a wait: on a CPU the process's own, which others disturb less."""
+    wait(device)
+    return time.perf_counter() if device == 'cuda' else time.process_time()
 
 
 def reason(error: Exception) -> str:
