@@ -74,6 +74,35 @@ STOCK = {
 }
 
 
+def prepare(
+    name: str,
+    folder: Path,
+    iterations: int,
+    workers: int,
+    batch: int | None = None,
+    size: int | None = None,
+) -> tuple[Path, dict, int, int]:
+    """Write a row's recipe, and images for so many iterations.
+
+    Args:
+        name: of the row.
+        folder: where it is written.
+        iterations: that the epoch is to have.
+        workers: of the loader.
+        batch: images of an iteration; by default the row's.
+        size: longer side of the images; by default the row's.
+
+    Returns:
+        The recipe, the options that point it to them, the batch and the size.
+    """
+    batch, size = batch or OURS[name][2], size or OURS[name][3]
+    # Some images more than are used: the last batch of an orientation may stay unfilled.
+    root = folder / f'{name.replace("/", "_")}_data'
+    options = write_data(root, name[:3], batch * (iterations + 2)) | sizes(name, size)
+    options |= {'train_dataloader.batch_size': batch, 'train_dataloader.num_workers': workers}
+    return write_recipe(name, folder), options, batch, size
+
+
 def write_recipe(name: str, folder: Path) -> Path:
     """Write the recipe of a row: bases, a backbone, strides."""
     parts, settings, _, _ = OURS[name]

@@ -135,21 +135,7 @@ def compare(name: str, args: argparse.Namespace, device: str, folder: Path) -> d
     from stock import write_stock
 
     recipe, peer = name.split(' / ')
-    recipe_file, batch, size = settle(recipe, args, folder)
-    # Some images more than are used: the last batch of an orientation may stay unfilled.
-    number = batch * (args.warmup + args.iterations + 2)
-    if args.full_size:
-        root = folder / f'{recipe[:3]}_{len(list(folder.iterdir()))}'
-        options = full_size.write_data(root, recipe[:3], number) | full_size.sizes(recipe, size)
-    else:
-        options = write_small(folder, recipe[:3], number) | {
-            **({'image_size': size} if recipe.startswith('cls') else {'image_scale': (size, size)}),
-            **({'crop_size': (size, size)} if recipe.startswith('seg') else {}),
-        }
-    options |= {
-        'train_dataloader.batch_size': batch,
-        'train_dataloader.num_workers': args.workers,
-    }
+    recipe_file, options, batch, size = settle(recipe, args, folder)
     plain = folder / 'stock.py'
     if peer == 'OpenMMLab':
         parts = full_size.STOCK[recipe] if args.full_size else {'backbone': STOCK[recipe]}
@@ -212,16 +198,16 @@ def write_small(folder: Path, task: str, number: int) -> dict:
     return {'data_root': str(data), 'prepare_data': prepare}
 
 
-def settle(recipe: str, args: argparse.Namespace, folder: Path) -> tuple[Path, int, int]:
-    """The recipe's file, and the batch and image size of a row."""
+def settle(recipe: str, args: argparse.Namespace, folder: Path) -> tuple[Path, dict, int, int]:
+    """Of a row, the recipe's file, the options with its data, the batch and the image size."""
+    iterations = args.warmup + args.iterations
     if args.full_size:
         import full_size
 
-        _, _, batch, size = full_size.OURS[recipe]
-        return full_size.write_recipe(recipe, folder), args.batch or batch, args.size or size
-    batch = {'det': 4, 'seg': 4, 'cls': 32}[recipe[:3]]
-    size = {'det': 224, 'seg': 160, 'cls': 96}[recipe[:3]]
-    file = CONFIGS / f'{recipe}.py'
+        return full_size.prepare(recipe, folder, iterations, args.workers, args.batch, args.size)
+    task, file = recipe[:3], CONFIGS / f'{recipe}.py'
+    batch = {'det': 4, 'seg': 4, 'cls': 32}[task]
+    size = args.size or {'det': 224, 'seg': 160, 'cls': 96}[task]
     if 'resnet' in recipe:
         head = recipe.split('_', 1)[1]
         parts = (f'models/{head}', 'datasets/det/shapes', 'schedules/adamw', 'runtime/det')
@@ -231,7 +217,13 @@ def settle(recipe: str, args: argparse.Namespace, folder: Path) -> tuple[Path, i
             f'model = dict(backbone=dict(model_name={args.resnet!r}))\n'
         )
         batch = 4 if args.resnet == 'resnet50' else 2
-    return file, args.batch or batch, args.size or size
+    batch = args.batch or batch
+    # Some more than are used: the last batch of an orientation may stay unfilled.
+    options = write_small(folder, task, batch * (iterations + 2))
+    options |= {'image_size': size} if task == 'cls' else {'image_scale': (size, size)}
+    options |= {'crop_size': (size, size)} if task == 'seg' else {}
+    options |= {'train_dataloader.batch_size': batch, 'train_dataloader.num_workers': args.workers}
+    return file, options, batch, size
 
 
 def switches(args: argparse.Namespace) -> dict:

@@ -88,16 +88,17 @@ def main() -> None:
     parser.add_argument('--stock', action='store_true', help='the side of stock OpenMMLab parts')
     parser.add_argument('--lines', type=int, default=25)
     args = parser.parse_args()
-    _, _, batch, size = full_size.OURS[args.row]
-    batch, size = args.batch or batch, args.size or size
     workers = machine.describe()['workers'] if args.workers is None else args.workers
     profiler = Profiler(args.warmup, args.iterations, device)
     with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(io.StringIO()):
-        recipe = full_size.write_recipe(args.row, Path(folder))
-        number = batch * (args.warmup + args.iterations + 2)
-        options = full_size.write_data(Path(folder, 'data'), args.row[:3], number)
-        options |= full_size.sizes(args.row, size)
-        options |= {'train_dataloader.batch_size': batch, 'train_dataloader.num_workers': workers}
+        recipe, options, batch, size = full_size.prepare(
+            args.row,
+            Path(folder),
+            args.warmup + args.iterations,
+            workers,
+            args.batch,
+            args.size,
+        )
         plain = Path(folder, 'plain.py')
         if args.stock:
             write_stock(recipe, options, plain, **full_size.STOCK[args.row])
