@@ -131,6 +131,12 @@ class Case:
         return any(f.kind in known and f.key.split('.')[0] == part for f in self.findings)
 
 
+def as_remedy(sentence: str) -> str:
+    """A sentence as a finding has it, behind a colon."""
+    said = sentence.strip().removesuffix('.')
+    return said[:1].lower() + said[1:]
+
+
 def _allowed(found: Finding) -> bool:
     if found.line is None:
         return False

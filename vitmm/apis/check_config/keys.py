@@ -1,6 +1,5 @@
 """Keys inside the config's dicts that nothing reads."""
 
-import difflib
 import inspect
 import re
 from collections.abc import Iterator, Mapping
@@ -13,10 +12,11 @@ from mmengine.runner import Runner
 from torch.utils.data import DataLoader
 
 from vitmm.apis.bare_model import walk
-from vitmm.apis.check_config.case import Case
+from vitmm.apis.check_config.case import Case, as_remedy
 from vitmm.apis.check_config.signatures import accepted, classes_of
 from vitmm.apis.check_config.toplevel import READ
 from vitmm.config.origin import Key
+from vitmm.errors import did_you_mean
 
 _ALWAYS = {'type', '_scope_', '_delete_', 'debug'}  # which mmdet's own bases still have
 # What is taken out of a dict before its class is built, by the dict's place in the config.
@@ -145,8 +145,7 @@ def _claim(
 ) -> None:
     for name in part:
         if isinstance(name, str) and name not in known and name not in _ALWAYS:
-            near = difflib.get_close_matches(name, known, n=2, cutoff=0.75)
-            hint = f'did you mean {" or ".join(near)}?' if near else 'take it out'
+            hint = as_remedy(did_you_mean(name, known, 2, 0.75)) or 'take it out'
             what, at, kind = (
                 f"nothing reads '{name}' ({reader} does not)",
                 (*key, name),

@@ -4,7 +4,7 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
-from vitmm.apis.check_config.case import Case
+from vitmm.apis.check_config.case import Case, as_remedy
 from vitmm.apis.check_config.signatures import class_made_by, classes_of
 from vitmm.apis.metric_names import (
     listed,
@@ -25,7 +25,7 @@ def check_metrics(case: Case) -> None:
             _check_file(case, split, place, one)
     said = case.said
     for key, what, hint in [*masks_missing(said), *unknown_metrics(said)]:
-        case.say('metrics', key, what, hint[0].lower() + hint[1:].removesuffix('.'))
+        case.say('metrics', key, what, as_remedy(hint))
     if metric_names(said) is None:
         _check_prefixes(case)
 

@@ -1,16 +1,15 @@
 """Keys at the top of a config that nothing reads, pipelines that reach no data loader."""
 
-import difflib
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from vitmm.apis.bare_model import walk
-from vitmm.apis.check_config.case import Case
+from vitmm.apis.check_config.case import Case, as_remedy
 from vitmm.config.origin import COMMAND_LINE, Key
 from vitmm.config.top_level import check_log_level, names_in, read_keys
-from vitmm.errors import ConfigError
+from vitmm.errors import ConfigError, did_you_mean
 
 READ = read_keys()
 _LOADERS = {'train': ('train',), 'val': ('val',), 'test': ('test', 'val')}
@@ -22,7 +21,7 @@ def check_top_level(case: Case) -> None:
         check_log_level(case.said)
     except ConfigError as error:
         what, _, hint = str(error).partition('. ')
-        case.say('keys', ('log_level',), what, hint[0].lower() + hint[1:])
+        case.say('keys', ('log_level',), what, as_remedy(hint))
     read = _reachable(case.raw)
     dump = _is_dump(case)
     for key in case.raw:
@@ -32,7 +31,7 @@ def check_top_level(case: Case) -> None:
         ours = place.file == COMMAND_LINE or '_base_' not in Path(place.file).parts
         if key in read or key.startswith('_') or not ours or _read_by_name(case, key, place.file):
             continue
-        near = ''.join(difflib.get_close_matches(key, READ, n=1, cutoff=0.8))
+        near = as_remedy(did_you_mean(key, READ, 1, 0.8))
         # A dumped config keeps the names that its recipe had.
         if dump and (not near or key.endswith('_pipeline')):
             continue
@@ -41,7 +40,7 @@ def check_top_level(case: Case) -> None:
                 _say_pipeline(case, key)
             continue
         what = f"nothing reads '{key}'"
-        case.say('keys', (key,), what, _where_instead(case, key) or _hint(near))
+        case.say('keys', (key,), what, _where_instead(case, key) or near or 'take it out')
 
 
 def check_pipelines(case: Case) -> None:
@@ -58,10 +57,6 @@ def check_pipelines(case: Case) -> None:
         places = [order.index(file) if file in order else len(order) for file in files]
         if _is_dump(case) or places[0] > max(places[1:]):  # said later, or where nothing is later
             _say_pipeline(case, key)
-
-
-def _hint(near: str) -> str:
-    return f'did you mean {near}?' if near else 'take it out'
 
 
 def _say_pipeline(case: Case, key: str) -> None:

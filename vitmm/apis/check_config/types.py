@@ -2,7 +2,7 @@
 
 import re
 
-from vitmm.apis.check_config.case import Case
+from vitmm.apis.check_config.case import Case, as_remedy
 from vitmm.apis.check_config.keys import FREE, NAMES
 from vitmm.apis.check_config.toplevel import READ
 from vitmm.apis.unknown_types import unknown_types
@@ -19,5 +19,5 @@ def check_types(case: Case) -> None:
         if not reached or NAMES & set(key) or FREE.fullmatch(dotted):
             continue
         if not _ELSEWHERE.fullmatch(dotted):
-            hint = near.strip() or 'mend the name, or import its module with custom_imports'
-            case.say('types', key, what, hint[0].lower() + hint[1:])
+            hint = near or 'mend the name, or import its module with custom_imports'
+            case.say('types', key, what, as_remedy(hint))
