@@ -9,7 +9,7 @@ from faster_coco_eval import COCOeval_faster
 from mmdet.evaluation.metrics import coco_metric
 
 from vitmm.errors import ConfigError
-from vitmm.evaluation.nothing_found import stand_in
+from vitmm.evaluation.nothing_found import files_to_measure
 
 
 def predicted(results: list) -> list[str]:
@@ -65,6 +65,4 @@ class CocoMetric(coco_metric.CocoMetric):
     def results2json(self, results: Sequence[dict], outfile_prefix: str) -> dict[str, str]:
         """Write the results of all images; see mmdet. Returns the files to measure."""
         files = super().results2json(results, outfile_prefix)
-        if self.format_only or any(len(one['labels']) for one in results):
-            return files
-        return stand_in(self, files, self._coco_api)
+        return files_to_measure(self, results, files, self._coco_api)

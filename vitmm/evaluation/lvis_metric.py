@@ -9,7 +9,7 @@ from mmdet.evaluation.metrics import lvis_metric
 
 from vitmm.datasets.files import need_lvis
 from vitmm.evaluation.coco_metric import predicted
-from vitmm.evaluation.nothing_found import stand_in
+from vitmm.evaluation.nothing_found import files_to_measure
 
 
 class LVISMetric(lvis_metric.LVISMetric):
@@ -50,6 +50,4 @@ class LVISMetric(lvis_metric.LVISMetric):
     def results2json(self, results: Sequence[dict], outfile_prefix: str) -> dict[str, str]:
         """Write the results of all images; see mmdet. Returns the files to measure."""
         files = super().results2json(results, outfile_prefix)
-        if self.format_only or any(len(one['labels']) for one in results):
-            return files
-        return stand_in(self, files, self._lvis_api)
+        return files_to_measure(self, results, files, self._lvis_api)
