@@ -47,7 +47,7 @@ def parse_args() -> argparse.Namespace:
 
 def train(config: Path, folder: Path) -> dict:
     """Train one recipe in a process of its own, unless it is done; return its figures."""
-    from vitmm.apis.report import last_scores
+    from vitmm.apis.scalars import last_scores
 
     result = folder / 'result.json'
     if not result.exists():

@@ -15,8 +15,8 @@ from support import run_tool
 
 from vitmm.apis.analyze_logs import analyze_logs
 from vitmm.apis.curves import draw_curves
-from vitmm.apis.report import last_scores
 from vitmm.apis.runs import LogError, read_run
+from vitmm.apis.scalars import last_scores
 from vitmm.errors import VitmmError
 
 CONFIG = (

@@ -11,7 +11,7 @@ from PIL import Image
 from support import CONFIGS
 
 from vitmm.apis.bad_data import check_or_leave_out
-from vitmm.apis.report import last_scores
+from vitmm.apis.scalars import last_scores
 from vitmm.apis.train import train
 from vitmm.config import load_config, resolve
 from vitmm.errors import ConfigError, VitmmError

@@ -15,7 +15,7 @@ from mmengine.registry import HOOKS
 from support import CONFIGS, as_cfg_options, run_tool
 
 from vitmm.apis.inference import Predictor
-from vitmm.apis.report import last_scores
+from vitmm.apis.scalars import last_scores
 from vitmm.apis.test import test as evaluate
 from vitmm.apis.train import train
 

@@ -9,7 +9,8 @@ from families import FAMILIES
 from support import BACKBONES, CONFIGS, UNSAVED
 
 from vitmm.apis.launch import build_runner, prepare
-from vitmm.apis.report import last_scores, summarize
+from vitmm.apis.report import summarize
+from vitmm.apis.scalars import last_scores
 from vitmm.apis.test import test as evaluate
 from vitmm.apis.train import train
 from vitmm.errors import ConfigError, VitmmError

@@ -6,7 +6,7 @@ from mmengine.hooks import Hook
 from mmengine.registry import HOOKS
 from support import CONFIGS
 
-from vitmm.apis.report import last_scores
+from vitmm.apis.scalars import last_scores
 from vitmm.apis.test import test as evaluate
 from vitmm.apis.train import train
 

@@ -19,7 +19,7 @@ import torch
 from PIL import Image
 from support import CONFIGS, COUNTS
 
-from vitmm.apis.report import last_scores
+from vitmm.apis.scalars import last_scores
 from vitmm.apis.test import test as evaluate
 
 DET, SEG, CLS = (

@@ -9,7 +9,7 @@ from support import CONFIGS, as_cfg_options, run_tool
 from torch import nn
 
 from vitmm.apis.fsdp import use_fsdp
-from vitmm.apis.report import last_scores
+from vitmm.apis.scalars import last_scores
 from vitmm.apis.test import test as evaluate
 from vitmm.apis.train import train
 from vitmm.engine.sharding import gather, shard_model, shard_optimizer

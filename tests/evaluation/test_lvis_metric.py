@@ -14,7 +14,7 @@ from faster_coco_eval import COCO, COCOeval_faster
 from mmengine.registry import DATASETS
 from support import CONFIGS
 
-from vitmm.apis.report import last_scores
+from vitmm.apis.scalars import last_scores
 from vitmm.apis.train import train
 from vitmm.config import load_config, resolve
 from vitmm.datasets import files

@@ -9,7 +9,7 @@ import torch
 from support import CONFIGS, run_tool
 
 from vitmm.apis.merge import merge_checkpoint
-from vitmm.apis.report import last_scores
+from vitmm.apis.scalars import last_scores
 from vitmm.apis.test import test as evaluate
 from vitmm.apis.train import train
 from vitmm.errors import ConfigError, WeightsError

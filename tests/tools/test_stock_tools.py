@@ -11,7 +11,7 @@ import torch
 from support import CONFIGS, ROOT, on_path
 
 from vitmm.__main__ import find_script
-from vitmm.apis.report import last_scores
+from vitmm.apis.scalars import last_scores
 from vitmm.apis.train import train
 
 CASES = {

@@ -8,7 +8,7 @@ import timm
 from mmengine.config import Config
 from torch import nn
 
-from vitmm.apis.report import last_scores
+from vitmm.apis.scalars import last_scores
 from vitmm.datasets.sources import leaves
 from vitmm.inference.stored_model import StoredModel
 

@@ -17,7 +17,6 @@ from mmengine.runner import BaseLoop, EpochBasedTrainLoop, Runner
 from vitmm.apis.memory import peak
 from vitmm.apis.next_commands import next_commands, short_path
 from vitmm.apis.runs import LogError, Run, read_run
-from vitmm.apis.scalars import is_training, read_scalars, scores_of
 from vitmm.datasets.sources import leaves
 from vitmm.engine.hooks.progress import stop_progress
 
@@ -133,15 +132,6 @@ def summarize_test(
         ('log', short_path(_log_file(runner))),
     ]
     return '\n'.join([f'Tested {tested}.', *_aligned(rows)])
-
-
-def last_scores(scalars: Path, step: int | None = None) -> dict[str, float]:
-    """The metrics of the last validation in MMEngine's JSON log, or of that at ``step``."""
-    scores: dict[str, float] = {}
-    for entry in read_scalars(scalars)[0]:
-        if not is_training(entry) and step in (None, entry['step']):
-            scores = scores_of(entry)
-    return scores
 
 
 def _backbone(cfg: Config, begun: bool = True) -> str:

@@ -40,3 +40,12 @@ def scores_of(entry: Mapping[str, Any]) -> dict[str, float]:
         for name, value in entry.items()
         if name not in _COUNTERS and isinstance(value, int | float)
     }
+
+
+def last_scores(scalars: str | Path, step: int | None = None) -> dict[str, float]:
+    """The metrics of the last validation in the log, or of that at ``step``."""
+    scores: dict[str, float] = {}
+    for entry in read_scalars(scalars)[0]:
+        if not is_training(entry) and step in (None, entry['step']):
+            scores = scores_of(entry)
+    return scores
