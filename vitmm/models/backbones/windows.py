@@ -17,6 +17,7 @@ from torch import nn
 
 from vitmm.errors import BackboneError
 from vitmm.models.backbones.measure import Twin, ask_once, measure_maps
+from vitmm.models.backbones.partition import Tile, tiles
 
 _BIASES = ('_get_rel_pos_bias', 'get_bias')  # as timm's attentions and their parts call it
 _GRID = '_vitmm_grid'
@@ -146,7 +147,7 @@ def _attend(forward: Callable, windows: Windows, tokens: torch.Tensor, *args, **
     prefix = tokens.shape[1] - height * width
     first, cells = tokens[:, :prefix], tokens[:, prefix:].unflatten(1, (height, width))
 
-    def within(tile: _Tile) -> torch.Tensor:
+    def within(tile: Tile) -> torch.Tensor:
         """What the attention makes of a tile: (N, windows, prefix + cells, C)."""
 
         def fit(value: Any) -> Any:
@@ -171,7 +172,7 @@ def _attend(forward: Callable, windows: Windows, tokens: torch.Tensor, *args, **
             windows.kept = None
 
     mean, rows = 0, []
-    for band in _tiles(height, width, windows.size):
+    for band in tiles(height, width, windows.size):
         row = []
         for tile in band:
             parts = within(tile)
@@ -185,7 +186,7 @@ def _attend(forward: Callable, windows: Windows, tokens: torch.Tensor, *args, **
 
 
 def _cut_rotations(
-    table: torch.Tensor, tile: '_Tile', grid: tuple[int, int], count: int
+    table: torch.Tensor, tile: Tile, grid: tuple[int, int], count: int
 ) -> torch.Tensor:
     """A table (height * width, D) or (heads, height * width, D) for each window of a tile.
 
@@ -207,57 +208,6 @@ def _cut_rotations(
             parts = parts.unsqueeze(1)  # for all heads
         kept[count, tile] = parts.expand(count, *parts.shape).flatten(0, 1)
     return kept[count, tile]
-
-
-@dataclass(frozen=True)
-class _Tile:
-    """A part of a map that windows of one size divide."""
-
-    top: int
-    bottom: int
-    left: int
-    right: int
-    tall: int
-    wide: int
-
-    def cut(self, cells: torch.Tensor) -> torch.Tensor:
-        """(..., height, width, C) of the map to (..., windows, tall * wide, C), a copy.
-
-        A view, which strips one cell wide would be, keeps all of the map for the backward pass.
-        """
-        cells = cells[..., self.top : self.bottom, self.left : self.right, :]
-        cells = cells.unflatten(-2, (-1, self.wide)).unflatten(-4, (-1, self.tall))
-        cells = cells.transpose(-4, -3).clone(memory_format=torch.contiguous_format)
-        return cells.flatten(-3, -2).flatten(-4, -3)
-
-    def join(self, parts: torch.Tensor) -> torch.Tensor:
-        """(..., windows, tall * wide, C) to (..., height, width, C) of the tile."""
-        across = (self.right - self.left) // self.wide
-        parts = parts.unflatten(-2, (self.tall, self.wide)).unflatten(-4, (-1, across))
-        return parts.transpose(-4, -3).flatten(-3, -2).flatten(-4, -3)
-
-    def first_window(self, width: int, prefix: int, device: torch.device) -> torch.Tensor:
-        """The tokens of the map's first window of this size, the prefix before them.
-
-        Biases go by how far two tokens are from each other, so they are the same in every window.
-        """
-        rows = torch.arange(self.tall, device=device)[:, None] * width
-        cells = (rows + torch.arange(self.wide, device=device)).flatten() + prefix
-        return torch.cat([torch.arange(prefix, device=device), cells])
-
-
-def _tiles(height: int, width: int, size: int) -> list[list[_Tile]]:
-    """Rows of tiles: the whole windows, and beside and below them what is left."""
-
-    def split(length: int) -> list[tuple[int, int, int]]:
-        whole = length // size * size
-        spans = [(0, whole, size), (whole, length, length - whole)]
-        return [span for span in spans if span[0] < span[1]]
-
-    return [
-        [_Tile(top, bottom, left, right, tall, wide) for left, right, wide in split(width)]
-        for top, bottom, tall in split(height)
-    ]
 
 
 def _cut_bias(get: Callable, windows: Windows) -> torch.Tensor:
