@@ -1,7 +1,9 @@
-"""Which of a model's feature maps a backbone hands over by default."""
+"""Which of a model's feature maps a backbone hands over."""
 
 import math
 from collections.abc import Sequence
+
+from vitmm.errors import BackboneError
 
 
 def choose_taps(reductions: Sequence[float], targets: Sequence[int]) -> list[int]:
@@ -29,4 +31,24 @@ def choose_taps(reductions: Sequence[float], targets: Sequence[int]) -> list[int
         sharing = strides.count(stride)
         rank = position - strides.index(stride) + 1
         taps.append(available[max(math.ceil(rank * len(available) / sharing) - 1, 0)])
+    return taps
+
+
+def given_taps(indices: Sequence[int], count: int, model_name: str) -> list[int]:
+    """Indices of maps that somebody chose, counted from the first.
+
+    Args:
+        indices: ascending; negative ones count from the last.
+        count: of the maps that the model has.
+        model_name: for the message.
+
+    Raises:
+        BackboneError: none, out of range, or not ascending.
+    """
+    taps = [i + count if i < 0 else i for i in indices]
+    if not taps or not all(0 <= i < count for i in taps) or taps != sorted(taps):
+        raise BackboneError(
+            f"out_indices={tuple(indices)}: '{model_name}' has {count} feature maps, so give "
+            f'ascending indices from 0 to {count - 1} (or {-count} to -1).'
+        )
     return taps

@@ -1,12 +1,11 @@
 """Any timm model as an OpenMMLab backbone that describes itself."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from fnmatch import fnmatch
 from typing import Any, Literal
 
 import torch
 from mmengine.model import BaseModule, initialize
-from timm.data import resolve_model_data_config
 from timm.layers import LayerNorm2d
 from torch import nn
 
@@ -14,17 +13,18 @@ from vitmm.errors import BackboneError
 from vitmm.models.backbones import timm_factory, timm_weights
 from vitmm.models.backbones.checkpointing import checkpoint_activations
 from vitmm.models.backbones.depths import HEAD, parameter_depths
+from vitmm.models.backbones.freezing import first_groups, frozen_modules, norm_parameters
 from vitmm.models.backbones.lora import inject as inject_lora
 from vitmm.models.backbones.measure import (
     Measured,
     measure_maps,
     measure_pooled,
-    native_size,
     takes_norm,
     unused_parameters,
 )
+from vitmm.models.backbones.preprocessing import preprocessing_of, to_channels
 from vitmm.models.backbones.regions import steady_regions
-from vitmm.models.backbones.taps import choose_taps
+from vitmm.models.backbones.taps import choose_taps, given_taps
 from vitmm.models.backbones.units import find_units
 from vitmm.models.backbones.windows import put_windows
 from vitmm.models.feature_maps import FeatureMaps
@@ -108,27 +108,7 @@ class TimmBackbone(BaseModule):
         init_cfg: dict | list[dict] | None = None,
     ) -> None:
         super().__init__(init_cfg)
-        if output not in ('maps', 'pooled', 'logits'):
-            raise BackboneError(
-                f"model.backbone.output is 'maps', 'pooled' or 'logits', not {output!r}."
-            )
-        if (output == 'logits') is not bool(num_classes):
-            raise BackboneError(
-                "model.backbone.num_classes goes with output='logits', timm's own classifier, and "
-                f'with no other: output={output!r}, num_classes={num_classes}.'
-            )
-        if output == 'logits' and lora is not None:
-            raise BackboneError(
-                "lora freezes timm's own classifier too: take output='pooled' and a head."
-            )
-        if 'num_classes' in (model_kwargs or {}):
-            raise BackboneError(
-                'model.backbone.model_kwargs.num_classes: TimmBackbone sets it itself.'
-            )
-        if out_norm not in (None, 'final', 'layer'):
-            raise BackboneError(f"out_norm is 'final', 'layer' or None, not {out_norm!r}.")
-        if output != 'maps' and out_norm:
-            raise BackboneError(f'out_norm is for maps: leave it out with output={output!r}.')
+        _check(output, num_classes, out_norm, lora, model_kwargs)
         self.model_name = model_name
         self.pretrained = pretrained
         self.output = output
@@ -140,9 +120,9 @@ class TimmBackbone(BaseModule):
         if output == 'logits':
             self.settings['num_classes'] = num_classes
         self.model = timm_factory.create(model_name, **self.settings)
-        self.mean = _to_channels(self.model.pretrained_cfg['mean'], in_chans)
-        self.std = _to_channels(self.model.pretrained_cfg['std'], in_chans)
-        self.preprocessing = _preprocessing(self.model, self.settings)
+        self.mean = to_channels(self.model.pretrained_cfg['mean'], in_chans)
+        self.std = to_channels(self.model.pretrained_cfg['std'], in_chans)
+        self.preprocessing = preprocessing_of(self.model, self.settings)
         self.unfilled: tuple[str, ...] = ()
 
         if output != 'maps':
@@ -183,17 +163,10 @@ class TimmBackbone(BaseModule):
         out_indices: Sequence[int] | None,
     ) -> list[int]:
         """Choose the maps, drop what lies behind the last, and note channels and strides."""
-        count = len(measured.strides)
         if out_indices is None:
             taps = choose_taps(measured.strides, out_strides)
         else:
-            taps = [i + count if i < 0 else i for i in out_indices]
-            if not taps or not all(0 <= i < count for i in taps) or taps != sorted(taps):
-                raise BackboneError(
-                    f"out_indices={tuple(out_indices)}: '{self.model_name}' has {count} "
-                    f'feature maps, so give ascending indices from 0 to {count - 1} '
-                    f'(or {-count} to -1).'
-                )
+            taps = given_taps(out_indices, len(measured.strides), self.model_name)
         self.channels = tuple(measured.channels[i] for i in taps)
         self.strides = tuple(measured.strides[i] for i in taps)
         self._taps = taps
@@ -247,27 +220,14 @@ class TimmBackbone(BaseModule):
             classifier = {f'model.{name}' for name in own}
             frozen.update(n for n, _ in self.named_parameters() if n not in classifier)
         elif groups:
-            depths = self.layer_depths()
-            last = max(depths.values()) + 1
-            if not 0 < groups <= last:
-                raise BackboneError(
-                    f"frozen_groups={groups}: '{self.model_name}' has {last} groups; "
-                    f"give 0 to {last}, or 'all'."
-                )
-            frozen.update(f'model.{name}' for name, depth in depths.items() if depth < groups)
+            names = first_groups(self.layer_depths(), groups, self.model_name)
+            frozen.update(f'model.{name}' for name in names)
         if norms:
-            frozen.update(_norm_parameters(self))
+            frozen.update(norm_parameters(self))
         for name, parameter in self.named_parameters():
             parameter.requires_grad_(name not in frozen)
         # Drop-path, dropout and batch statistics must rest wherever the weights do.
-        self._frozen = [
-            module
-            for module in list(self.modules())[1:]
-            if any(True for _ in module.parameters())
-            and not any(p.requires_grad for p in module.parameters())
-        ]
-        if groups == 'all':
-            self._frozen = list(self.modules())[1:]
+        self._frozen = list(self.modules())[1:] if groups == 'all' else frozen_modules(self)
         self.train(self.training)
 
     def compile_blocks(self, **settings: Any) -> int:
@@ -357,23 +317,30 @@ class TimmBackbone(BaseModule):
         return self._windows.tell(images) if self._windows else images
 
 
-def _to_channels(statistics: Sequence[float], in_chans: int) -> tuple[float, ...]:
-    """Pixel statistics in 0 to 255; timm's three are repeated as it repeats pretrained stems."""
-    scaled = [round(255 * value, 4) for value in statistics]
-    return tuple(scaled[i % len(scaled)] for i in range(in_chans))
-
-
-def _preprocessing(model: nn.Module, settings: Mapping[str, Any]) -> dict[str, Any]:
-    """What timm's ``validate.py`` does to an image; a size that the model was given goes first."""
-    config = resolve_model_data_config(model, use_test_size=True)
-    size = native_size(model, settings) if settings.get('img_size') else config['input_size'][-2:]
-    kept = ('interpolation', 'crop_pct', 'crop_mode')
-    return {'size': list(size), **{key: config[key] for key in kept}}
-
-
-def _norm_parameters(module: nn.Module) -> Iterator[str]:
-    """Names of the parameters of the normalisation layers, timm's own kinds included."""
-    for prefix, layer in module.named_modules():
-        own = [name for name, _ in layer.named_parameters()]
-        if 'norm' in type(layer).__name__.lower() and all('.' not in name for name in own):
-            yield from (f'{prefix}.{name}' for name in own)
+def _check(
+    output: str,
+    num_classes: int | None,
+    out_norm: str | None,
+    lora: Mapping[str, Any] | None,
+    model_kwargs: Mapping[str, Any] | None,
+) -> None:
+    """Refuse settings that do not go together."""
+    if output not in ('maps', 'pooled', 'logits'):
+        raise BackboneError(
+            f"model.backbone.output is 'maps', 'pooled' or 'logits', not {output!r}."
+        )
+    if (output == 'logits') is not bool(num_classes):
+        raise BackboneError(
+            "model.backbone.num_classes goes with output='logits', timm's own classifier, and "
+            f'with no other: output={output!r}, num_classes={num_classes}.'
+        )
+    if output == 'logits' and lora is not None:
+        raise BackboneError(
+            "lora freezes timm's own classifier too: take output='pooled' and a head."
+        )
+    if 'num_classes' in (model_kwargs or {}):
+        raise BackboneError('model.backbone.model_kwargs.num_classes: TimmBackbone sets it itself.')
+    if out_norm not in (None, 'final', 'layer'):
+        raise BackboneError(f"out_norm is 'final', 'layer' or None, not {out_norm!r}.")
+    if output != 'maps' and out_norm:
+        raise BackboneError(f'out_norm is for maps: leave it out with output={output!r}.')
