@@ -46,7 +46,7 @@ def try_both(name: str) -> list[tuple]:
     from mmpretrain.models import TIMMBackbone
 
     from vitmm.models import TimmBackbone
-    from vitmm.models.backbones.measure import skip_steps
+    from vitmm.models.backbones.twin import skip_steps
 
     native = timm.get_pretrained_cfg(name).input_size[-2:]
     makers = {

@@ -11,7 +11,7 @@ from timm.models import model_entrypoint
 from torch import nn
 
 from vitmm.models import FeaturePyramid, TimmBackbone
-from vitmm.models.backbones.measure import skip_steps
+from vitmm.models.backbones.twin import skip_steps
 
 STRIDES = (4, 8, 16, 32)
 

@@ -14,8 +14,8 @@ from torch.utils._pytree import tree_leaves
 from torch.utils.checkpoint import checkpoint
 
 from vitmm.errors import BackboneError
-from vitmm.models.backbones.measure import Twin, ask_once
 from vitmm.models.backbones.running import names_of_running
+from vitmm.models.backbones.twin import Twin, ask_once
 
 _SHARE = 8  # a block that keeps more than one in so many of all values is split, if it can be
 

@@ -18,7 +18,7 @@ from torch import nn
 
 from vitmm.errors import BackboneError, did_you_mean
 from vitmm.models.backbones import timm_factory
-from vitmm.models.backbones.measure import native_size, skip_steps
+from vitmm.models.backbones.twin import native_size, skip_steps
 
 # Kinds that compute with their weights as they are stored. Others (weight standardisation) change
 # them first, so that what an adapter adds could not be merged into them.

@@ -6,7 +6,7 @@ from typing import Any
 from timm.data import resolve_model_data_config
 from torch import nn
 
-from vitmm.models.backbones.measure import native_size
+from vitmm.models.backbones.twin import native_size
 
 
 def to_channels(statistics: Sequence[float], in_chans: int) -> tuple[float, ...]:

@@ -12,8 +12,9 @@ import torch
 from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from vitmm.models.backbones.measure import Twin, ask_once, measure_maps
+from vitmm.models.backbones.measure import measure_maps
 from vitmm.models.backbones.running import names_of_running
+from vitmm.models.backbones.twin import Twin, ask_once
 
 _FEW = 3  # operators: less is not worth a graph
 

@@ -9,8 +9,8 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from vitmm.errors import BackboneError, VitmmError
 from vitmm.models.backbones.checkpointing import checkpoint_activations
-from vitmm.models.backbones.measure import skip_steps
 from vitmm.models.backbones.timm_backbone import TimmBackbone
+from vitmm.models.backbones.twin import skip_steps
 
 
 @dataclass

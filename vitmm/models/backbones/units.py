@@ -12,8 +12,8 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._pytree import tree_leaves
 
 from vitmm.models.backbones.depths import HEAD, parameter_depths
-from vitmm.models.backbones.measure import Twin, ask_once
 from vitmm.models.backbones.running import names_of_running
+from vitmm.models.backbones.twin import Twin, ask_once
 
 _SHARE = 200  # a part of less than one in so many of all parameters is not worth a message
 

@@ -16,8 +16,9 @@ from mmengine.logging import print_log
 from torch import nn
 
 from vitmm.errors import BackboneError
-from vitmm.models.backbones.measure import Twin, ask_once, measure_maps
+from vitmm.models.backbones.measure import measure_maps
 from vitmm.models.backbones.partition import Tile, tiles
+from vitmm.models.backbones.twin import Twin, ask_once
 
 _BIASES = ('_get_rel_pos_bias', 'get_bias')  # as timm's attentions and their parts call it
 _GRID = '_vitmm_grid'
