@@ -1,10 +1,7 @@
 """Which file, and which line of it, says each key of a config."""
 
-import ast
-import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,22 +10,11 @@ from mmengine.config import Config
 
 from vitmm.config import holes
 from vitmm.config.load import _bases, _find_data
+from vitmm.config.places import Key, Place, Places
+from vitmm.config.python_places import PythonFile, names_read
 from vitmm.config.yaml_file import SUFFIXES
 
-Key = tuple[str | int, ...]  # ('model', 'neck', 0, 'type')
 COMMAND_LINE = '--cfg-options'
-_BRACED = re.compile(r'\{\{\s*_base_\.(\w+)')
-
-
-@dataclass(frozen=True)
-class Place:
-    """A line of a file; None where only the file is known."""
-
-    file: str
-    line: int | None = None
-
-    def __str__(self) -> str:
-        return f'{self.file}:{self.line}' if self.line else self.file
 
 
 class Origins:
@@ -53,13 +39,13 @@ class Origins:
         raw: Mapping[str, Any] | None = None,
     ) -> None:
         self.path, self.data, self.raw = Path(path), data, raw or {}
-        self.places: dict[Key, Place] = {}
+        self.places = Places()
         self.files: list[str] = []
         self.reads: dict[str, set[str]] = {}
         self._read(self.path)
         for option in options or {}:
             key = tuple(int(k) if k.lstrip('-').isdigit() else k for k in option.split('.'))
-            self._forget(key)
+            self.places.forget(key)
             self.places[key] = Place(COMMAND_LINE)
 
     def find(self, key: Key) -> Place:
@@ -114,8 +100,8 @@ class Origins:
             self._read_base(base, path, swaps)
         name = str(path)
         self.files.append(name)
-        self.reads[name] = {*_names_read(tree)}
-        _File(self, name).record(tree)
+        self.reads[name] = {*names_read(tree)}
+        PythonFile(self.places, name).record(tree)
 
     def _read_base(self, base: str, path: Path, swaps: bool) -> None:
         file = Path(Config._get_cfg_path(base, str(path))[0]).resolve()
@@ -143,114 +129,10 @@ class Origins:
                 self.places[inner] = Place(file, name.start_mark.line + 1)
                 self._record_yaml(inner, value, file)
         elif node is not None:
-            self._forget(key)
+            self.places.forget(key)
             for place, value in enumerate(node.value if isinstance(node.value, list) else ()):
                 self.places[(*key, place)] = Place(file, value.start_mark.line + 1)
                 self._record_yaml((*key, place), value, file)
-
-    def _forget(self, key: Key) -> None:
-        for other in [k for k in self.places if len(k) > len(key) and k[: len(key)] == key]:
-            del self.places[other]
-
-
-class _File:
-    """One Python file's say."""
-
-    def __init__(self, origins: Origins, name: str) -> None:
-        self.origins, self.name = origins, name
-        self.env: dict[str, ast.expr] = {}  # what the file has named so far
-
-    def record(self, tree: ast.Module) -> None:
-        assigned = (n for n in ast.walk(tree) if isinstance(n, ast.Assign | ast.AugAssign))
-        for node in sorted(assigned, key=lambda n: n.lineno):
-            for target in node.targets if isinstance(node, ast.Assign) else [node.target]:
-                if isinstance(target, ast.Tuple):
-                    for one in target.elts:
-                        self._say(_key(one), node, None)
-                else:
-                    self._say(_key(target), node, node.value)
-                if isinstance(target, ast.Name) and isinstance(node, ast.Assign):
-                    self.env[target.id] = node.value
-
-    def _say(self, key: Key | None, node: ast.stmt, value: ast.expr | None) -> None:
-        if not key or key == ('_base_',):
-            return
-        if key[0] == '_base_':
-            key = key[1:]
-        elif len(key) == 1 and key[0] in self.env:  # said anew, not merged
-            self.origins._forget(key)
-        self.origins.places[key] = Place(self.name, node.lineno)
-        if value is None or isinstance(node, ast.AugAssign):
-            self.origins._forget(key)
-        else:
-            self._value(key, value)
-
-    def _value(self, key: Key, value: ast.expr, depth: int = 0) -> None:
-        if isinstance(value, ast.Name) and value.id in self.env and depth < 20:
-            self._value(key, self.env[value.id], depth + 1)
-            return
-        entries = list(_entries(value)) if _is_dict(value) else None
-        if entries is None or any(name == '_delete_' for name, *_ in entries):
-            self.origins._forget(key)
-        if entries is None:
-            entries = list(_items(value))
-        for name, line, inner in entries:
-            if name is None:  # dict(**other)
-                self._value(key, inner, depth + 1)
-                continue
-            self.origins.places[(*key, name)] = Place(self.name, line)
-            self._value((*key, name), inner, depth + 1)
-
-
-def _is_dict(node: ast.expr) -> bool:
-    called = isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
-    return isinstance(node, ast.Dict) or (called and node.func.id == 'dict')
-
-
-def _entries(node: ast.expr) -> Iterator[tuple[Any, int, ast.expr]]:
-    if isinstance(node, ast.Dict):
-        for key, value in zip(node.keys, node.values, strict=True):
-            if key is None:
-                yield None, value.lineno, value
-            elif isinstance(key, ast.Constant):
-                yield key.value, key.lineno, value
-    elif isinstance(node, ast.Call):
-        for inner in node.args:
-            yield None, inner.lineno, inner
-        for keyword in node.keywords:
-            yield keyword.arg, keyword.lineno, keyword.value
-
-
-def _items(node: ast.expr) -> Iterator[tuple[int, int, ast.expr]]:
-    if isinstance(node, ast.List | ast.Tuple):
-        for place, item in enumerate(node.elts):
-            if isinstance(item, ast.Starred):
-                return  # how many there are is not written here
-            yield place, item.lineno, item
-
-
-def _key(target: ast.expr) -> Key | None:
-    """``model['head'].type`` -> ('model', 'head', 'type')."""
-    if isinstance(target, ast.Name):
-        return (target.id,)
-    if isinstance(target, ast.Attribute):
-        inner, step = _key(target.value), target.attr
-    elif isinstance(target, ast.Subscript) and isinstance(target.slice, ast.Constant):
-        inner, step = _key(target.value), target.slice.value
-    else:
-        return None
-    return None if inner is None else (*inner, step)
-
-
-def _names_read(tree: ast.Module) -> Iterator[str]:
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load):
-            yield node.id
-        elif isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Load):
-            if isinstance(node.value, ast.Name) and node.value.id == '_base_':
-                yield node.attr
-        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
-            yield from _BRACED.findall(node.value)
 
 
 def _scalars(node: yaml.Node | None) -> list[str]:

@@ -10,7 +10,8 @@ from mmengine.config import Config
 from torch import nn
 
 from vitmm.apis.bare_model import bare_model
-from vitmm.config.origin import Key, Origins
+from vitmm.config.origin import Origins
+from vitmm.config.places import Key
 from vitmm.errors import VitmmError
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from vitmm.apis.bare_model import walk
 from vitmm.apis.check_config.case import Case
-from vitmm.config.origin import Key
+from vitmm.config.places import Key
 from vitmm.datasets.classes import given_classes, read_classes
 from vitmm.datasets.errors import DataError
 from vitmm.datasets.sources import dataset_class, leaves

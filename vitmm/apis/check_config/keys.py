@@ -15,7 +15,7 @@ from vitmm.apis.bare_model import walk
 from vitmm.apis.check_config.case import Case, as_remedy
 from vitmm.apis.check_config.signatures import accepted, classes_of
 from vitmm.apis.check_config.toplevel import READ
-from vitmm.config.origin import Key
+from vitmm.config.places import Key
 from vitmm.errors import did_you_mean
 
 _ALWAYS = {'type', '_scope_', '_delete_', 'debug'}  # which mmdet's own bases still have

@@ -8,7 +8,7 @@ from mmengine.config import Config
 
 from vitmm.apis.check_config.case import Case
 from vitmm.config import holes, resolve
-from vitmm.config.origin import Key
+from vitmm.config.places import Key
 from vitmm.config.resolve import describe_data, resolve_in_part
 from vitmm.datasets.errors import DataError
 from vitmm.datasets.sources import dataset_class, leaves

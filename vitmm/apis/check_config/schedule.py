@@ -6,7 +6,7 @@ from typing import Any
 
 from vitmm.apis.check_config.case import Case
 from vitmm.apis.check_config.images import count_images
-from vitmm.config.origin import Key
+from vitmm.config.places import Key
 
 _WARM_UP = ('Linear', 'Constant')
 _STEPS = ('MultiStep', 'Step', 'Exponential')

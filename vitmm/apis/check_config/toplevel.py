@@ -7,7 +7,8 @@ from typing import Any
 
 from vitmm.apis.bare_model import walk
 from vitmm.apis.check_config.case import Case, as_remedy
-from vitmm.config.origin import COMMAND_LINE, Key
+from vitmm.config.origin import COMMAND_LINE
+from vitmm.config.places import Key
 from vitmm.config.top_level import check_log_level, names_in, read_keys
 from vitmm.errors import ConfigError, did_you_mean
 
