@@ -306,7 +306,7 @@ def test_the_preprocessor_is_that_of_the_built_model():
             assert ours._enable_normalize == theirs._enable_normalize
 
 
-def test_a_seed_repeats_itself(browse, tmp_path):
+def test_a_seed_repeats_itself(browse):
     first, again, other = (
         browse('seg/convnext_fcn.py', 3, out=out, seed=seed)
         for out, seed in (('a', 5), ('b', 5), ('c', 6))

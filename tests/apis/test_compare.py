@@ -503,7 +503,7 @@ def test_what_makes_no_sense_is_refused_before_anything_is_run(
     assert not list(tmp_path.rglob('*.job'))
 
 
-def test_two_data_sets_do_not_share_a_folder(finished, tiny_shapes):
+def test_two_data_sets_do_not_share_a_folder(finished):
     recipe, backbones, arguments = finished
     compare(recipe, backbones, **arguments)
     text = (arguments['work_dir'] / 'compare.md').read_text()

@@ -93,7 +93,7 @@ def test_depth_by_windows_and_their_mirror_images(trained, picture):
     torch.testing.assert_close(depth, ours.pred_depth_map.data)
 
 
-def test_windows_and_torch_export(trained, picture, tiny_shapes, tmp_path):
+def test_windows_and_torch_export(trained, picture, tmp_path):
     options = {
         'model.test_cfg.mode': 'slide',
         'model.test_cfg.crop_size': (64, 64),

@@ -77,7 +77,7 @@ def test_from_files_to_figures(options, tiny_shapes, tmp_path):
         assert f'knn{k}/top1: {top1:.2f}' in done.stdout
 
 
-def test_its_own_training_images_are_nearest(options, tiny_shapes, tmp_path):
+def test_its_own_training_images_are_nearest(options, tmp_path):
     """The same after training, from the checkpoint, and from maps."""
     options |= {'val_images': 'imagefolder/train'}
     runner = train(RECIPE, work_dir=tmp_path / 'a', options=options)

@@ -47,7 +47,7 @@ def test_trains_and_resumes_by_iterations(name, tmp_path, tiny_options):
         assert runner.iter == length and (tmp_path / f'iter_{length}.pth').exists()
 
 
-def test_training_images(tmp_path, tiny_shapes):
+def test_training_images(tiny_shapes):
     """Both training pipelines of their own, on photographs in JPEG."""
     from mmengine.registry import DATASETS, TRANSFORMS, init_default_scope
 

@@ -109,7 +109,7 @@ def test_heads_of_configs_are_not_trained(tiny_shapes, pair, tmp_path):
     assert text.startswith('1 image (features)')
 
 
-def test_weights_of_a_file(tmp_path, pair):
+def test_weights_of_a_file(tmp_path):
     predictor, why = open_model('test_resnet', weights='none', device='cpu')
     assert why == 'the classifier has no weights'
     assert predictor.classes[207] == 'golden retriever'

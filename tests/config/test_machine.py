@@ -46,7 +46,7 @@ def test_this_machine(monkeypatch):
 
 
 @pytest.mark.parametrize('recipe', ['det/vit_retinanet', 'seg/vit_fcn', 'cls/vit_linear'])
-def test_loaders_follow_the_machine(recipe, cpus, tiny_options, monkeypatch):
+def test_loaders_follow_the_machine(recipe, cpus, tiny_options):
     cpus(6)
     options = {k: v for k, v in tiny_options.items() if 'num_workers' not in k}
     options['val_dataloader.num_workers'] = 1

@@ -53,7 +53,7 @@ def test_a_backbone_swap_is_one_line(name, tiny_options):
     assert len(channels) == 3
 
 
-def test_classes_follow_the_data(tmp_path, tiny_shapes, tiny_options):
+def test_classes_follow_the_data(tmp_path, tiny_shapes):
     root = tmp_path / 'mine'
     root.mkdir()
     annotations = json.loads((tiny_shapes / 'coco/instances_train.json').read_text())

@@ -113,7 +113,7 @@ def test_a_detector_trains_on_it(lvis, tiny_options, tmp_path):
     assert {'lvis/bbox_AP', 'lvis/bbox_APr'} <= scores.keys()
 
 
-def test_images_of_rare_classes_are_repeated(lvis, tiny_shapes, tiny_options):
+def test_images_of_rare_classes_are_repeated(lvis, tiny_options):
     options = {**tiny_options, **lvis, 'repeat_below': 0.4}
     options['train_dataloader.dataset.pipeline'] = []  # says it to the set inside
     cfg = resolve(load_config(CONFIGS / 'det/vit_retinanet.py', data='lvis', options=options))

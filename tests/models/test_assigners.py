@@ -25,7 +25,7 @@ def boxes(count, size):
     return torch.cat([corners, corners + 5 + torch.rand(count, 2) * size], dim=1)
 
 
-def both(settings, count, found=None):
+def both(settings, count):
     torch.manual_seed(count)
     truth = boxes(count, 40).round()  # whole numbers: many overlaps are equal
     priors = InstanceData(priors=torch.cat([boxes(400, 40).round(), truth[: count // 2]]))

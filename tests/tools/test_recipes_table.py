@@ -20,7 +20,7 @@ def test_floors_are_those_of_recipes(table):
         assert metric.rpartition('/')[0] == prefix
 
 
-def test_rows_and_floors(tmp_path, table):
+def test_rows_and_floors(tmp_path):
     scores = {
         'det/vit_retinanet': {'coco/bbox_mAP': 0.51},
         'seg/vit_fcn': {'mIoU': 1.5},
