@@ -23,10 +23,9 @@ import subprocess
 import sys
 import tempfile
 import time
-from fnmatch import fnmatch
 from pathlib import Path
 
-from sides import print_head, print_row, reason, shown, write_json
+from sides import chosen, exit_for_ours, print_head, print_row, reason, shown, write_json
 
 from vitmm.apis.compare.spread import spread
 
@@ -106,9 +105,7 @@ def main() -> None:
     parser.add_argument('--json', type=Path, help='write the figures there as well')
     args = parser.parse_args()
     rows = tuple(f'{row} / OpenMMLab' for row in full_size.OURS) if args.full_size else ROWS
-    names = [row for row in rows if any(fnmatch(row, glob) for glob in args.rows)]
-    if not names:
-        sys.exit(f'no row is called {" or ".join(args.rows)}; there are:\n' + '\n'.join(rows))
+    names = chosen(rows, args.rows)
     if args.workers is None:
         args.workers = machine.describe()['workers'] if args.full_size else 2
     device = 'cuda' if gpu else 'cpu'
@@ -125,8 +122,7 @@ def main() -> None:
             print_row(cells(figures[-1]))
     settings = {key: value for key, value in vars(args).items() if key not in ('json', 'rows')}
     write_json(args.json, settings | {'device': device}, figures)
-    if any(row.get('error', '').startswith('vitmm') for row in figures):
-        sys.exit(1)  # a peer may fail on this stack; our side may not
+    exit_for_ours(figures)
 
 
 def compare(name: str, args: argparse.Namespace, device: str, folder: Path) -> dict:

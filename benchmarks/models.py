@@ -10,13 +10,11 @@ by the peer's, median of pairs with quartiles: below 1, vitmm is faster.
 
 import argparse
 import statistics
-import sys
 import time
 from dataclasses import asdict
-from fnmatch import fnmatch
 from pathlib import Path
 
-from sides import isolated, now, print_head, print_row, shown, write_json
+from sides import chosen, exit_for_ours, isolated, now, print_head, print_row, shown, write_json
 
 from vitmm.apis.compare.spread import spread
 
@@ -50,9 +48,7 @@ def main() -> None:
     parser.add_argument('--threads', type=int, default=1, help='on a CPU')
     parser.add_argument('--json', type=Path, help='write the figures there as well')
     args = parser.parse_args()
-    names = [row for row in ROWS if any(fnmatch(row, glob) for glob in args.rows)]
-    if not names:
-        sys.exit(f'no row is called {" or ".join(args.rows)}; there are:\n' + '\n'.join(ROWS))
+    names = chosen(ROWS, args.rows)
     setting = Setting(
         size=args.size,
         batch=args.batch,
@@ -78,8 +74,7 @@ def main() -> None:
         print_row(cells(row))
     settings = {**asdict(setting), 'rounds': args.rounds, 'seconds': args.seconds}
     write_json(args.json, settings, rows)
-    if any(row.get('error', '').startswith('vitmm') for row in rows):
-        sys.exit(1)  # a peer may fail on this stack; our side may not
+    exit_for_ours(rows)
 
 
 def cells(row: dict) -> list[str]:

@@ -1,15 +1,17 @@
-"""What comparisons of two sides share: a process for each measurement, a clock, tables, JSON."""
+"""What comparisons of two sides share: a process for each measurement, a clock, rows, JSON."""
 
 from __future__ import annotations
 
 import contextlib
 import json
 import os
+import sys
 import time
 import warnings
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from fnmatch import fnmatch
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -64,6 +66,20 @@ def reason(error: Exception) -> str:
     """Why, in one line that fits a table."""
     lines = str(error).strip().splitlines() or ['']
     return f'{type(error).__name__}: {lines[0][:160]}'.replace('|', '/')
+
+
+def chosen(rows: Sequence[str], globs: Sequence[str]) -> list[str]:
+    """The names of rows that fit one of the globs; ends the program if none does."""
+    names = [row for row in rows if any(fnmatch(row, glob) for glob in globs)]
+    if not names:
+        sys.exit(f'no row is called {" or ".join(globs)}; there are:\n' + '\n'.join(rows))
+    return names
+
+
+def exit_for_ours(rows: Sequence[dict]) -> None:
+    """End the program with 1 if our side failed; a peer may on this stack."""
+    if any(row.get('error', '').startswith('vitmm') for row in rows):
+        sys.exit(1)
 
 
 def shown(ratio: dict[str, float]) -> str:
