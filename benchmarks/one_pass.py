@@ -28,12 +28,11 @@ def measure(
     that of its tensors, and seconds are real ones, the median of passes 4 to 13. With ``live``
     memory alone, that of the tensors of the first pass: the same in every run.
     """
-    import resource
     import statistics
 
     import live_bytes
     import torch
-    from sides import now
+    from sides import now, peak_mib
 
     from vitmm.models import TimmBackbone
 
@@ -51,18 +50,13 @@ def measure(
     if live:
         return {'mib': live_bytes.peak(both, device) / 2**20}
 
-    def resident() -> float:
-        if device == 'cuda':
-            return torch.cuda.max_memory_allocated() / 2**20
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-
     warm, passes = (3, 13) if device == 'cuda' else (1, 2)
-    before, times = resident(), []
+    before, times = peak_mib(device), []
     for _ in range(passes):
         start = now(device)
         both()
         times.append(now(device) - start)
-    return {'mib': resident() - before, 'seconds': statistics.median(times[warm:])}
+    return {'mib': peak_mib(device) - before, 'seconds': statistics.median(times[warm:])}
 
 
 if __name__ == '__main__':

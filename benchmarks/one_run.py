@@ -11,7 +11,7 @@ import sys
 import time
 from pathlib import Path
 
-from sides import wait
+from sides import peak_mib, wait
 
 
 class EnoughError(Exception):
@@ -63,23 +63,19 @@ class Clock:
         """Seconds of an iteration (real, and the main process's own of all processors), the share
         of waiting for data, seconds to the first one's end, memory.
         """
-        import resource
         import statistics
-
-        import torch
 
         gpu = self.device == 'cuda'
         ends, begins = self.ended[self.warmup - 1 :], self.begun[self.warmup :]
         whole = ends[-1] - ends[0]
         each = [b - a for a, b in itertools.pairwise(ends)]
         waited = sum(begin - end for begin, end in zip(begins, ends, strict=False))
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
         return {
             'cpu': (time.process_time() - self.own) / len(each),
             'seconds': whole / len(each) if gpu else statistics.median(each),
             'data': waited / whole,
             'first': self.first - started,
-            'mib': torch.cuda.max_memory_allocated() / 2**20 if gpu else peak,
+            'mib': peak_mib(self.device),
             'parameters': sum(p.numel() for p in self.model.parameters() if p.requires_grad),
         }
 

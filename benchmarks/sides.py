@@ -1,10 +1,11 @@
-"""What comparisons of two sides share: a process for each measurement, a clock, rows, JSON."""
+"""What comparisons of two sides share: a process for each, a clock, memory, rows, JSON."""
 
 from __future__ import annotations
 
 import contextlib
 import json
 import os
+import resource
 import sys
 import time
 import warnings
@@ -60,6 +61,15 @@ def now(device: str) -> float:
     """Seconds of a clock, after a wait: on a CPU the process's own, which others disturb less."""
     wait(device)
     return time.perf_counter() if device == 'cuda' else time.process_time()
+
+
+def peak_mib(device: str) -> float:
+    """The most memory until now: of tensors on a GPU, of the whole process on a CPU."""
+    if device == 'cuda':
+        import torch
+
+        return torch.cuda.max_memory_allocated() / 2**20
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 def reason(error: Exception) -> str:
