@@ -1,6 +1,7 @@
 """Which weights to begin with, and whether they belong to the model."""
 
 from collections.abc import Mapping, Sequence
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -105,13 +106,13 @@ def check_classes(known: Sequence[str], classes: Sequence[str] | None, path: str
         ConfigError: says which is the first that differs.
     """
     classes = [str(name) for name in classes or ()]
-    if not known or not classes or known == classes:
+    if not known or not classes or [*known] == classes:
         return
-    pairs = zip(known, classes, strict=False)
-    at = next((n for n, pair in enumerate(pairs) if len({*pair}) > 1), 0)
+    pairs = enumerate(zip_longest(known, classes))
+    at, (there, here) = next((n, pair) for n, pair in pairs if len({*pair}) > 1)
     raise ConfigError(
         f'{path} was trained on {len(known)} classes and the data has {len(classes)}, or '
-        f"others: class {at} is '{known[at]}' there and '{classes[at]}' here. Name the data "
+        f'others: class {at} is {there!r} there and {here!r} here. Name the data '
         'that has its classes (--data, --cfg-options data_root=…).'
     )
 
