@@ -16,16 +16,11 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode, _disable_current_modes
 from torch.utils._pytree import tree_leaves, tree_map_only
 
+from vitmm.models.halts.reads import INDEXING, reads_values
+
 DEVICE = torch.device('cuda', 0)
 aten = torch.ops.aten
 MOVES = (aten._to_copy.default, aten.copy_.default)
-INDEXING = (
-    aten.index.Tensor,
-    aten.index_put.default,
-    aten.index_put_.default,
-    aten._index_put_impl_.default,
-)
-READS = (torch.Tag.data_dependent_output, torch.Tag.dynamic_output_shape)
 UNTAGGED = ('aten::equal', 'torchvision::nms')
 
 
@@ -130,7 +125,7 @@ class PretendedGPU(TorchDispatchMode):
             if sent or (any(one.dtype == torch.bool for one in index) and not fills):
                 self.waits.append(name)
             tensors = [one for one in tensors if all(one is not other for other in index)]
-        elif name in UNTAGGED or any(tag in READS for tag in function.tags):
+        elif name in UNTAGGED or reads_values(function):
             self.waits.append(name)
         kinds = {isinstance(one, OnGPU) for one in tensors if one.dim() or isinstance(one, OnGPU)}
         if len(kinds) > 1:

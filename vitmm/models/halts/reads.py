@@ -7,13 +7,19 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 _OPS = torch.ops.aten
-_READ = (
-    _OPS._local_scalar_dense.default,
-    _OPS.nonzero.default,
-    _OPS._unique2.default,
-    _OPS.masked_select.default,
+INDEXING = (  # they read masks, and no other indices
+    _OPS.index.Tensor,
+    _OPS.index_put.default,
+    _OPS.index_put_.default,
+    _OPS._index_put_impl_.default,
 )
-_INDEXING = (_OPS.index.Tensor, _OPS.index_put.default, _OPS.index_put_.default)
+_MASKS = (torch.bool, torch.uint8)
+_TAGS = (torch.Tag.data_dependent_output, torch.Tag.dynamic_output_shape)
+
+
+def reads_values(function: Any) -> bool:
+    """Whether an operator of torch's has to know values, or how many fit: by its tags."""
+    return any(tag in _TAGS for tag in function.tags)
 
 
 class CountReads(TorchDispatchMode):
@@ -33,17 +39,16 @@ class CountReads(TorchDispatchMode):
         self.count = 0
 
     def __torch_dispatch__(self, function, types, arguments=(), keywords=None) -> Any:
-        if self.halts(function, arguments):
+        if _halts(function, arguments):
             self.count += 1
             if self.tell:
                 self.tell()
         return function(*arguments, **(keywords or {}))
 
-    def halts(self, function: Any, arguments: tuple) -> bool:
-        """Whether an operator with these arguments would."""
-        if function in _INDEXING:
-            masks = (torch.bool, torch.uint8)
-            return any(index is not None and index.dtype in masks for index in arguments[1])
-        if function == _OPS.lift_fresh.default:
-            return arguments[0].dim() > 0  # a single number goes along with the kernel
-        return function in _READ
+
+def _halts(function: Any, arguments: tuple) -> bool:
+    if function in INDEXING:
+        return any(index is not None and index.dtype in _MASKS for index in arguments[1])
+    if function == _OPS.lift_fresh.default:
+        return arguments[0].dim() > 0  # a single number goes along with the kernel
+    return reads_values(function)
