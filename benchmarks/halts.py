@@ -3,9 +3,8 @@
 python benchmarks/halts.py [CONFIGS ...]
 
 Each of them makes the CPU wait until the GPU has got so far. On a GPU they are what torch warns of
-(sync_watch.py). On a CPU they are counted in its place (vitmm/models/halts/reads.py). Moving a
-batch to the GPU is none, with pinned memory; suppressing boxes on a GPU is one an image that a CPU
-does not show.
+(sync_watch.py). On a CPU they are counted in its place (vitmm/models/halts/reads.py), as far as a
+CPU shows them: moving a batch to the GPU is none, with pinned memory.
 """
 
 import argparse
@@ -92,12 +91,12 @@ def count(config: Path) -> Counter:
 
 def whose() -> tuple[str, str]:
     """The library whose code asked for the value, and where: the innermost frame that is none of
-    torch's or of a stand-in for a compiled operator."""
+    torch's, of a stand-in for a compiled operator or of what counts."""
     frame = sys._getframe(3)
     while frame:
         parts = Path(frame.f_code.co_filename).parts
         owner = next((part for part in reversed(parts) if part in OWNERS), None)
-        if owner not in (None, 'torch') and 'mmcv_ops' not in parts:
+        if owner not in (None, 'torch') and not {'mmcv_ops', 'reads.py'} & {*parts}:
             return owner, f'{owner}: {frame.f_code.co_name}'
         frame = frame.f_back
     return 'torch', 'torch'

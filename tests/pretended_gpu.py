@@ -21,7 +21,6 @@ from vitmm.models.halts.reads import INDEXING, reads_values
 DEVICE = torch.device('cuda', 0)
 aten = torch.ops.aten
 MOVES = (aten._to_copy.default, aten.copy_.default)
-UNTAGGED = ('aten::equal', 'torchvision::nms')
 
 
 @contextmanager
@@ -125,7 +124,7 @@ class PretendedGPU(TorchDispatchMode):
             if sent or (any(one.dtype == torch.bool for one in index) and not fills):
                 self.waits.append(name)
             tensors = [one for one in tensors if all(one is not other for other in index)]
-        elif name in UNTAGGED or reads_values(function):
+        elif reads_values(function):
             self.waits.append(name)
         kinds = {isinstance(one, OnGPU) for one in tensors if one.dim() or isinstance(one, OnGPU)}
         if len(kinds) > 1:

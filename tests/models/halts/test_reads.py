@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from torchvision.ops import nms
 
 from vitmm.models.halts.reads import CountReads
 
@@ -15,6 +16,9 @@ HALTS = {
     'mask': lambda: X[X > 2],
     'mask of bytes': lambda: X[(X > 2).to(torch.uint8)],
     'setting by a mask': lambda: X.clone().index_put_((X > 2,), torch.zeros(())),
+    'to a list': lambda: X.tolist(),
+    'to the CPU': lambda: X.cpu(),
+    'suppression': lambda: nms(torch.tensor(1.0).expand(2, 4), X[:, 0], 0.5),
     'list': lambda: torch.tensor([1.0, 2.0]),
 }
 NONE = {

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
+from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
 _OPS = torch.ops.aten
@@ -15,34 +16,61 @@ INDEXING = (  # they read masks, and no other indices
 )
 _MASKS = (torch.bool, torch.uint8)
 _TAGS = (torch.Tag.data_dependent_output, torch.Tag.dynamic_output_shape)
+_UNTAGGED = ('aten::equal', 'torchvision::nms')
+_COPIES = (torch.Tensor.tolist, torch.Tensor.cpu)
 
 
 def reads_values(function: Any) -> bool:
-    """Whether an operator of torch's has to know values, or how many fit: by its tags."""
-    return any(tag in _TAGS for tag in function.tags)
+    """Whether an operator has to know values, or how many fit: mostly by its tags."""
+    return function.name() in _UNTAGGED or any(tag in _TAGS for tag in function.tags)
 
 
 class CountReads(TorchDispatchMode):
     """A context that counts what would halt a GPU.
 
     These are values that the CPU reads from tensors (``.item()``, ``bool()``, ``nonzero()``,
-    ``unique()``), masks as indices, and lists of numbers that become tensors, which are sent from
-    memory that is not pinned. Operators that halt inside (the suppression of boxes) are unseen.
+    ``unique()``, the suppression of boxes), masks as indices, ``.tolist()`` and ``.cpu()``, and
+    lists of numbers that become tensors, which are sent from memory that is not pinned.
 
     Args:
-        tell: is called for each, at the line that asked (``sys._getframe(2)`` in it).
+        tell: is called for each, somewhere below the line that asked.
     """
 
     def __init__(self, tell: Callable[[], None] | None = None) -> None:
         super().__init__()
         self.tell = tell
         self.count = 0
+        self._copies = _Copies(self._note)
+
+    def __enter__(self) -> 'CountReads':
+        self._copies.__enter__()
+        return super().__enter__()
+
+    def __exit__(self, *error: Any) -> None:
+        super().__exit__(*error)
+        self._copies.__exit__(*error)
 
     def __torch_dispatch__(self, function, types, arguments=(), keywords=None) -> Any:
         if _halts(function, arguments):
-            self.count += 1
-            if self.tell:
-                self.tell()
+            self._note()
+        return function(*arguments, **(keywords or {}))
+
+    def _note(self) -> None:
+        self.count += 1
+        if self.tell:
+            self.tell()
+
+
+class _Copies(TorchFunctionMode):
+    """Sees what is no operator where the tensor is on the CPU already."""
+
+    def __init__(self, tell: Callable[[], None]) -> None:
+        super().__init__()
+        self.tell = tell
+
+    def __torch_function__(self, function, types, arguments=(), keywords=None) -> Any:
+        if function in _COPIES:
+            self.tell()
         return function(*arguments, **(keywords or {}))
 
 
