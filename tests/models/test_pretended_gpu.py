@@ -17,9 +17,10 @@ from vitmm.models.halts import avoid_halts
 from vitmm.models.precision import use_full_precision_in_losses
 
 NONE: dict[str, int] = {}
-# Of two images: the suppression of proposals, how many samples there are, how many regions a level.
-BOXES = {'torchvision::nms': 2, 'aten::_to_copy to the CPU': 3}
-MASKS = {'torchvision::nms': 2, 'aten::_to_copy to the CPU': 4}
+# Of two images: the suppression of proposals; once how many samples there are, once or twice how
+# many regions a level has.
+BOXES = {'torchvision::nms': 2, 'aten::_to_copy to the CPU': 2}
+MASKS = {'torchvision::nms': 2, 'aten::_to_copy to the CPU': 3}
 RECIPES = {
     'cls/resnet_multilabel': NONE,
     'cls/vit_linear': NONE,

@@ -53,19 +53,41 @@ def test_samples_are_mmdets_where_all_are_taken(count, add):
             assert own == expected, key
 
 
-def test_samples_are_read_once():
+def test_samples_of_a_batch_are_read_once():
     stock, ours = samplers(num=16, pos_fraction=0.25)
     truth = InstanceData(bboxes=boxes(3), labels=torch.arange(3))
     counts = []
-    for sampler in (stock, ours):
-        owner = torch.arange(60) % 4
-        result = AssignResult(3, owner, torch.rand(60), owner - 1)
+    for sampler in (stock, ours, ours):  # the next batch's are read anew
         with CountReads() as reads:
-            sample = sampler.sample(result, InstanceData(priors=boxes(60)), truth)
-        assert (len(sample.pos_inds), len(sample.neg_inds)) == (4, 12)
-        counts.append(reads.count)
-    assert counts[0] > counts[1]
-    assert counts[1] <= 2  # two numbers of one tensor, which is copied once
+            drawn = []
+            for positives in (60, 8, 1):
+                owner = torch.where(torch.arange(60) < positives, 1 + torch.arange(60) % 3, 0)
+                result = AssignResult(3, owner, torch.rand(60), owner - 1)
+                priors = InstanceData(priors=boxes(60))
+                drawn.append((sampler.sample(result, priors, truth), owner, priors.priors))
+            told = [(len(one.pos_inds), len(one.neg_inds)) for one, _, _ in drawn]
+        # Of truths, which are added, there are three more.
+        assert told == ([(4, 0), (4, 12), (4, 12)] if sampler is ours else told)
+        for one, owner, priors in drawn:
+            whole = torch.cat([truth.bboxes, priors])
+            assert torch.equal(one.priors, whole[torch.cat([one.pos_inds, one.neg_inds])])
+            owner = torch.cat([torch.tensor([1, 2, 3]), owner])
+            assert torch.equal(one.pos_assigned_gt_inds, owner[one.pos_inds] - 1)
+            assert (owner[one.neg_inds] == 0).all()
+        counts.append((told, reads.count))
+    assert counts[0][0] == counts[1][0]
+    assert counts[0][1] > counts[1][1] == counts[2][1] == 1
+
+
+def test_a_result_has_no_more_than_mmdets():
+    _, ours = samplers(num=16, pos_fraction=0.25)
+    truth = InstanceData(bboxes=boxes(3), labels=torch.arange(3))
+    owner = torch.arange(60) % 4
+    result = AssignResult(3, owner, torch.rand(60), owner - 1)
+    sample = ours.sample(result, InstanceData(priors=boxes(60)), truth)
+    with pytest.raises(AttributeError, match='no_such_thing'):
+        _ = sample.no_such_thing
+    assert copy.deepcopy(sample).num_pos == 4
 
 
 @pytest.mark.parametrize('agnostic', [False, True])

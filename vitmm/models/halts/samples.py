@@ -1,4 +1,4 @@
-"""Random samples of positives and negatives, read from the GPU once an image."""
+"""Random samples of positives and negatives, whose numbers are read once for all images."""
 
 from typing import Any
 
@@ -67,12 +67,31 @@ def _sample(
     positive, negative = choose(sampler, assign_result.gt_inds)
     # Positives first, each in their order.
     order = (2 * positive.byte() + negative).argsort(descending=True, stable=True)
-    positives, negatives = read(torch.stack([positive.sum(), negative.sum()]))
-    return SamplingResult(
-        order[:positives],
-        order[positives : positives + negatives],
-        priors,
-        truth,
-        assign_result,
-        flags,
-    )
+    waiting = vars(sampler).setdefault('waiting', [])
+    counts = torch.stack([positive.sum(), negative.sum()])
+    return _Later(waiting, counts, order, (priors, truth, assign_result, flags))
+
+
+class _Later(SamplingResult):
+    """A result that is made when it is first looked at, and all others that wait along with it.
+
+    mmdet draws from one image after the other, and looks at the results when it has all of them.
+    """
+
+    def __init__(
+        self, waiting: list['_Later'], counts: torch.Tensor, order: torch.Tensor, rest: tuple
+    ) -> None:
+        self._waiting, self._counts, self._order, self._rest = waiting, counts, order, rest
+        waiting.append(self)
+
+    def __getattr__(self, name: str) -> Any:  # only of what is not there
+        if name.startswith('_') or '_rest' not in vars(self):
+            raise AttributeError(name)
+        waiting = list(self._waiting)
+        self._waiting.clear()
+        numbers = iter(read(torch.cat([one._counts for one in waiting])))
+        for one, positives, negatives in zip(waiting, numbers, numbers, strict=True):
+            drawn = one._order[:positives], one._order[positives : positives + negatives]
+            SamplingResult.__init__(one, *drawn, *one._rest)
+            del one._waiting, one._counts, one._order, one._rest
+        return getattr(self, name)
