@@ -37,6 +37,7 @@ ATTO = dict(type='mmpretrain.ConvNeXt', arch='atto')
 STOCK = {
     'det/convnext_retinanet': dict(**ATTO, out_indices=(1, 2, 3), gap_before_final_norm=False),
     'det/swin_faster_rcnn': dict(type='mmdet.SwinTransformer', out_indices=(1, 2, 3), **SMALL_SWIN),
+    'det/convnext_mask_rcnn': dict(**ATTO, out_indices=(1, 2, 3), gap_before_final_norm=False),
     'seg/convnext_fcn': dict(**ATTO, out_indices=(0, 1, 2, 3), gap_before_final_norm=False),
     'seg/swin_upernet': dict(type='mmseg.SwinTransformer', **SMALL_SWIN),
     'cls/convnext_linear': ATTO,
