@@ -5,6 +5,7 @@ import subprocess
 import sys
 from dataclasses import replace
 
+import draw
 import iterations
 import loops
 import models
@@ -103,6 +104,16 @@ def test_iterations(tmp_path):
         assert row['ratio']['median'] == row['vitmm']['seconds'] / row['peer']['seconds']
         assert 0 < row['vitmm']['data'] < 1
         assert row['vitmm']['first'] > row['vitmm']['seconds']
+    assert draw.about(told).endswith(f'fp32, torch {torch.__version__.split("+")[0]}')
+    other = {'row': 'det/x / torchvision', 'ratio': dict(median=1.3, low=1.2, high=1.4)}
+    panel = draw.draw([other, *told['rows']], 'here').axes[0]
+    names = [tick.get_text() for tick in panel.get_yticklabels()]
+    assert names == ['det/x', 'cls/vit_linear']  # from below, peer by peer
+    assert [bar.get_width() for bar in panel.patches[:2]] == [
+        1.3,
+        told['rows'][0]['ratio']['median'],
+    ]
+    assert panel.get_xlim()[1] == pytest.approx(max(1.4, told['rows'][0]['ratio']['high']))
 
 
 @pytest.mark.parametrize(
