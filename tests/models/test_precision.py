@@ -7,6 +7,7 @@ import torch
 from mmengine.runner import autocast
 from torch import nn
 
+from vitmm.models.halts import avoid_halts
 from vitmm.models.precision import use_full_precision_in_losses
 
 
@@ -49,6 +50,28 @@ def test_what_is_not_a_tensor_stays():
     head.predict_by_feat(torch.ones(1), given)
     assert told == [given]
     assert type(told[0][0]['img_shape']) is torch.Size
+
+
+@pytest.mark.parametrize('halts', [False, True])
+def test_regions_are_not_rounded(halts):
+    from mmdet.models.roi_heads.roi_extractors import SingleRoIExtractor
+
+    extractor = SingleRoIExtractor(
+        roi_layer=dict(type='RoIAlign', output_size=3, sampling_ratio=0),
+        out_channels=2,
+        featmap_strides=[4, 8],
+    )
+    maps = [torch.rand(1, 2, 1024 // stride, 1024 // stride) for stride in (4, 8)]
+    maps = [one.bfloat16() for one in maps]
+    rois = torch.tensor([[0, 901.7, 903.3, 911.7, 913.3], [0, 101.1, 503.3, 391.7, 613.3]])
+    expected = extractor([one.float() for one in maps], rois)
+    if halts:
+        avoid_halts(extractor)
+    use_full_precision_in_losses(extractor)
+    with autocast(device_type='cpu', dtype=torch.bfloat16):
+        found = extractor(maps, rois)
+    assert found.dtype == torch.float32
+    torch.testing.assert_close(found, expected)
 
 
 def test_a_copy_calls_its_own():

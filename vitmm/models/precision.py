@@ -1,4 +1,4 @@
-"""What autocast leaves in bfloat16 and needs more: decoding boxes, losses, scores."""
+"""What autocast leaves in bfloat16 and needs more: boxes, regions of maps, losses, scores."""
 
 from collections.abc import Callable
 from functools import partial
@@ -30,7 +30,9 @@ def use_full_precision_in_losses(model: nn.Module) -> None:
         model: any model of mmdet, mmseg or mmpretrain.
     """
     for module in model.modules():
-        for name in _METHODS:
+        # Where mmdet cuts regions out it rounds them to the type of the maps: to 4 pixels at 600.
+        cuts = ('forward',) if hasattr(module, 'roi_layers') else ()
+        for name in (*_METHODS, *cuts):
             if hasattr(module, name):
                 # Not a closure: a copy of the module (EMA) must call its own.
                 setattr(module, name, partial(_in_float32, getattr(module, name)))
