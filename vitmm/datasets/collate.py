@@ -9,8 +9,11 @@ import torch
 from mmengine.dataset import pseudo_collate
 from torch.utils.data import get_worker_info
 
+from vitmm.datasets import pinning
 from vitmm.datasets.parcel import Parcel
 from vitmm.registry import FUNCTIONS
+
+pinning.install()
 
 
 @FUNCTIONS.register_module()
