@@ -16,7 +16,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode, _disable_current_modes
 from torch.utils._pytree import tree_leaves, tree_map_only
 
-from vitmm.models.halts.reads import INDEXING, reads_values
+from vitmm.models.halts.reads import INDEXING, MASKS, reads_values
 
 DEVICE = torch.device('cuda', 0)
 aten = torch.ops.aten
@@ -25,11 +25,10 @@ MOVES = (aten._to_copy.default, aten.copy_.default)
 
 @contextmanager
 def autocast_as_there() -> Iterator[None]:
-    """Let autocast and pinning work as if there were a GPU with bfloat16."""
+    """Let autocast work as if there were a GPU with bfloat16."""
     with (
         patch('torch.cuda.amp.common.amp_definitely_not_available', lambda: False),
         patch('torch.cuda.is_bf16_supported', lambda *_: True),
-        patch('torch.Tensor.pin_memory', lambda tensor: tensor),
         torch.backends.cudnn.flags(enabled=False),
     ):
         yield
@@ -69,10 +68,12 @@ class PretendedGPU(TorchDispatchMode):
     def __init__(self) -> None:
         super().__init__()
         self.waits: list[str] = []
+        self.pinned: dict[int, torch.Tensor] = {}
 
     def __enter__(self) -> PretendedGPU:
         with ExitStack() as stack:
             stack.enter_context(autocast_as_there())
+            stack.enter_context(patch('torch.Tensor.pin_memory', self._pin))
             stack.enter_context(FakeTensorMode())  # under it torch looks for no driver
             self._stack = stack.pop_all()
         return super().__enter__()
@@ -104,14 +105,29 @@ class PretendedGPU(TorchDispatchMode):
 
         return tree_map_only(torch.Tensor, wrapped, found)
 
+    @property
+    def _pin(self) -> Callable:
+        def pin_memory(tensor: torch.Tensor) -> torch.Tensor:
+            pinned = tensor.clone()
+            self.pinned[pinned.untyped_storage().data_ptr()] = pinned
+            return pinned
+
+        return pin_memory
+
+    def _waits(self, source: torch.Tensor, to_gpu: bool, non_blocking: bool) -> bool:
+        """Whether a copy to the other device is waited for."""
+        if to_gpu:
+            pinned = source.untyped_storage().data_ptr() in self.pinned
+            return not (non_blocking and pinned)
+        return not non_blocking
+
     def _look(self, function: Callable, args: tuple, kwargs: dict, to_gpu: bool) -> None:
         """Count what is waited for; refuse what a GPU does not take."""
         name = function.name()
         if function in MOVES:
             source = args[0] if function is aten._to_copy.default else args[1]
-            waits = not (kwargs.get('non_blocking') or (len(args) > 2 and args[2]))
-            # A single number goes along with the kernel.
-            if isinstance(source, OnGPU) != to_gpu and waits and source.dim():
+            non_blocking = bool(kwargs.get('non_blocking') or (len(args) > 2 and args[2]))
+            if isinstance(source, OnGPU) != to_gpu and self._waits(source, to_gpu, non_blocking):
                 self.waits.append(f'{name} to the {"GPU" if to_gpu else "CPU"}')
             return
         tensors = [leaf for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, torch.Tensor)]
@@ -121,8 +137,10 @@ class PretendedGPU(TorchDispatchMode):
             value = args[2] if len(args) > 2 else None
             fills = value is not None and value.numel() == 1 and not isinstance(value, OnGPU)
             sent = any(not isinstance(one, OnGPU) for one in index)
-            if sent or (any(one.dtype == torch.bool for one in index) and not fills):
+            if sent or (any(one.dtype in MASKS for one in index) and not fills):
                 self.waits.append(name)
+            if not isinstance(args[0], OnGPU):
+                raise RuntimeError(f'{name}: a tensor of the CPU, and indices of the GPU')
             tensors = [one for one in tensors if all(one is not other for other in index)]
         elif reads_values(function):
             self.waits.append(name)

@@ -4,15 +4,15 @@ from collections import Counter
 
 import pytest
 import torch
-from mmengine.dataset import pseudo_collate
 from mmengine.evaluator import Evaluator
 from mmengine.registry import DefaultScope
 from pretended_gpu import OnGPU, PretendedGPU, send
 from support import CONFIGS
+from torch.utils.data._utils.pin_memory import pin_memory
 
 from vitmm.config.load import load_config
 from vitmm.config.resolve import resolve
-from vitmm.datasets import write_rooms
+from vitmm.datasets import collate, write_rooms
 from vitmm.models.halts import avoid_halts
 from vitmm.models.precision import use_full_precision_in_losses
 
@@ -89,7 +89,8 @@ def test_a_recipe_on_a_gpu(recipe, waits, tiny_options, tmp_path, monkeypatch):
             send(model)
             for _ in range(2):  # the first sends the anchors
                 gpu.waits.clear()
-                batch = model.data_preprocessor(pseudo_collate([data[0], data[1]]), training=True)
+                batch = pin_memory(collate([data[0], data[1]]))  # as torch's loader does
+                batch = model.data_preprocessor(batch, training=True)
                 with torch.autocast('cuda', torch.bfloat16):
                     losses = model(**batch, mode='loss')
                 loss, _ = model.parse_losses(losses)
@@ -102,7 +103,7 @@ def test_a_recipe_on_a_gpu(recipe, waits, tiny_options, tmp_path, monkeypatch):
                 data = DATASETS.build(config.val_dataloader.dataset)
                 evaluator = Evaluator(config.val_evaluator)
                 evaluator.dataset_meta = data.metainfo
-                batch = pseudo_collate([data[0]])
+                batch = pin_memory(collate([data[0]]))
                 with torch.no_grad(), torch.autocast('cuda', torch.bfloat16):
                     evaluator.process(model.eval().val_step(batch), batch)
                 assert evaluator.evaluate(1)
@@ -115,6 +116,8 @@ def test_two_devices_do_not_meet():
         assert torch.equal((one + torch.tensor(1.0)).cpu(), torch.full((3,), 2.0))
         with pytest.raises(RuntimeError, match=r'aten::add.*meet'):
             one + torch.ones(3)
+        with pytest.raises(RuntimeError, match='indices of the GPU'):
+            _ = torch.ones(3)[one.long()]
         with torch.autocast('cuda', torch.bfloat16):
             assert (torch.ones(2, 3, device='cuda') @ one).dtype == torch.bfloat16
     assert gpu.waits == ['aten::_to_copy to the CPU']
@@ -134,6 +137,10 @@ def test_two_devices_do_not_meet():
         (lambda one: one.new_tensor([1, 2]), 1),
         (lambda one: torch.tensor([1, 2], device='cuda'), 1),
         (lambda one: torch.ones(2).to('cuda'), 1),
+        (lambda one: torch.ones(2).to('cuda', non_blocking=True), 1),
+        (lambda one: torch.tensor(1.0, device='cuda'), 1),
+        (lambda one: one.sum().cpu(), 1),
+        (lambda one: one[(one > 0).to(torch.uint8)], 1),
         (lambda one: torch.ones(2).pin_memory().to('cuda', non_blocking=True), 0),
         (lambda one: one[one.argmax(keepdim=True)], 0),
         (lambda one: one * 2 + one.new_zeros(4), 0),

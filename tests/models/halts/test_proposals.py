@@ -99,6 +99,30 @@ def test_no_proposal_is_of_no_number(device):
     assert len(second) == 0
 
 
+def test_a_sliver_suppresses_nothing_by_its_rounding(device):
+    """Set apart from other levels it has no size any more; what is too small is not kept."""
+    boxes = torch.tensor([[0.0, 0, 9, 9], [3, 3, 3, 3], [50, 50, 50, 60], [90, 90, 90.0001, 99]])
+    boxes = boxes.to(device)
+    scores = torch.tensor([0.5, 0.9, 0.8, 0.95], device=device)
+    valid = torch.tensor([True, False, False, True], device=device)
+    suppress = proposals.at_once if device == 'cuda' else proposals.by_level
+    assert suppress(boxes, scores, valid, (2, 2), 0.7).tolist() == [3, 0]
+    assert suppress(boxes, scores, torch.zeros_like(valid), (2, 2), 0.7).tolist() == []
+    assert suppress(boxes, scores, torch.ones_like(valid), (4,), 0.7).tolist() == [3, 1, 2, 0]
+
+
+@pytest.mark.parametrize('changed', [{'nms_pre': -1}, {'nms': None}, {}])
+def test_what_is_not_said_is_as_in_mmdet(changed):
+    settings = ConfigDict({**CFG, **changed})
+    if not changed:
+        del settings.nms_pre
+    expected, found = (
+        head.predict_by_feat(*maps(), batch_img_metas=METAS, cfg=settings) for head in heads()
+    )
+    for one, other in zip(found, expected, strict=True):
+        assert torch.equal(one.bboxes, other.bboxes)
+
+
 def test_proposals_read_what_is_suppressed(monkeypatch):
     monkeypatch.setattr(proposals, 'by_level', proposals.at_once)
     counts = []

@@ -15,7 +15,7 @@ HALTS = {
     'masked_select': lambda: X.masked_select(X > 2),
     'mask': lambda: X[X > 2],
     'mask of bytes': lambda: X[(X > 2).to(torch.uint8)],
-    'setting by a mask': lambda: X.clone().index_put_((X > 2,), torch.zeros(())),
+    'setting by a mask': lambda: X.clone().index_put_((X > 2,), torch.zeros(3)),
     'to a list': lambda: X.tolist(),
     'to the CPU': lambda: X.cpu(),
     'suppression': lambda: nms(torch.tensor(1.0).expand(2, 4), X[:, 0], 0.5),
@@ -24,6 +24,7 @@ HALTS = {
 NONE = {
     'number': lambda: torch.tensor(1.0),
     'index': lambda: X[torch.zeros(2, dtype=torch.long)],
+    'filling by a mask': lambda: X.clone().index_put_((X > 2,), torch.zeros(())),
     'slice': lambda: X[:, 1:] + 1,
     'where': lambda: torch.where(X > 2, X, 0),
 }

@@ -256,7 +256,7 @@ def test_masks_are_not_copied_for_the_first_stage():
 
     detector.rpn_head.loss_and_predict = first_stage
     detector.roi_head.loss = second_stage
-    detector.loss(torch.zeros(1, 3, 64, 64), [sample])
+    detector.loss(torch.zeros(2, 3, 64, 64), [sample, sample])  # one twice
     first, second = (one.gt_instances for one in seen)
     assert first.labels.tolist() == [0, 0]
     assert second.labels.tolist() == [1, 2]

@@ -30,4 +30,4 @@ def _loss(
         return type(detector).loss(detector, batch_inputs, batch_data_samples)
     finally:
         for one in masks:
-            del one.__deepcopy__  # it refers to itself
+            vars(one).pop('__deepcopy__', None)  # it refers to itself

@@ -14,6 +14,8 @@ from torch import nn
 from vitmm.models.halts.avoiding import overrides_none, replace
 from vitmm.models.halts.dense import decode, grid_priors
 
+_MANY = 10_000  # boxes, from which on mmcv suppresses level by level: all pairs want memory
+
 
 def avoid(module: nn.Module) -> None:
     """Replace how a region proposal network makes boxes of its maps."""
@@ -41,7 +43,8 @@ def _predict_by_feat(
 ) -> list[InstanceData]:
     """``RPNHead.predict_by_feat``: levels (N, anchors, H, W), (N, anchors * 4, H, W)."""
     cfg = head.test_cfg if cfg is None else cfg
-    plain = cfg['nms'].get('type') == 'nms' and set(cfg['nms']) <= {'type', 'iou_threshold'}
+    known = cfg.get('nms') or {}
+    plain = known.keys() == {'type', 'iou_threshold'} and known['type'] == 'nms'
     if score_factors is not None or rescale or not with_nms or not plain:
         stock = type(head).predict_by_feat
         return stock(
@@ -51,7 +54,7 @@ def _predict_by_feat(
     levels = zip(
         cls_scores, bbox_preds, grid_priors(head.prior_generator, sizes, device), strict=True
     )
-    best = [_best(*level, cfg['nms_pre']) for level in levels]
+    best = [_best(*level, cfg.get('nms_pre', -1)) for level in levels]
     counts = [scores.shape[1] for scores, _, _ in best]
     scores, deltas, priors = (torch.cat(parts, dim=1) for parts in zip(*best, strict=True))
     boxes = decode(head.bbox_coder, priors, deltas)
@@ -62,7 +65,7 @@ def _predict_by_feat(
 def _best(
     scores: torch.Tensor, deltas: torch.Tensor, priors: torch.Tensor, most: int
 ) -> tuple[torch.Tensor, ...]:
-    """The best of a level, ``most`` (or all, if 0): scores (N, K), offsets and priors (N, K, 4)."""
+    """A level's best ``most``, all if 0 or less: scores (N, K), offsets and priors (N, K, 4)."""
     scores = scores.detach().permute(0, 2, 3, 1).flatten(1).sigmoid()
     deltas = deltas.detach().permute(0, 2, 3, 1).reshape(*scores.shape, 4)
     if not 0 < most < scores.shape[1]:
@@ -90,7 +93,8 @@ def _proposals(
     # -1, mmdet's «no matter how small», lets those of no size pass.
     least = cfg.get('min_bbox_size', -1)
     valid = (sizes > least).all(dim=1) if least >= 0 else torch.ones_like(scores, dtype=torch.bool)
-    suppress = by_level if boxes.device.type == 'cpu' else at_once
+    many = boxes.device.type == 'cpu' or len(boxes) >= _MANY
+    suppress = by_level if many else at_once
     kept = suppress(boxes, scores, valid, counts, cfg['nms']['iou_threshold'])
     kept = kept[: cfg['max_per_img']]
     labels = torch.zeros_like(kept)
@@ -106,16 +110,16 @@ def at_once(
 ) -> torch.Tensor:
     """What is kept, best first, by one call, whose number of results is all that is read."""
     numbers = [torch.full((n,), float(i), device=boxes.device) for i, n in enumerate(counts)]
-    levels = torch.cat(numbers)
-    # What is too small lies where the best one does, which suppresses it: nothing is picked.
-    best = torch.where(valid, scores, -1.0).argmax(dim=0, keepdim=True)
-    boxes = torch.where(valid[:, None], boxes, boxes[best])
-    levels = torch.where(valid, levels, levels[best])
-    apart = boxes + (levels * (boxes.max() + 1))[:, None]
-    kept = nms(apart, torch.where(valid, scores, -1.0), threshold)[1]
-    if len(kept) in (1, len(boxes)):  # so few that none may be valid
-        kept = kept[valid[kept]]
-    return kept
+    # What is too small lies, with one box more, on a level of its own, one upon the other: of these
+    # one is kept, and comes last.
+    small = torch.full((1,), float(len(counts)), device=boxes.device)
+    apart = torch.where(valid[:, None], boxes, 0.0).max() + 1
+    whole = torch.stack([apart * 0, apart * 0, apart, apart])[None]
+    levels = torch.cat([torch.where(valid, torch.cat(numbers), small), small])
+    laid = torch.cat([torch.where(valid[:, None], boxes, whole), whole])
+    laid = laid + (levels * apart)[:, None]
+    ranks = torch.cat([torch.where(valid, scores, -1.0), scores.new_full((1,), -1.0)])
+    return nms(laid, ranks, threshold)[1][:-1]
 
 
 def by_level(

@@ -14,7 +14,7 @@ INDEXING = (  # they read masks, and no other indices
     _OPS.index_put_.default,
     _OPS._index_put_impl_.default,
 )
-_MASKS = (torch.bool, torch.uint8)
+MASKS = (torch.bool, torch.uint8)
 _TAGS = (torch.Tag.data_dependent_output, torch.Tag.dynamic_output_shape)
 _UNTAGGED = ('aten::equal', 'torchvision::nms')
 _COPIES = (torch.Tensor.tolist, torch.Tensor.cpu)
@@ -76,7 +76,9 @@ class _Copies(TorchFunctionMode):
 
 def _halts(function: Any, arguments: tuple) -> bool:
     if function in INDEXING:
-        return any(index is not None and index.dtype in _MASKS for index in arguments[1])
+        fills = len(arguments) > 2 and arguments[2].numel() == 1  # by the mask itself
+        masks = any(index is not None and index.dtype in MASKS for index in arguments[1])
+        return masks and not fills
     if function == _OPS.lift_fresh.default:
         return arguments[0].dim() > 0  # a single number goes along with the kernel
     return reads_values(function)
