@@ -61,6 +61,11 @@ def test_the_test_sets_evaluator_is_looked_up_before_training(evaluator, words):
         refuse_unknown_evaluators(config)
 
 
+def test_metrics_that_swallow_keywords_are_left_to_do_so():
+    kept = dict(type='mmseg.IoUMetric', keep_results=True)
+    refuse_unknown_evaluators(Config(dict(default_scope='mmseg', val_evaluator=kept)))
+
+
 @pytest.mark.parametrize(
     'recipe', RECIPES[::3] + PUBLISHED[::6], ids=lambda p: f'{p.parent.name}-{p.stem}'
 )

@@ -41,3 +41,13 @@ def test_what_lies_elsewhere_stays():
     assert (first.data_root, first.ann_file, second.data_root) == ('/new/', '/new/x.json', '/b')
     assert [one.ann_file for one in config.val_evaluator] == ['/new/y.json', 'other/data/a']
     assert (config.data_root, config.load_from) == ('/new', 'data/a/weights.pth')
+
+
+def test_words_that_are_the_same_by_chance_stay():
+    loader = dict(
+        dataset=dict(type='shapes', data_root='shapes', metainfo=dict(classes=('shapes',)))
+    )
+    config = Config(dict(data_root='shapes', train_dataloader=loader))
+    merge_options(config, {'data_root': '/new'}, 'a.py')
+    moved = config.train_dataloader.dataset
+    assert (moved.type, moved.data_root, moved.metainfo.classes) == ('shapes', '/new', ('shapes',))

@@ -13,6 +13,7 @@ _PARTS = (
     *(f'{split}_evaluator' for split in _SPLITS[1:]),
     'prepare_data',
 )
+_NAMES = ('type', 'metainfo')  # whose words may be the same by chance
 
 
 def move_data(config: Config, options: Mapping[str, Any]) -> None:
@@ -44,7 +45,9 @@ def written_root(config: Mapping[str, Any]) -> str | None:
 
 def _moved(value: Any, old: str, new: str) -> Any:
     if isinstance(value, Mapping):
-        return {key: _moved(inner, old, new) for key, inner in value.items()}
+        return {
+            key: inner if key in _NAMES else _moved(inner, old, new) for key, inner in value.items()
+        }
     if isinstance(value, list | tuple):
         return type(value)(_moved(inner, old, new) for inner in value)
     if isinstance(value, str) and f'{value}/'.startswith(f'{old}/'):
