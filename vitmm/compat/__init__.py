@@ -19,7 +19,8 @@ def apply() -> None:
         from vitmm.compat import mmcv_ops
 
         mmcv_ops.install()
-    from vitmm.compat import checkpoint, mmpretrain_multimodal
+    from vitmm.compat import checkpoint, mmengine_lock, mmpretrain_multimodal
 
     checkpoint.allow_mmengine_classes()
+    mmengine_lock.install()
     mmpretrain_multimodal.install()
