@@ -37,6 +37,7 @@ class Clock:
         self.model = None
         self.begun: list[float] = []
         self.ended: list[float] = []
+        self.mib = 0.0
 
     def begins(self) -> None:
         """The batch is there."""
@@ -52,6 +53,7 @@ class Clock:
         if done in (1, self.warmup, self.total):
             wait(self.device)
         self.ended.append(time.perf_counter())
+        self.mib = max(self.mib, peak_mib(self.device))  # MMEngine's log forgets it
         if done == 1:
             self.first = time.time()
         if done == self.warmup:
@@ -75,7 +77,7 @@ class Clock:
             'seconds': whole / len(each) if gpu else statistics.median(each),
             'data': waited / whole,
             'first': self.first - started,
-            'mib': peak_mib(self.device),
+            'mib': self.mib,
             'parameters': sum(p.numel() for p in self.model.parameters() if p.requires_grad),
         }
 

@@ -7,34 +7,18 @@ placeholders, which say at use what they need: here it is told to.
 Can go when mmpretrain's multimodal models import under today's transformers.
 """
 
-import sys
-from importlib.machinery import ModuleSpec, PathFinder
+from types import ModuleType
 
-_ASKED = 'mmpretrain.utils.dependency'
+from vitmm.compat.after_import import after_import
 
 
 def install() -> None:
-    """Look at mmpretrain's answer when it is imported; imports nothing, harmless when repeated."""
-    if _ASKED not in sys.modules and not any(isinstance(f, _Finder) for f in sys.meta_path):
-        sys.meta_path.insert(0, _Finder())
+    """Look at mmpretrain's answer when it is imported; harmless when repeated."""
+    after_import('mmpretrain.utils.dependency', _correct)
 
 
-class _Finder:
-    """Finds one module, where everybody else does, and corrects what it says once it has run."""
-
-    def find_spec(self, name: str, path=None, target=None) -> ModuleSpec | None:
-        if name != _ASKED:
-            return None
-        spec = PathFinder.find_spec(name, path, target)
-        if spec is not None:
-            run = spec.loader.exec_module
-
-            def exec_module(module) -> None:
-                run(module)
-                module.WITH_MULTIMODAL = module.WITH_MULTIMODAL and _importable()
-
-            spec.loader.exec_module = exec_module
-        return spec
+def _correct(module: ModuleType) -> None:
+    module.WITH_MULTIMODAL = module.WITH_MULTIMODAL and _importable()
 
 
 def _importable() -> bool:

@@ -63,13 +63,13 @@ def test_proposals_are_mmdets(coder, cfg, ties, device):
     stock, ours = heads(**({'bbox_coder': coder} if coder else {}))
     for kept in (100, 10**4):  # cut off, and all that are left
         settings = ConfigDict({**CFG, 'max_per_img': kept, **cfg})
+        # On one device: each has an order of its own for equal scores.
         expected, found = (
-            head.predict_by_feat(*maps(where, ties), batch_img_metas=METAS, cfg=settings)
-            for head, where in ((stock, 'cpu'), (ours, device))
+            head.predict_by_feat(*maps(device, ties), batch_img_metas=METAS, cfg=settings)
+            for head in (stock, ours)
         )
         for one, other in zip(found, expected, strict=True):
             assert len(one) == len(other) > 50
-            one = one.cpu()
             if device == 'cuda':
                 torch.testing.assert_close(one.bboxes, other.bboxes)
             else:

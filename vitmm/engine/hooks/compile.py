@@ -4,6 +4,7 @@ import shutil
 
 import torch
 import torch._dynamo
+import torch.fx.experimental._config
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
@@ -54,6 +55,8 @@ class CompileHook(Hook):
         # Blocks of all widths, in training and in validation, are one function to torch.
         limit = torch._dynamo.config.recompile_limit
         torch._dynamo.config.recompile_limit = max(limit, _GRAPHS)
+        # Else sizes that are equal in the first batch must stay so, and others make new graphs.
+        torch.fx.experimental._config.use_duck_shape = False
         count = backbone.compile_blocks(backend=self.backend, options=self.options or None)
         runner.logger.info(
             f'compiled: {count} parts of {backbone.model_name}; the first iterations take longer.'
