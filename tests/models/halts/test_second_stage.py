@@ -162,6 +162,62 @@ def test_decoded_boxes_keep_mmdets_loss():
     assert 'loss' not in vars(head)
 
 
+@pytest.mark.parametrize('clipped', [True, False])
+@pytest.mark.parametrize('agnostic', [True, False])
+def test_refined_boxes_are_mmdets(agnostic, clipped):
+    torch.manual_seed(0)
+    stock = MODELS.build(
+        dict(
+            type='mmdet.Shared2FCBBoxHead',
+            in_channels=4,
+            fc_out_channels=8,
+            num_classes=5,
+            reg_class_agnostic=agnostic,
+            bbox_coder=dict(
+                type='mmdet.DeltaXYWHBBoxCoder',
+                target_means=[0.0, 0.1, 0.0, 0.0],
+                target_stds=[0.1, 0.1, 0.2, 0.2],
+                clip_border=clipped,
+            ),
+        )
+    )
+    ours = copy.deepcopy(stock)
+    avoid_halts(ours)
+    _, sampler = samplers(num=16, pos_fraction=0.5)
+    results = []
+    for count in (3, 0, 2):
+        truth = InstanceData(bboxes=boxes(count), labels=torch.arange(count))
+        owner = torch.where(torch.arange(60) < count, 1 + torch.arange(60), 0)  # few positives
+        result = AssignResult(count, owner, torch.rand(60), owner - 1)
+        results.append(sampler.sample(result, InstanceData(priors=boxes(60)), truth))
+    rois = torch.cat(
+        [nn.functional.pad(one.priors, (1, 0), value=i) for i, one in enumerate(results)]
+    )
+    assert len(rois) == 48
+    given = dict(
+        rois=rois,
+        cls_score=torch.randn(48, 6),
+        bbox_pred=torch.randn(48, 4 if agnostic else 20),
+        bbox_targets=stock.get_targets(results, ConfigDict(pos_weight=-1)),
+    )
+    metas = [dict(img_shape=shape) for shape in ((90, 100), (100, 80), (120, 120))]
+    expected = stock.refine_bboxes(results, given, metas)
+    with CountReads() as reads:
+        found = ours.refine_bboxes(results, given, metas)
+    assert reads.count == 0
+    assert 30 < sum(map(len, expected)) < 48
+    for one, other in zip(found, expected, strict=True):
+        torch.testing.assert_close(one.bboxes, other.bboxes)
+
+
+def test_no_box_is_refined_without_scores():
+    head = MODELS.build(dict(type='mmdet.Shared2FCBBoxHead', in_channels=4, num_classes=5))
+    avoid_halts(head)
+    none = dict(cls_score=torch.zeros(0, 6), bbox_pred=torch.zeros(0, 20))
+    none |= dict(rois=torch.zeros(0, 5), bbox_targets=(torch.zeros(0),))
+    assert head.refine_bboxes([], none, []) is None
+
+
 @pytest.mark.parametrize('sizes', [(4, 700), (4, 4), (600, 700)])  # all levels, the first, the last
 def test_regions_are_mmdets(sizes):
     torch.manual_seed(0)

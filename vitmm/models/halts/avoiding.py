@@ -35,10 +35,19 @@ def avoid_halts(model: nn.Module) -> None:
         for module in model.modules():
             labels.avoid(module)
     if 'mmdet.models' in sys.modules:
-        from vitmm.models.halts import anchors, boxes, copies, levels, masks, proposals, samples
+        from vitmm.models.halts import (
+            anchors,
+            boxes,
+            copies,
+            levels,
+            masks,
+            proposals,
+            refining,
+            samples,
+        )
 
         for module in model.modules():
-            for part in (anchors, proposals, boxes, copies, levels, masks, samples):
+            for part in (anchors, proposals, boxes, copies, levels, masks, refining, samples):
                 part.avoid(module)
 
 

@@ -48,6 +48,13 @@ def decode(coder: Any, priors: torch.Tensor, deltas: torch.Tensor) -> torch.Tens
     return torch.cat([centre - half, centre + half], dim=-1)
 
 
+def clip(boxes: torch.Tensor, image: Sequence[int]) -> None:
+    """Cut boxes (N, 4) off at the border of an image of (height, width), in place."""
+    height, width = image[:2]
+    boxes[:, 0::2].clamp_(0, width)
+    boxes[:, 1::2].clamp_(0, height)
+
+
 def grid_priors(
     generator: Any, sizes: Sequence[tuple[int, int]], device: torch.device
 ) -> list[torch.Tensor]:

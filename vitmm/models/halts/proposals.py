@@ -12,7 +12,7 @@ from mmengine.structures import InstanceData
 from torch import nn
 
 from vitmm.models.halts.avoiding import overrides_none, replace
-from vitmm.models.halts.dense import decode, grid_priors
+from vitmm.models.halts.dense import clip, decode, grid_priors
 
 _MANY = 10_000  # boxes, from which on mmcv suppresses level by level: all pairs want memory
 
@@ -86,9 +86,7 @@ def _proposals(
 ) -> InstanceData:
     """Of boxes (M, 4) and scores (M,), ``counts`` a level, those that no better one covers."""
     if head.bbox_coder.clip_border:
-        height, width = meta['img_shape'][:2]
-        boxes[:, 0::2].clamp_(0, width)
-        boxes[:, 1::2].clamp_(0, height)
+        clip(boxes, meta['img_shape'])
     sizes = boxes[:, 2:] - boxes[:, :2]
     # -1, mmdet's «no matter how small», lets those of no size pass.
     least = cfg.get('min_bbox_size', -1)

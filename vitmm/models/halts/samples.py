@@ -68,7 +68,7 @@ def _sample(
     # Positives first, each in their order.
     order = (2 * positive.byte() + negative).argsort(descending=True, stable=True)
     waiting = vars(sampler).setdefault('waiting', [])
-    counts = torch.stack([positive.sum(), negative.sum()])
+    counts = torch.stack([positive.sum(), negative.sum(), (positive & (flags > 0)).sum()])
     return _Later(waiting, counts, order, (priors, truth, assign_result, flags))
 
 
@@ -76,6 +76,7 @@ class _Later(SamplingResult):
     """A result that is made when it is first looked at, and all others that wait along with it.
 
     mmdet draws from one image after the other, and looks at the results when it has all of them.
+    ``truths_sampled`` is how many of the positives are true boxes.
     """
 
     def __init__(
@@ -90,8 +91,10 @@ class _Later(SamplingResult):
         waiting = list(self._waiting)
         self._waiting.clear()
         numbers = iter(read(torch.cat([one._counts for one in waiting])))
-        for one, positives, negatives in zip(waiting, numbers, numbers, strict=True):
+        groups = zip(waiting, numbers, numbers, numbers, strict=True)
+        for one, positives, negatives, truths in groups:
             drawn = one._order[:positives], one._order[positives : positives + negatives]
             SamplingResult.__init__(one, *drawn, *one._rest)
+            one.truths_sampled = truths
             del one._waiting, one._counts, one._order, one._rest
         return getattr(self, name)
