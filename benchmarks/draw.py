@@ -35,18 +35,19 @@ def draw(rows: list[dict], machine: str):
     """Bars of the medians with the quartiles, a line at the peers' time."""
     from matplotlib.figure import Figure
 
-    rows = sorted(rows, key=lambda row: list(COLOURS).index(row['row'].split(' / ')[1]))[::-1]
-    figure = Figure(figsize=(8, 1.1 + 0.32 * len(rows)), layout='constrained')
+    bars = [(*row['row'].split(' / '), row['ratio']) for row in rows]
+    bars.sort(key=lambda bar: list(COLOURS).index(bar[1]))
+    bars.reverse()  # from below
+    figure = Figure(figsize=(8, 1.1 + 0.32 * len(bars)), layout='constrained')
     panel = figure.subplots()
-    for place, row in enumerate(rows):
-        peer, ratio = row['row'].split(' / ')[1], row['ratio']
+    for place, (_, peer, ratio) in enumerate(bars):
         spread = [[ratio['median'] - ratio['low']], [ratio['high'] - ratio['median']]]
         panel.barh(place, ratio['median'], color=COLOURS[peer], height=0.7, xerr=spread)
         panel.text(0.01, place, f'{ratio["median"]:.2f}', va='center', color='white', fontsize=9)
     panel.axvline(1, color='black', linewidth=1)
-    panel.set_yticks(range(len(rows)), [row['row'].split(' / ')[0] for row in rows], fontsize=9)
+    panel.set_yticks(range(len(bars)), [recipe for recipe, _, _ in bars], fontsize=9)
     panel.set_xlabel(f"time of a training iteration, as a share of the peer's ({machine})")
-    panel.set_xlim(0, max(1.1, *(row['ratio']['high'] for row in rows)))
+    panel.set_xlim(0, max(1.1, *(ratio['high'] for _, _, ratio in bars)))
     for peer, colour in COLOURS.items():
         panel.bar(0, 0, color=colour, label=f"beside {peer}'s own")
     figure.legend(loc='outside upper center', ncols=len(COLOURS), fontsize=9, frameon=False)

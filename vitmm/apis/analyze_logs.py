@@ -13,8 +13,8 @@ from tqdm import tqdm
 
 from vitmm.apis.runs import LogError, Run, read_run
 from vitmm.apis.scalars import scores_of
-from vitmm.engine.hooks.atomic_checkpoint import AtomicLocalBackend
 from vitmm.errors import did_you_mean
+from vitmm.whole_files import write_whole
 
 
 def analyze_logs(
@@ -55,7 +55,7 @@ def analyze_logs(
             _draw(runs, chosen, Path(out))
             lines.append(f'curves: {out}')
         if csv_file is not None:
-            AtomicLocalBackend().put(_csv(runs, chosen).encode(), csv_file)
+            write_whole(csv_file, _csv(runs, chosen))
             lines.append(f'values: {csv_file}')
     except OSError as error:
         raise LogError(

@@ -17,6 +17,7 @@ from tqdm import tqdm
 
 from vitmm.errors import BackboneError, did_you_mean
 from vitmm.models.backbones.survey import as_row, survey
+from vitmm.whole_files import write_whole
 
 COLUMNS = (
     'name',
@@ -75,9 +76,8 @@ def make_atlas(
     rows = _load(store)
     found = [rows[name] for name in names]
     if out:
-        Path(out).mkdir(parents=True, exist_ok=True)
-        (Path(out) / 'backbones.md').write_text(_markdown(found))
-        (Path(out) / 'backbones.csv').write_text(_csv(found))
+        write_whole(Path(out, 'backbones.md'), _markdown(found))
+        write_whole(Path(out, 'backbones.csv'), _csv(found))
     else:
         print(_table(found))
     refused = [row for row in found if row['refused']]

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from vitmm.apis.runs import Run
-from vitmm.engine.hooks.atomic_checkpoint import AtomicLocalBackend
+from vitmm.whole_files import write_whole
 
 _COLUMNS = 3  # of panels
 _SUFFIXES = ('.png', '.jpg', '.pdf', '.svg')
@@ -120,7 +120,7 @@ def save_figure(figure: Figure, out: Path) -> None:
     """Write a figure in one step, as the suffix of ``out`` says."""
     content = io.BytesIO()
     figure.savefig(content, format=out.suffix[1:], dpi=110)
-    AtomicLocalBackend().put(content.getvalue(), out)
+    write_whole(out, content.getvalue())
 
 
 def is_drawable(out: Path) -> bool:

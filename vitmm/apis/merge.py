@@ -10,10 +10,10 @@ from mmengine.config import Config
 from vitmm.compat.checkpoint import load_checkpoint_file
 from vitmm.config import load_config
 from vitmm.config.stored import read_stored, without
-from vitmm.engine.hooks.atomic_checkpoint import AtomicLocalBackend
 from vitmm.errors import ConfigError, WeightsError
 from vitmm.models.backbones.lora import merge
 from vitmm.registry import MODELS
+from vitmm.whole_files import write_whole
 
 _PREFIX = 'backbone.'
 
@@ -59,9 +59,8 @@ def merge_checkpoint(checkpoint: str | Path, out: str | Path | None = None) -> P
     }
     buffer = io.BytesIO()
     torch.save(merged, buffer)
-    backend = AtomicLocalBackend()
-    backend.put(merged['meta']['cfg'].encode(), out.with_suffix('.py'))
-    backend.put(buffer.getvalue(), out)
+    write_whole(out.with_suffix('.py'), merged['meta']['cfg'])
+    write_whole(out, buffer.getvalue())
     return out
 
 

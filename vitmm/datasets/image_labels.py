@@ -11,6 +11,7 @@ from vitmm.datasets.errors import DataError
 from vitmm.datasets.files import read_coco
 from vitmm.datasets.shapes import write_shapes
 from vitmm.registry import FUNCTIONS
+from vitmm.whole_files import write_whole
 
 
 def coco_to_labels(annotations: str | os.PathLike, out: str | os.PathLike) -> Path:
@@ -43,10 +44,7 @@ def coco_to_labels(annotations: str | os.PathLike, out: str | os.PathLike) -> Pa
         for image in content['images']
     ]
     classes = [category['name'] for category in content['categories']]
-    out.parent.mkdir(parents=True, exist_ok=True)
-    half = out.with_name(f'.{out.name}.{os.getpid()}')
-    half.write_text(json.dumps({'metainfo': {'classes': classes}, 'data_list': listed}))
-    half.replace(out)
+    write_whole(out, json.dumps({'metainfo': {'classes': classes}, 'data_list': listed}))
     return out
 
 

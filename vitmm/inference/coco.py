@@ -12,9 +12,10 @@ from pycocotools import mask as coco_masks
 from vitmm.datasets.errors import DataError
 from vitmm.datasets.files import read_coco
 from vitmm.errors import ConfigError, did_you_mean
-from vitmm.inference.files import Growing, write_bytes
+from vitmm.inference.files import Growing
 from vitmm.inference.inputs import Item
 from vitmm.inference.predictor import Predictor
+from vitmm.whole_files import write_whole
 
 
 class CocoWriter:
@@ -74,7 +75,7 @@ class CocoWriter:
         self.results.close()
         categories = [dict(id=self.categories[name], name=name) for name in self.classes]
         content = dict(images=self.images, categories=categories, annotations=[])
-        write_bytes(self.out / 'images.json', json.dumps(content, indent=1).encode())
+        write_whole(self.out / 'images.json', json.dumps(content, indent=1))
 
     def _image_id(self, item: Item) -> int:
         if self.ids is None:

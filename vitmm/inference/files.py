@@ -6,7 +6,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from vitmm.engine.hooks.atomic_checkpoint import AtomicLocalBackend
+from vitmm.whole_files import write_whole
 
 
 def write_image(path: Path, image: np.ndarray) -> None:
@@ -15,12 +15,7 @@ def write_image(path: Path, image: np.ndarray) -> None:
     done, content = cv2.imencode(path.suffix, image)
     if not done:
         raise OSError(f'OpenCV cannot encode {path}')
-    write_bytes(path, content.tobytes())
-
-
-def write_bytes(path: Path, content: bytes) -> None:
-    """Write a file in one step."""
-    AtomicLocalBackend().put(content, path)
+    write_whole(path, content.tobytes())
 
 
 class Growing:

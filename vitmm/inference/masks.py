@@ -8,10 +8,11 @@ from mmengine.structures import BaseDataElement
 from PIL import Image
 
 from vitmm.errors import ConfigError
-from vitmm.inference.files import write_bytes, write_image
+from vitmm.inference.files import write_image
 from vitmm.inference.inputs import Item
 from vitmm.inference.palette import colours
 from vitmm.inference.predictor import Predictor
+from vitmm.whole_files import write_whole
 
 _MOST = 65.535  # metres in 16 bits of millimetres
 
@@ -45,7 +46,7 @@ class MaskWriter:
         self.far = not getattr(head, 'max_depth', np.inf) <= _MOST
         if self.task == 'seg':
             names = ''.join(f'{name}\n' for name in predictor.classes)
-            write_bytes(self.folder / 'classes.txt', names.encode())
+            write_whole(self.folder / 'classes.txt', names)
 
     def add(self, item: Item, sample: BaseDataElement) -> None:
         """Write one image's masks."""
@@ -69,7 +70,7 @@ class MaskWriter:
         image.putpalette(np.array(self.palette, np.uint8).tobytes())
         buffer = io.BytesIO()
         image.save(buffer, 'png')
-        write_bytes(path, buffer.getvalue())
+        write_whole(path, buffer.getvalue())
 
     def _instances(self, sample: BaseDataElement) -> np.ndarray:
         found = sample.pred_instances[sample.pred_instances.scores > self.score]
@@ -83,6 +84,6 @@ class MaskWriter:
         if self.far:
             buffer = io.BytesIO()
             np.save(buffer, metres.astype(np.float32))
-            write_bytes(path.with_name(f'{path.stem}.npy'), buffer.getvalue())
+            write_whole(path.with_name(f'{path.stem}.npy'), buffer.getvalue())
         else:
             write_image(path, np.rint(metres.clip(0, _MOST) * 1000).astype(np.uint16))

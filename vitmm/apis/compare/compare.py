@@ -13,13 +13,14 @@ from mmengine.config import Config
 from tqdm import tqdm
 
 from vitmm.apis.compare import about, collect, configs, table
-from vitmm.apis.compare.jobs import Job, list_jobs, write_whole
+from vitmm.apis.compare.jobs import Job, list_jobs
 from vitmm.apis.compare.launchers import make_launcher
 from vitmm.apis.compare.notes import budget, notes
 from vitmm.apis.compare.page import make_page
 from vitmm.apis.compare.run import run_jobs
 from vitmm.apis.compare.settings import Settings, make_settings
 from vitmm.errors import ConfigError, VitmmError
+from vitmm.whole_files import write_whole
 
 
 @dataclass

@@ -8,13 +8,14 @@ from typing import Any
 
 from mmengine.config import Config
 
-from vitmm.apis.compare.jobs import folder_name, write_whole
+from vitmm.apis.compare.jobs import folder_name
 from vitmm.apis.compare.probe import task_of
 from vitmm.apis.compare.settings import Settings
 from vitmm.config import load_config, resolve
 from vitmm.config.load import merge_options
 from vitmm.config.top_level import check_options
 from vitmm.errors import ConfigError
+from vitmm.whole_files import write_whole
 
 # What may differ between two parts of a comparison without making them two: it is the machine's.
 _MACHINE = re.compile(

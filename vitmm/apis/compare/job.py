@@ -8,7 +8,8 @@ import threading
 from pathlib import Path
 
 from vitmm.apis.cli import run
-from vitmm.apis.compare.jobs import plain, write_whole
+from vitmm.apis.compare.jobs import plain
+from vitmm.whole_files import write_whole
 
 
 def work(told: dict) -> None:

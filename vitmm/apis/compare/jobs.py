@@ -1,13 +1,13 @@
 """What a comparison consists of: one process for each job, one file that says it is done."""
 
 import json
-import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from vitmm.apis.compare.settings import Settings
+from vitmm.whole_files import write_whole
 
 
 @dataclass(frozen=True)
@@ -89,13 +89,6 @@ def list_jobs(settings: Settings, backbone: str) -> list[Job]:
 def folder_name(backbone: str) -> str:
     """A folder for a name: a hub's has slashes and colons."""
     return re.sub(r'[^\w.\-]', '_', backbone)
-
-
-def write_whole(file: Path, text: str) -> None:
-    """Write a file so that a killed process leaves the old one, or none."""
-    scratch = file.with_name(f'.{file.name}.{os.getpid()}')
-    scratch.write_text(text, encoding='utf-8')
-    scratch.replace(file)
 
 
 def plain(value: Any) -> Any:

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 
 from tqdm import tqdm
 
-from vitmm.apis.compare.jobs import Job, write_whole
+from vitmm.apis.compare.jobs import Job
 from vitmm.apis.compare.launchers import Handle, Local, Ray, Submitit, command
 from vitmm.apis.compare.settings import Settings
+from vitmm.whole_files import write_whole
 
 _POLL = 0.3  # seconds
 # How long the others take, where a training takes 1: for the time that is left.

@@ -22,8 +22,9 @@ from vitmm.apis.predictions.page import make_page
 from vitmm.apis.predictions.task import Analysis, Table, Task, to_csv
 from vitmm.apis.windows import show_picture
 from vitmm.inference.drawing import read_picture
-from vitmm.inference.files import write_bytes, write_image
+from vitmm.inference.files import write_image
 from vitmm.inference.inputs import Item, Media
+from vitmm.whole_files import write_whole
 
 
 def write_analysis(
@@ -59,7 +60,7 @@ def write_analysis(
     with closing(backend) if backend else nullcontext():
         for name, (_, figure) in figures.items():
             content = _png(figure)
-            write_bytes(out / f'{name}.png', content)
+            write_whole(out / f'{name}.png', content)
             if backend:
                 picture = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR)
                 backend.add_image(name, picture[..., ::-1])
@@ -81,17 +82,17 @@ def write_analysis(
         write_image(out / 'worst.jpg', contact_sheet(pictures, 480))
     rows = [_row(place, record) for place, record in enumerate(analysis.ranked, 1)]
     head = list(rows[0])
-    write_bytes(out / 'worst.csv', to_csv(head, [list(row.values()) for row in rows]).encode())
+    write_whole(out / 'worst.csv', to_csv(head, [list(row.values()) for row in rows]))
     for table in analysis.tables:
         if table.name:
-            write_bytes(out / f'{table.name}.csv', table.csv().encode())
+            write_whole(out / f'{table.name}.csv', table.csv())
     content = {**analysis.content, 'measure': analysis.measure, 'notes': analysis.notes}
     if analysis.confusion is not None:
         content['confusions'] = analysis.confusion.top()
     content['worst'] = worst
-    write_bytes(out / 'analysis.json', (json.dumps(content, indent=1) + '\n').encode())
+    write_whole(out / 'analysis.json', json.dumps(content, indent=1) + '\n')
     titles = {f'{name}.png': title for name, (title, _) in figures.items()}
-    write_bytes(out / 'report.html', make_page(analysis, titles, worst).encode())
+    write_whole(out / 'report.html', make_page(analysis, titles, worst))
     places = [str(out / 'report.html'), *([str(tensorboard)] if tensorboard else [])]
     return _in_words(analysis, worst, places)
 
@@ -120,9 +121,9 @@ def _row(place: int, record: Mapping[str, Any]) -> dict[str, Any]:
 def _write_confusion(analysis: Analysis, out: Path) -> None:
     confusion = analysis.confusion
     text = json.dumps(confusion.content()) + '\n'
-    write_bytes(out / 'confusion.json', text.encode())
+    write_whole(out / 'confusion.json', text)
     head = ['truth \\ predicted', *confusion.names]
-    write_bytes(out / 'confusion.csv', to_csv(head, confusion.rows()).encode())
+    write_whole(out / 'confusion.csv', to_csv(head, confusion.rows()))
     told = confusion.by_class()
     note = ''
     if confusion.background:

@@ -1,12 +1,12 @@
 """Checkpoints that are whole or not there, whenever the process is killed."""
 
-import os
 from pathlib import Path
 
 from mmengine.fileio import LocalBackend, register_backend
 from mmengine.hooks import CheckpointHook
 
 from vitmm.registry import HOOKS
+from vitmm.whole_files import write_whole
 
 
 @register_backend('vitmm_atomic')
@@ -15,17 +15,7 @@ class AtomicLocalBackend(LocalBackend):
 
     def put(self, obj: bytes, filepath: str | Path) -> None:
         """Write ``obj`` to ``filepath``; a reader sees the old file or the new one, whole."""
-        filepath = Path(filepath)
-        filepath.parent.mkdir(parents=True, exist_ok=True)
-        scratch = filepath.with_name(f'.{filepath.name}.{os.getpid()}')
-        try:
-            with scratch.open('wb') as file:
-                file.write(obj)
-                file.flush()
-                os.fsync(file.fileno())
-            scratch.replace(filepath)
-        finally:
-            scratch.unlink(missing_ok=True)
+        write_whole(filepath, obj)
 
 
 @HOOKS.register_module()
