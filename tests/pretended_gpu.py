@@ -149,17 +149,16 @@ class PretendedGPU(TorchDispatchMode):
             raise RuntimeError(f'{name}: tensors of the CPU and of the GPU meet')
 
 
-def send(model: torch.nn.Module) -> None:
-    """Put the weights on the pretended GPU."""
+def send(model: torch.nn.Module, move: Callable | None = None) -> None:
+    """Put the weights on the pretended GPU, or where ``move`` puts a tensor."""
     for module in model.modules():
         for held in (module._parameters, module._buffers):
             for name, tensor in held.items():
                 if tensor is not None:
-                    moved = OnGPU(tensor.detach())
-                    is_weight = held is module._parameters
-                    held[name] = (
-                        torch.nn.Parameter(moved, tensor.requires_grad) if is_weight else moved
-                    )
+                    moved = (move or OnGPU)(tensor.detach())
+                    if held is module._parameters:
+                        moved = torch.nn.Parameter(moved, tensor.requires_grad)
+                    held[name] = moved
         if hasattr(module, '_device'):  # of data preprocessors
             module._device = DEVICE
             module._non_blocking = True  # as vitmm.apis.launch sets it
