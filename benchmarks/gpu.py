@@ -43,6 +43,8 @@ class Step:
     words: tuple[str, ...]
     limit: int  # seconds
     table: bool = True  # whether it prints Markdown
+    # How it is ended: torchrun ends its processes at the first of these alone.
+    signals: tuple[int, ...] = (signal.SIGTERM, signal.SIGKILL)
 
     def command(self, figures: Path | str = 'FILE.json') -> list[str]:
         """What is run."""
@@ -75,6 +77,7 @@ STEPS = (
         ('-m', 'pytest', '-m', 'cuda', '-n', '12', '--dist', 'worksteal', *SHORT),
         limit=170,
         table=False,
+        signals=(signal.SIGINT, signal.SIGTERM, signal.SIGKILL),  # pytest tells of failures yet
     ),
     *(iterations(name, row, *more) for name, row, more in FULL_ROWS),
     Step('halts', ('benchmarks/halts.py', *(f'configs/{name}' for name in HALTS)), limit=120),
@@ -212,7 +215,7 @@ def run(step: Step, limit: float, log: Path) -> dict:
             except subprocess.TimeoutExpired:
                 code = f'stopped after {limit:.0f} s'
             finally:
-                end(child)
+                end(child, step.signals)
         text = printed.read_text(errors='replace')
         with log.open(errors='replace') as lines:
             lines.seek(begun)
@@ -228,9 +231,9 @@ def run(step: Step, limit: float, log: Path) -> dict:
     return dict(code=code, seconds=time.monotonic() - start, printed=kept, figures=told)
 
 
-def end(child: subprocess.Popen) -> None:
+def end(child: subprocess.Popen, signals: Sequence[int]) -> None:
     """End a process and those it started: torchrun ends its own when it is asked to."""
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGKILL):  # pytest tells of failures yet
+    for number in signals:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(child.pid, number)
         patience = time.monotonic() + 5

@@ -53,7 +53,7 @@ class Clock:
         if done in (1, self.warmup, self.total):
             wait(self.device)
         self.ended.append(time.perf_counter())
-        self.mib = max(self.mib, peak_mib(self.device))  # MMEngine's log forgets it
+        self.mib = max(self.mib, peak_mib(self.device))  # where MMEngine logs, it is forgotten
         if done == 1:
             self.first = time.time()
         if done == self.warmup:

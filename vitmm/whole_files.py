@@ -7,7 +7,8 @@ from pathlib import Path
 def write_whole(path: str | os.PathLike, content: bytes | str) -> None:
     """Write a file beside its place, then move it into it; makes its folder.
 
-    A reader sees the old file or the new one. Text is written as UTF-8.
+    A reader sees the old file or the new one. Text is written as UTF-8. A link there is replaced
+    by the file.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)

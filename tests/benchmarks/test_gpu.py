@@ -1,6 +1,7 @@
 """What benchmarks/gpu.py does about steps that fail, hang or come too late; and counting halts."""
 
 import json
+import signal
 import subprocess
 import sys
 import time
@@ -93,6 +94,12 @@ def test_without_a_gpu(tmp_path):
     assert done.returncode == 1
     assert done.stderr.startswith('error: torch') and len(done.stderr.splitlines()) == 1
     assert not (tmp_path / 'out').exists()
+
+
+def test_torchrun_is_told_to_end_its_processes():
+    first = {step.name: step.signals[0] for step in gpu.STEPS}
+    assert first.pop('tests') == signal.SIGINT  # of which pytest tells its failures
+    assert set(first.values()) == {signal.SIGTERM}  # of SIGINT subprocess.run makes a SIGKILL
 
 
 def test_the_files_of_the_steps_are_there():

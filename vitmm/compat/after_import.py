@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Callable
+from importlib import import_module
 from importlib.machinery import ModuleSpec, PathFinder
 from types import ModuleType
 
@@ -14,7 +15,7 @@ def after_import(name: str, correct: Callable[[ModuleType], None]) -> None:
     if any(isinstance(finder, _Finder) and finder.name == name for finder in sys.meta_path):
         return
     if name in sys.modules:
-        correct(sys.modules[name])
+        correct(import_module(name))  # waits for another thread that is at it
     else:
         sys.meta_path.insert(0, _Finder(name, correct))
 

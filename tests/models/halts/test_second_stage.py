@@ -197,7 +197,7 @@ def test_refined_boxes_are_mmdets(agnostic, clipped):
     given = dict(
         rois=rois,
         cls_score=torch.randn(48, 6),
-        bbox_pred=torch.randn(48, 4 if agnostic else 20),
+        bbox_pred=torch.randn(48, 4 if agnostic else 20, requires_grad=True),
         bbox_targets=stock.get_targets(results, ConfigDict(pos_weight=-1)),
     )
     metas = [dict(img_shape=shape) for shape in ((90, 100), (100, 80), (120, 120))]

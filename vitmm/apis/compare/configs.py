@@ -103,7 +103,6 @@ def keep(settings: Settings, backbone: str, config: Mapping[str, Any]) -> dict[s
                 f'{settings.work_dir} holds a comparison with other settings: {"; ".join(told)}'
                 f'{more}. Two cannot share a folder: give another --work-dir, or remove this one.'
             )
-    file.parent.mkdir(parents=True, exist_ok=True)
     write_whole(file, json.dumps(flat))
     return flat
 
@@ -150,5 +149,4 @@ def write_plan(settings: Settings) -> None:
                     f'{value}. Two cannot share a folder: give another --work-dir, or remove this '
                     'one.'
                 )
-    file.parent.mkdir(parents=True, exist_ok=True)
     write_whole(file, json.dumps(plan, indent=1))

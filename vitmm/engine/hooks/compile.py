@@ -56,7 +56,8 @@ class CompileHook(Hook):
         limit = torch._dynamo.config.recompile_limit
         torch._dynamo.config.recompile_limit = max(limit, _GRAPHS)
         # Else sizes that are equal in the first batch must stay so, and others make new graphs.
-        torch.fx.experimental._config.use_duck_shape = False
+        if hasattr(torch.fx.experimental._config, 'use_duck_shape'):
+            torch.fx.experimental._config.use_duck_shape = False
         count = backbone.compile_blocks(backend=self.backend, options=self.options or None)
         runner.logger.info(
             f'compiled: {count} parts of {backbone.model_name}; the first iterations take longer.'

@@ -46,10 +46,11 @@ def _refine_bboxes(
     refined = []
     images = zip(boxes.split(counts), sampling_results, batch_img_metas, strict=True)
     for own, sampled, meta in images:
-        if head.bbox_coder.clip_border:
-            clip(own, meta['img_shape'])
         true = nn.functional.pad(sampled.pos_is_gt, (0, len(sampled.neg_priors)))
         # In their order; how many there are is known since they were sampled.
         order = true.argsort(stable=True)[: len(own) - sampled.truths_sampled]
-        refined.append(InstanceData(bboxes=own[order]))
+        kept = own[order]
+        if head.bbox_coder.clip_border:
+            clip(kept, meta['img_shape'])
+        refined.append(InstanceData(bboxes=kept))
     return refined
