@@ -59,13 +59,17 @@ def compare(found, sample):
         assert (found['labels'][0] == sample.pred_sem_seg.data[0].numpy()).mean() > 0.9999
         assert len(np.unique(found['labels'])) > 1
         return
-    ours = sample.pred_instances
+    ours, slack = sample.pred_instances, 0.0
     if 'masks' in ours:
         ours = ours[ours.masks.flatten(1).any(1)]
         ours = ours[ours.scores.argsort(descending=True)]
-        assert (found['masks'][0, : len(ours)] == ours.masks.numpy()).mean() > 0.9999
+        masks = ours.masks.flatten(1).numpy()
+        other = found['masks'][0, : len(ours)].reshape(masks.shape) != masks
+        assert other.mean() < 1e-4
         assert not found['masks'][0, len(ours) :].any()
-    same_boxes(found, ours)
+        # A score is the mean over its pixels of a sigmoid, which is 0.5 at the edge.
+        slack = 0.5 * other.sum(axis=1) / masks.sum(axis=1)
+    same_boxes(found, ours, slack)
 
 
 @pytest.mark.parametrize('name', MODELS)
@@ -89,9 +93,14 @@ def test_onnx_tells_padding_apart(stored, picture, tmp_path):
 
 
 @needs_onnx
-@pytest.mark.slow
-@pytest.mark.parametrize('kind', ['onnx', 'pt2'])
-@pytest.mark.parametrize('name', MODELS)
+@pytest.mark.parametrize(
+    'name, kind',
+    [
+        pytest.param(name, kind, marks=[pytest.mark.slow] * ((name, kind) != ('segments', 'pt2')))
+        for name in MODELS
+        for kind in ('onnx', 'pt2')
+    ],
+)
 def test_any_size(name, kind, stored, picture, tmp_path):
     options = {PADDING: 1} if PADDING in MODELS[name][1] else {}
     said = export(stored(name), tmp_path / f'm.{kind}', dynamic=True, options=options)

@@ -1,12 +1,11 @@
 """From raw images to what a model takes, inside the graph."""
 
-import math
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from vitmm.errors import ConfigError
+from vitmm.models.cells import cells
 
 
 class Prepare(nn.Module):
@@ -50,7 +49,7 @@ class Prepare(nn.Module):
             images = images.flip(1)
         images = (images - self.mean) / self.std
         height, width = images.shape[-2:]
-        bottom, right = (math.ceil(s / self.divisor) * self.divisor - s for s in (height, width))
+        bottom, right = (cells(s, self.divisor) * self.divisor - s for s in (height, width))
         if bottom or right:
             images = F.pad(images, (0, right, 0, bottom), value=self.value)
         return images.half() if self.half_precision else images

@@ -1,11 +1,12 @@
 """How images of any size get onto the grid that a model takes, and its maps off it again."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from torch.nn import functional as F
+
+from vitmm.models.cells import cells
 
 
 @dataclass(frozen=True)
@@ -36,10 +37,14 @@ class Canvas:
 
     def size_for(self, size: tuple[int, int]) -> tuple[int, int]:
         """The size (H, W) of the canvas that images of ``size`` are laid onto."""
-        if size == self.native:
+        # Asked for only where it matters: torch.export would refuse the native size from then on.
+        if self._rounded(self.native) != self.native == size:
             return size
+        return self._rounded(size)
+
+    def _rounded(self, size: tuple[int, int]) -> tuple[int, int]:
         height, width = (
-            max(math.ceil(side / m) * m, least)
+            max(cells(side, m) * m, least)
             for side, m, least in zip(size, self.multiple, self.minimum, strict=True)
         )
         return height, width
@@ -73,19 +78,19 @@ class Canvas:
             if rows * columns > 1:
                 m = m.unflatten(0, (-1, rows, columns)).permute(0, 3, 1, 4, 2, 5)
                 m = m.flatten(4, 5).flatten(2, 3)
-            whole = tuple(math.ceil(side / stride) for side in canvas)
+            whole = tuple(cells(side, stride) for side in canvas)
             if m.shape[-2:] != whole:
                 if rows * columns > 1:  # cells that do not divide a tile: bring them to the pitch
                     m = F.interpolate(m, whole, mode='bilinear', align_corners=False)
                 else:  # convolutions without padding lose cells all round
                     m = _centre(m, *whole)
-            lifted.append(m[..., : math.ceil(size[0] / stride), : math.ceil(size[1] / stride)])
+            lifted.append(m[..., : cells(size[0], stride), : cells(size[1], stride)])
         return lifted
 
     def fold(self, tokens: torch.Tensor, stride: int, size: tuple[int, int]) -> torch.Tensor:
         """Make a map of tokens (N, L, C), row by row, of what :meth:`lay` made of ``size``."""
         canvas = self.native if self.tiled else self.size_for(size)
-        rows, columns = (math.ceil(side / stride) for side in canvas)
+        rows, columns = (cells(side, stride) for side in canvas)
         return tokens.transpose(1, 2).unflatten(2, (rows, columns))
 
     def fit(self, images: torch.Tensor) -> torch.Tensor:

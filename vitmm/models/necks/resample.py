@@ -7,6 +7,8 @@ from timm.layers import LayerNorm2d
 from torch import nn
 from torch.nn import functional as F
 
+from vitmm.models.cells import cells
+
 
 class Resample(nn.Module):
     """Bring a map from ``in_stride`` to ``out_stride``, at exactly ceil(H / s) x ceil(W / s).
@@ -61,7 +63,7 @@ class Resample(nn.Module):
                 align_corners=False,
                 recompute_scale_factor=False,
             )
-        height, width = (math.ceil(side / self.out_stride) for side in image_size)
+        height, width = (cells(side, self.out_stride) for side in image_size)
         return x[..., :height, :width]
 
 
