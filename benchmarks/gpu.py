@@ -116,8 +116,8 @@ def main() -> None:
     )
     parser.add_argument('--dry-run', action='store_true', help='list the steps; no GPU is needed')
     args = parser.parse_args()
-    names = [step.name for glob in args.steps for step in STEPS if fnmatch(step.name, glob)]
-    steps = [next(step for step in STEPS if step.name == name) for name in dict.fromkeys(names)]
+    wanted = (step for glob in args.steps for step in STEPS if fnmatch(step.name, glob))
+    steps = list(dict.fromkeys(wanted))
     if not steps:
         names = ', '.join(step.name for step in STEPS)
         sys.exit(f'error: no step is called {" or ".join(args.steps)}; there are: {names}')
@@ -171,6 +171,8 @@ def run_all(steps: Sequence[Step], seconds: float, out: Path, about: str) -> int
     Returns:
         0 if all that were started ended with 0, else 1.
     """
+    from vitmm.whole_files import write_whole
+
     out.mkdir(parents=True, exist_ok=True)
     log = out / 'log.txt'
     log.write_text('')
@@ -185,8 +187,10 @@ def run_all(steps: Sequence[Step], seconds: float, out: Path, about: str) -> int
             print(f'{told} of {until - time.monotonic():.0f} s ...', file=sys.stderr, flush=True)
             row |= run(step, limit, log)
         print(f'    {step.name}: {row["code"]}', file=sys.stderr, flush=True)
-        write(out / 'summary.md', summary(rows, about))
-        write(out / 'figures.json', json.dumps(dict(about=about, steps=rows), indent=1) + '\n')
+        write_whole(out / 'summary.md', summary(rows, about))
+        write_whole(
+            out / 'figures.json', json.dumps(dict(about=about, steps=rows), indent=1) + '\n'
+        )
     print(summary(rows, about))
     return int(any(row['code'] not in (0, LEFT_OUT) for row in rows))
 
@@ -272,13 +276,6 @@ def summary(rows: Sequence[dict], about: str) -> str:
         if row.get('printed', '').strip():
             parts.append(f'\n### {row["name"]}\n\n`{row["command"]}`\n\n{row["printed"].strip()}')
     return '\n'.join(parts) + '\n'
-
-
-def write(path: Path, text: str) -> None:
-    """Write a file whole or not at all."""
-    part = path.with_name(f'{path.name}.part')
-    part.write_text(text)
-    part.replace(path)
 
 
 if __name__ == '__main__':

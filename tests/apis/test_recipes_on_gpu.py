@@ -15,12 +15,8 @@ from vitmm.datasets import write_rooms
 
 pytestmark = pytest.mark.cuda
 
-ELSEWHERE = (
-    'trees_',
-    'lite0_',
-    'swin_cifar10',
-    'timm_',
-)  # data or weights that a bare machine lacks
+# Their data or weights a bare machine lacks.
+ELSEWHERE = ('trees_', 'lite0_', 'swin_cifar10', 'timm_')
 STARTERS = [path for path in RECIPES if not path.stem.startswith(ELSEWHERE)]
 
 

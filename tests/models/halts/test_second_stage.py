@@ -32,6 +32,15 @@ def samplers(**settings):
     return RandomSampler(**settings), holder.bbox_sampler
 
 
+def box_heads(**settings):
+    """mmdet's, and the same after the change."""
+    known = dict(type='mmdet.Shared2FCBBoxHead', in_channels=4, fc_out_channels=8, num_classes=5)
+    stock = MODELS.build({**known, **settings})
+    ours = copy.deepcopy(stock)
+    avoid_halts(ours)
+    return stock, ours
+
+
 @pytest.mark.parametrize('count', [0, 7])
 @pytest.mark.parametrize('add', [True, False])
 def test_samples_are_mmdets_where_all_are_taken(count, add):
@@ -95,18 +104,7 @@ def test_a_result_has_no_more_than_mmdets():
 @pytest.mark.parametrize('loss', ['L1Loss', 'SmoothL1Loss', 'BalancedL1Loss'])
 def test_box_losses_are_mmdets(loss, positives, agnostic):
     torch.manual_seed(0)
-    stock = MODELS.build(
-        dict(
-            type='mmdet.Shared2FCBBoxHead',
-            in_channels=4,
-            fc_out_channels=8,
-            num_classes=5,
-            reg_class_agnostic=agnostic,
-            loss_bbox=dict(type=f'mmdet.{loss}'),
-        )
-    )
-    ours = copy.deepcopy(stock)
-    avoid_halts(ours)
+    stock, ours = box_heads(reg_class_agnostic=agnostic, loss_bbox=dict(type=f'mmdet.{loss}'))
     results = []
     for _ in range(2):
         truth = InstanceData(bboxes=boxes(4), labels=torch.randint(5, (4,)))
@@ -166,23 +164,15 @@ def test_decoded_boxes_keep_mmdets_loss():
 @pytest.mark.parametrize('agnostic', [True, False])
 def test_refined_boxes_are_mmdets(agnostic, clipped):
     torch.manual_seed(0)
-    stock = MODELS.build(
-        dict(
-            type='mmdet.Shared2FCBBoxHead',
-            in_channels=4,
-            fc_out_channels=8,
-            num_classes=5,
-            reg_class_agnostic=agnostic,
-            bbox_coder=dict(
-                type='mmdet.DeltaXYWHBBoxCoder',
-                target_means=[0.0, 0.1, 0.0, 0.0],
-                target_stds=[0.1, 0.1, 0.2, 0.2],
-                clip_border=clipped,
-            ),
-        )
+    stock, ours = box_heads(
+        reg_class_agnostic=agnostic,
+        bbox_coder=dict(
+            type='mmdet.DeltaXYWHBBoxCoder',
+            target_means=[0.0, 0.1, 0.0, 0.0],
+            target_stds=[0.1, 0.1, 0.2, 0.2],
+            clip_border=clipped,
+        ),
     )
-    ours = copy.deepcopy(stock)
-    avoid_halts(ours)
     _, sampler = samplers(num=16, pos_fraction=0.5)
     results = []
     for count in (3, 0, 2):

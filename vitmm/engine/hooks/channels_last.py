@@ -1,7 +1,5 @@
 """Convolutions in the layout that they are fastest in."""
 
-from functools import partial
-
 import torch
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
@@ -9,6 +7,7 @@ from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from vitmm.engine.wrapping import wrap_anew
+from vitmm.models.halts.avoiding import replace
 from vitmm.registry import HOOKS
 
 
@@ -42,9 +41,8 @@ class ChannelsLastHook(Hook):
 def normalise_by_planes(model: nn.Module) -> None:
     """Let batch norms on a CPU see maps (N, C, H, W), and their gradients, plane by plane."""
     for module in model.modules():
-        if isinstance(module, _BatchNorm) and 'forward' not in vars(module):
-            # Not a closure: a copy of the module (EMA) must call its own.
-            module.forward = partial(_normalise, module)
+        if isinstance(module, _BatchNorm):
+            replace(module, 'forward', _normalise)
 
 
 def _normalise(norm: _BatchNorm, maps: torch.Tensor) -> torch.Tensor:

@@ -12,6 +12,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from vitmm.errors import BackboneError
 from vitmm.models.backbones.canvas import Canvas
 from vitmm.models.backbones.twin import Size, Twin, ask_once
+from vitmm.models.cells import cells
 
 
 @dataclass(frozen=True)
@@ -149,9 +150,7 @@ def _with_lookups(ask: Callable[[Size], Any], size: Size) -> tuple[Any, set[tupl
 
 def _lost(shape: Sequence[int], size: Size, stride: int) -> Size:
     """How many rows and columns a map (C, h, w) is short of covering ``size``."""
-    height, width = (
-        math.ceil(side / stride) - have for side, have in zip(size, shape[1:], strict=True)
-    )
+    height, width = (cells(side, stride) - have for side, have in zip(size, shape[1:], strict=True))
     return height, width
 
 
@@ -175,10 +174,10 @@ def _measure_pooled(twin: Twin) -> tuple[int, Canvas]:
 def _find_canvas(native: Size, cell: int, fits: Callable[[Size], bool]) -> Canvas:
     """The freest way to lay images out that ``fits`` accepts."""
     height, width = native
-    cells = tuple(math.ceil(side / cell) * cell for side in native)
+    whole = tuple(cells(side, cell) * cell for side in native)
     ways = [
         ((1, 1), [(height + 13 * cell // 32 + 1, width + cell - 1)]),
-        ((cell, cell), [(cells[0] + cell, cells[1] + 3 * cell)]),
+        ((cell, cell), [(whole[0] + cell, whole[1] + 3 * cell)]),
         (native, [(height, 2 * width), (2 * height, 3 * width)]),
     ]
     multiple = next((m for m, sizes in ways if all(map(fits, sizes))), None)

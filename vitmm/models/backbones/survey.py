@@ -1,6 +1,5 @@
 """What there is to know of one timm backbone before choosing it."""
 
-import math
 from dataclasses import asdict, dataclass
 
 import timm
@@ -11,6 +10,7 @@ from vitmm.errors import BackboneError, VitmmError
 from vitmm.models.backbones.checkpointing import checkpoint_activations
 from vitmm.models.backbones.timm_backbone import TimmBackbone
 from vitmm.models.backbones.twin import skip_steps
+from vitmm.models.cells import cells
 
 
 @dataclass
@@ -86,7 +86,7 @@ def _run(backbone: TimmBackbone, size: tuple[int, int]) -> float:
     with FlopCounterMode(display=False) as counter:
         maps = backbone(torch.empty(1, backbone.in_chans, *size, device='meta'))
     for m, channels, stride in zip(maps, backbone.channels, backbone.strides, strict=True):
-        promised = (1, channels, *(math.ceil(side / stride) for side in size))
+        promised = (1, channels, *(cells(side, stride) for side in size))
         if tuple(m.shape) != promised:
             raise BackboneError(f'a map of {size} is {tuple(m.shape)}, not {promised}')
     return counter.get_total_flops() / 2e9

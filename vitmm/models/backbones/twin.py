@@ -4,7 +4,6 @@ It is asked what it makes of images of a few sizes, so that nothing has to be be
 descriptions say, and new models need no care.
 """
 
-import math
 from collections.abc import Callable
 from typing import Any
 
@@ -13,6 +12,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from vitmm.models.backbones import timm_factory
+from vitmm.models.cells import cells
 
 Size = tuple[int, int]
 Shapes = list[tuple[int, ...]]
@@ -75,7 +75,7 @@ class Twin:
     @torch.no_grad()
     def maps(self, size: Size) -> Shapes:
         found = self.run(size)
-        grids = [[math.ceil(s / f['reduction']) for s in size] for f in self.model.feature_info]
+        grids = [[cells(s, f['reduction']) for s in size] for f in self.model.feature_info]
         if found[0].dim() == 4:
             return [tuple(m.shape[1:]) for m in found]
         if any(t.shape[1] != h * w for t, (h, w) in zip(found, grids, strict=True)):

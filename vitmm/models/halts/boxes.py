@@ -7,7 +7,7 @@ from mmdet.models.task_modules.coders import DeltaXYWHBBoxCoder
 from torch import nn
 
 from vitmm.models.halts.avoiding import overrides_none, replace
-from vitmm.models.halts.dense import box_loss, encode
+from vitmm.models.halts.dense import box_loss, encode, of_classes
 
 
 def avoid(module: nn.Module) -> None:
@@ -54,13 +54,9 @@ def _loss(
         losses['acc'] = accuracy(cls_score, labels)
     if bbox_pred is not None:
         positive = (labels >= 0) & (labels < head.num_classes)
-        offsets = bbox_pred.view(len(bbox_pred), -1, 4)
-        if not head.reg_class_agnostic:
-            own = labels.clamp(0, head.num_classes - 1)
-            offsets = offsets.take_along_dim(own[:, None, None].expand(-1, 1, 4), dim=1)
         losses['loss_bbox'] = box_loss(
             head.loss_bbox,
-            offsets[:, 0],
+            of_classes(head, bbox_pred, labels),
             bbox_targets,
             positive * bbox_weights[:, 0],
             max(len(bbox_targets), 1),

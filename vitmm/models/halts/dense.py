@@ -48,11 +48,29 @@ def decode(coder: Any, priors: torch.Tensor, deltas: torch.Tensor) -> torch.Tens
     return torch.cat([centre - half, centre + half], dim=-1)
 
 
-def clip(boxes: torch.Tensor, image: Sequence[int]) -> None:
-    """Cut boxes (N, 4) off at the border of an image of (height, width), in place."""
-    height, width = image[:2]
-    boxes[:, 0::2].clamp_(0, width)
-    boxes[:, 1::2].clamp_(0, height)
+def decodes_plainly(coder: Any) -> bool:
+    """Whether :func:`decode` and :func:`clip` do what mmdet's coder does."""
+    from mmdet.models.task_modules.coders import DeltaXYWHBBoxCoder
+
+    known = type(coder) is DeltaXYWHBBoxCoder
+    return known and not coder.add_ctr_clamp and not coder.use_box_type
+
+
+def clip(coder: Any, boxes: torch.Tensor, image: Sequence[int]) -> None:
+    """Cut boxes (N, 4) off at the border of an image of (height, width), in place, if it does."""
+    if coder.clip_border:
+        height, width = image[:2]
+        boxes[:, 0::2].clamp_(0, width)
+        boxes[:, 1::2].clamp_(0, height)
+
+
+def of_classes(head: Any, offsets: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+    """Of a box head's offsets (N, classes * 4 or 4) those of the labels (N,): (N, 4)."""
+    offsets = offsets.view(len(offsets), -1, 4)
+    if not head.reg_class_agnostic:
+        own = labels.clamp(0, head.num_classes - 1)
+        offsets = offsets.take_along_dim(own[:, None, None].expand(-1, 1, 4), dim=1)
+    return offsets[:, 0]
 
 
 def grid_priors(

@@ -6,13 +6,12 @@ from typing import Any
 import torch
 from mmcv.ops import nms
 from mmdet.models.dense_heads import RPNHead
-from mmdet.models.task_modules.coders import DeltaXYWHBBoxCoder
 from mmdet.models.task_modules.prior_generators import AnchorGenerator
 from mmengine.structures import InstanceData
 from torch import nn
 
 from vitmm.models.halts.avoiding import overrides_none, replace
-from vitmm.models.halts.dense import clip, decode, grid_priors
+from vitmm.models.halts.dense import clip, decode, decodes_plainly, grid_priors
 
 _MANY = 10_000  # boxes, from which on mmcv suppresses level by level: all pairs want memory
 
@@ -23,9 +22,7 @@ def avoid(module: nn.Module) -> None:
     if (
         overrides_none(module, RPNHead, *same)
         and module.use_sigmoid_cls
-        and type(module.bbox_coder) is DeltaXYWHBBoxCoder
-        and not module.bbox_coder.add_ctr_clamp
-        and not module.bbox_coder.use_box_type
+        and decodes_plainly(module.bbox_coder)
         and type(module.prior_generator) is AnchorGenerator
     ):
         replace(module, 'predict_by_feat', _predict_by_feat)
@@ -85,8 +82,7 @@ def _proposals(
     cfg: Any,
 ) -> InstanceData:
     """Of boxes (M, 4) and scores (M,), ``counts`` a level, those that no better one covers."""
-    if head.bbox_coder.clip_border:
-        clip(boxes, meta['img_shape'])
+    clip(head.bbox_coder, boxes, meta['img_shape'])
     sizes = boxes[:, 2:] - boxes[:, :2]
     # -1, mmdet's «no matter how small», lets those of no size pass.
     least = cfg.get('min_bbox_size', -1)

@@ -4,13 +4,12 @@ from collections.abc import Sequence
 
 import torch
 from mmdet.models.roi_heads.bbox_heads import BBoxHead
-from mmdet.models.task_modules.coders import DeltaXYWHBBoxCoder
 from mmdet.models.task_modules.samplers import SamplingResult
 from mmengine.structures import InstanceData
 from torch import nn
 
 from vitmm.models.halts.avoiding import overrides_none, replace
-from vitmm.models.halts.dense import clip, decode
+from vitmm.models.halts.dense import clip, decode, decodes_plainly, of_classes
 
 
 def avoid(module: nn.Module) -> None:
@@ -18,9 +17,7 @@ def avoid(module: nn.Module) -> None:
     if (
         overrides_none(module, BBoxHead, 'refine_bboxes', 'regress_by_class')
         and not module.custom_activation
-        and type(module.bbox_coder) is DeltaXYWHBBoxCoder
-        and not module.bbox_coder.add_ctr_clamp
-        and not module.bbox_coder.use_box_type
+        and decodes_plainly(module.bbox_coder)
     ):
         replace(module, 'refine_bboxes', _refine_bboxes)
 
@@ -35,12 +32,11 @@ def _refine_bboxes(
     scores, offsets = bbox_results['cls_score'], bbox_results['bbox_pred']
     if not len(scores) or not all(hasattr(one, 'truths_sampled') for one in sampling_results):
         return type(head).refine_bboxes(head, sampling_results, bbox_results, batch_img_metas)
+    labels = bbox_results['bbox_targets'][0]
     if not head.reg_class_agnostic:
-        labels = bbox_results['bbox_targets'][0]
         best = scores[:, : head.num_classes].argmax(dim=1)
         labels = torch.where(labels == head.num_classes, best, labels)
-        offsets = offsets.view(len(offsets), -1, 4)
-        offsets = offsets.take_along_dim(labels[:, None, None].expand(-1, 1, 4), dim=1)[:, 0]
+    offsets = of_classes(head, offsets, labels)
     boxes = decode(head.bbox_coder, bbox_results['rois'][:, 1:], offsets)
     counts = [len(one.pos_priors) + len(one.neg_priors) for one in sampling_results]
     refined = []
@@ -50,7 +46,6 @@ def _refine_bboxes(
         # In their order; how many there are is known since they were sampled.
         order = true.argsort(stable=True)[: len(own) - sampled.truths_sampled]
         kept = own[order]
-        if head.bbox_coder.clip_border:
-            clip(kept, meta['img_shape'])
+        clip(head.bbox_coder, kept, meta['img_shape'])
         refined.append(InstanceData(bboxes=kept))
     return refined
