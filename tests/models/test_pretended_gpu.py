@@ -21,11 +21,12 @@ NONE: dict[str, int] = {}
 # many regions a level has.
 BOXES = {'torchvision::nms': 2, 'aten::_to_copy to the CPU': 2}
 MASKS = {'torchvision::nms': 2, 'aten::_to_copy to the CPU': 3}
+MATCHES = {'aten::_to_copy to the CPU': 3}  # costs, once in each of two layers and the encoder
 RECIPES = {
     'cls/resnet_multilabel': NONE,
     'cls/vit_linear': NONE,
     'depth/vit_depth': NONE,
-    'det/convnext_dino': None,  # they read a lot
+    'det/convnext_dino': MATCHES,
     'det/convnext_mask_rcnn': MASKS,
     'det/vit_retinanet': NONE,
     'mim/vit_mae': NONE,
@@ -41,8 +42,8 @@ SLOW = {
     'det/convnext_retinanet': NONE,
     'det/mobilevit_retinanet': NONE,
     'det/pvt_cascade_rcnn': {'torchvision::nms': 2, 'aten::_to_copy to the CPU': 6},
-    'det/resnet_deformable_detr': None,
-    'det/resnet_fcos': None,
+    'det/resnet_deformable_detr': MATCHES,
+    'det/resnet_fcos': None,  # it and others with None read more
     'det/resnet_mask2former': None,
     'det/swin_cascade_mask_rcnn': {'torchvision::nms': 2, 'aten::_to_copy to the CPU': 9},
     'det/swin_faster_rcnn': BOXES,

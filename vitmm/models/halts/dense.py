@@ -123,12 +123,14 @@ def box_loss(
     weights: torch.Tensor,
     avg_factor: torch.Tensor | float,
 ) -> torch.Tensor:
-    """mmdet's loss of offsets (N, 4) under weights (N,)."""
-    from mmdet.models.losses import L1Loss, SmoothL1Loss
+    """mmdet's loss of offsets or corners (N, 4) under weights (N,)."""
+    from mmdet.models import losses
 
-    weights = weights[:, None].expand_as(found)
-    if type(loss) in (L1Loss, SmoothL1Loss) and loss.reduction == 'mean':
+    asking = ('L1Loss', 'SmoothL1Loss', 'IoULoss', 'GIoULoss', 'DIoULoss', 'CIoULoss')
+    if type(loss) in [getattr(losses, name) for name in asking] and loss.reduction == 'mean':
         # With weights they ask first whether there is any.
         each = loss(found, wanted, reduction_override='none')
+        if each.dim() > 1:  # of each number, not of each box
+            weights = weights[:, None]
         return (each * weights).sum() / (avg_factor + EPS)
-    return loss(found, wanted, weights, avg_factor=avg_factor)
+    return loss(found, wanted, weights[:, None].expand_as(found), avg_factor=avg_factor)

@@ -1,0 +1,126 @@
+"""Losses of queries: DETR's and its kin's, of all images of a layer at once."""
+
+from collections.abc import Sequence
+from itertools import accumulate
+
+import numpy as np
+import torch
+from mmdet.models.dense_heads import DETRHead, DINOHead
+from mmdet.models.losses import CrossEntropyLoss, FocalLoss
+from mmdet.models.task_modules.assigners import HungarianAssigner
+from mmdet.structures.bbox import bbox_cxcywh_to_xyxy, bbox_xyxy_to_cxcywh
+from mmdet.utils import reduce_mean
+from mmengine.structures import InstanceData
+from torch import nn
+
+from vitmm.models.halts.avoiding import overrides_none, replace, send_numbers
+from vitmm.models.halts.dense import box_loss, class_loss
+from vitmm.models.halts.matching import match
+
+
+def avoid(module: nn.Module) -> None:
+    """Replace the losses of a layer: of matched queries and of noisy ones."""
+    plain = type(getattr(module, 'loss_cls', None)) in (FocalLoss, CrossEntropyLoss)
+    same = ('loss_by_feat_single', 'get_targets', '_get_targets_single')
+    if (
+        plain
+        and overrides_none(module, DETRHead, *same)
+        and type(getattr(module, 'assigner', None)) is HungarianAssigner
+    ):
+        replace(module, 'loss_by_feat_single', _matched)
+    same = ('_loss_dn_single', 'get_dn_targets', '_get_dn_targets_single')
+    if plain and overrides_none(module, DINOHead, *same):
+        replace(module, '_loss_dn_single', _denoised)
+
+
+Pairs = Sequence[tuple[np.ndarray, np.ndarray]]  # of each image queries and their objects
+Losses = tuple[torch.Tensor, torch.Tensor, torch.Tensor]  # of classes, boxes, overlaps
+
+
+def _matched(
+    head: DETRHead,
+    cls_scores: torch.Tensor,
+    bbox_preds: torch.Tensor,
+    batch_gt_instances: Sequence[InstanceData],
+    batch_img_metas: Sequence[dict],
+) -> Losses:
+    """``DETRHead.loss_by_feat_single``: (N, queries, classes), (N, queries, 4) in 0 to 1."""
+    corners = bbox_cxcywh_to_xyxy(bbox_preds) * _scales(batch_img_metas, bbox_preds)[:, None]
+    found = [InstanceData(scores=s, bboxes=b) for s, b in zip(cls_scores, corners, strict=True)]
+    images = list(zip(found, batch_gt_instances, batch_img_metas, strict=True))
+    pairs = match(head.assigner, images)
+    negatives = bbox_preds.shape[:2].numel() - sum(len(queries) for queries, _ in pairs)
+    given = cls_scores, bbox_preds, batch_gt_instances, batch_img_metas
+    return _losses(head, *given, pairs, negatives)
+
+
+def _denoised(
+    head: DINOHead,
+    dn_cls_scores: torch.Tensor,
+    dn_bbox_preds: torch.Tensor,
+    batch_gt_instances: Sequence[InstanceData],
+    batch_img_metas: Sequence[dict],
+    dn_meta: dict[str, int],
+) -> Losses:
+    """``DINOHead._loss_dn_single``: likewise. A group has each object twice, the second far off."""
+    given = dn_cls_scores, dn_bbox_preds, batch_gt_instances, batch_img_metas
+    if not dn_meta['num_denoising_queries']:
+        return type(head)._loss_dn_single(head, *given, dn_meta)
+    groups = dn_meta['num_denoising_groups']
+    starts = np.arange(groups)[:, None] * (dn_meta['num_denoising_queries'] // groups)
+    pairs = []
+    for truth in batch_gt_instances:
+        objects = np.arange(len(truth.labels))
+        pairs.append(((starts + objects).ravel(), np.tile(objects, groups)))
+    return _losses(head, *given, pairs, negatives=sum(len(queries) for queries, _ in pairs))
+
+
+def _losses(
+    head: DETRHead,
+    scores: torch.Tensor,
+    boxes: torch.Tensor,
+    truths: Sequence[InstanceData],
+    metas: Sequence[dict],
+    pairs: Pairs,
+    negatives: int,
+) -> Losses:
+    images, queries = boxes.shape[:2]
+    labels = torch.cat([truth.labels for truth in truths])
+    # Of the queries and objects of all images, one after the other.
+    first = list(accumulate((len(truth.labels) for truth in truths), initial=0))
+    flat = [
+        np.stack([own + image * queries, objects + first[image]])
+        for image, (own, objects) in enumerate(pairs)
+    ]
+    where, owner = send_numbers(np.concatenate(flat, axis=1), boxes.device)
+    scales = _scales(metas, boxes)
+    shares = [truth.bboxes / scale for truth, scale in zip(truths, scales, strict=True)]
+    shares = bbox_xyxy_to_cxcywh(torch.cat(shares))
+    wanted = shares.new_zeros(images * queries, 4).index_put((where,), shares[owner])
+    weights = torch.zeros_like(wanted[:, 0]).index_fill(0, where, 1.0)
+    classes = labels.new_full((images * queries,), head.num_classes)
+    classes = classes.index_put((where,), labels[owner])
+
+    positives = len(where)
+    factor = positives + negatives * head.bg_cls_weight
+    if head.sync_cls_avg_factor:
+        factor = reduce_mean(scores.new_full((1,), factor)).clamp(min=1)
+    else:
+        factor = max(factor, 1)
+    flat_scores = scores.reshape(-1, head.cls_out_channels)
+    ones = torch.ones_like(weights)
+    loss_cls = class_loss(head.loss_cls, flat_scores, classes, ones, factor)
+
+    count = reduce_mean(loss_cls.new_full((), positives)).clamp(min=1)
+    found = boxes.reshape(-1, 4)
+    pixels = scales.repeat_interleave(queries, dim=0)
+    corners = [bbox_cxcywh_to_xyxy(one) * pixels for one in (found, wanted)]
+    loss_iou = box_loss(head.loss_iou, *corners, weights, count)
+    loss_bbox = box_loss(head.loss_bbox, found, wanted, weights, count)
+    return loss_cls, loss_bbox, loss_iou
+
+
+def _scales(metas: Sequence[dict], like: torch.Tensor) -> torch.Tensor:
+    """Width, height, width, height of each image, pixels, (N, 4)."""
+    sizes = np.array([meta['img_shape'][1::-1] * 2 for meta in metas], dtype=np.float32)
+    return send_numbers(sizes, like.device)
