@@ -16,7 +16,9 @@ SMALL = {
 }
 
 
-@pytest.mark.parametrize('recipe', ['vit_retinanet', 'convnext_mask_rcnn'])
+@pytest.mark.parametrize(
+    'recipe', ['vit_retinanet', 'convnext_mask_rcnn', 'resnet_deformable_detr']
+)
 def test_the_same_weights_come_out(recipe, tiny_options, tmp_path):
     options = {**tiny_options, **SMALL}
     if recipe == 'convnext_mask_rcnn':

@@ -43,15 +43,19 @@ SLOW = {
     'det/mobilevit_retinanet': NONE,
     'det/pvt_cascade_rcnn': {'torchvision::nms': 2, 'aten::_to_copy to the CPU': 6},
     'det/resnet_deformable_detr': MATCHES,
-    'det/resnet_fcos': None,  # it and others with None read more
-    'det/resnet_mask2former': None,
+    'det/resnet_fcos': None,  # reads in its losses, as ATSS does
+    'det/resnet_mask2former': {'aten::_to_copy to the CPU': 4, 'aten::_to_copy to the GPU': 2},
     'det/swin_cascade_mask_rcnn': {'torchvision::nms': 2, 'aten::_to_copy to the CPU': 9},
     'det/swin_faster_rcnn': BOXES,
     'det/vit_atss': None,
     'det/vit_faster_rcnn': BOXES,
     'det/vit_vitdet': MASKS,
     'seg/convnext_fcn': NONE,
-    'seg/convnext_mask2former': None,
+    'seg/convnext_mask2former': {
+        'aten::_to_copy to the CPU': 4,  # costs
+        'aten::_unique2': 2,  # which classes an image has, and their masks
+        'aten::index.Tensor': 2,
+    },
     'seg/convnext_pspnet': NONE,
     'seg/efficientvit_segformer': NONE,
     'seg/resnet_deeplabv3': NONE,

@@ -8,7 +8,7 @@ import pytest
 import torch
 from mmcv.ops import MultiScaleDeformableAttention
 from mmdet.models.layers.transformer import CdnQueryGenerator
-from mmdet.registry import MODELS, TASK_UTILS
+from mmdet.registry import MODELS
 from mmdet.structures import DetDataSample
 from mmengine.config import ConfigDict
 from mmengine.structures import InstanceData
@@ -155,34 +155,6 @@ def test_so_many_labels_are_noisy():
     # 0.3 of them are drawn anew, of which one in five is the same: 24 % +- 3 deviations.
     assert abs(len(others) / len(found) - 0.24) < 3 * (0.24 * 0.76 / len(found)) ** 0.5
     assert others.unique().tolist() == list(range(CLASSES))
-
-
-@pytest.mark.parametrize('objects', [0, 3, 12])
-def test_masks_are_matched_as_mmdet_does(objects):
-    torch.manual_seed(0)
-    costs = [dict(type='ClassificationCost', weight=2.0), dict(type='DiceCost', pred_act=True)]
-    holder = nn.Module()
-    holder.assigner = TASK_UTILS.build(dict(type='HungarianAssigner', match_costs=costs))
-    holder.sampler = TASK_UTILS.build(dict(type='MaskPseudoSampler'))
-    stock = copy.deepcopy(holder)
-    avoid_halts(holder)
-    found = InstanceData(scores=torch.randn(9, CLASSES + 1), masks=torch.randn(9, 6, 5))
-    labels = torch.randint(CLASSES, (objects,))
-    truth = InstanceData(labels=labels, masks=torch.randint(2, (objects, 6, 5)))
-    results, reads = [], []
-    for one in (stock, holder):
-        with CountReads() as count:
-            assigned = one.assigner.assign(found, truth, img_meta={})
-            sampled = one.sampler.sample(assigned, found, truth)
-        results.append((assigned, sampled))
-        reads.append(count.count)
-    (stock_assigned, stock_sampled), (assigned, sampled) = results
-    assert torch.equal(assigned.gt_inds, stock_assigned.gt_inds)
-    assert torch.equal(assigned.labels, stock_assigned.labels)
-    for name in ('pos_inds', 'neg_inds', 'pos_masks', 'pos_assigned_gt_inds', 'pos_gt_masks'):
-        assert torch.equal(getattr(sampled, name), getattr(stock_sampled, name)), name
-    assert sampled.avg_factor == stock_sampled.avg_factor
-    assert reads[1] == 1 < reads[0]
 
 
 @pytest.mark.parametrize('batch_first', [True, False])

@@ -42,9 +42,10 @@ def avoid_halts(model: nn.Module) -> None:
             copies,
             levels,
             lists,
+            mask_queries,
             masks,
-            matching,
             noise,
+            pixel_decoders,
             proposals,
             pyramids,
             queries,
@@ -53,7 +54,7 @@ def avoid_halts(model: nn.Module) -> None:
         )
 
         heads = anchors, proposals, boxes, copies, levels, masks, refining, samples
-        transformers = matching, noise, pyramids, queries
+        transformers = mask_queries, noise, pixel_decoders, pyramids, queries
         for module in model.modules():
             for part in (*heads, *transformers, lists):  # lists: of what is still mmdet's own
                 part.avoid(module)

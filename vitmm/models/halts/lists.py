@@ -19,8 +19,7 @@ _METHODS = ('loss_by_feat', 'pre_decoder', 'pre_transformer')
 def avoid(module: nn.Module) -> None:
     """Let the methods in question of a part of mmdet, that are its own still, send so."""
     if any(base.__module__.startswith('mmdet.') for base in type(module).__mro__):
-        pixel_decoder = ('forward',) if hasattr(module, 'mask_feature') else ()
-        for name in (*_METHODS, *pixel_decoder):
+        for name in _METHODS:
             if hasattr(type(module), name):
                 replace(module, name, partial(_call, name))
 

@@ -1,30 +1,22 @@
 """Queries matched one to one with objects, by costs that are read once for all images."""
 
 from collections.abc import Sequence
-from typing import Any
+from itertools import accumulate
 
 import numpy as np
 import torch
-from mmdet.models.task_modules.assigners import AssignResult, HungarianAssigner
-from mmdet.models.task_modules.samplers import MaskPseudoSampler, MaskSamplingResult
+from mmdet.models.task_modules.assigners import HungarianAssigner
 from mmengine.structures import InstanceData
 from scipy.optimize import linear_sum_assignment
-from torch import nn
 
-from vitmm.models.halts.avoiding import replace, send_numbers
+from vitmm.models.halts.avoiding import send_numbers
 
-
-def avoid(module: nn.Module) -> None:
-    """Replace the matching of a head of masks, and how it takes what was matched."""
-    assigner, sampler = (getattr(module, name, None) for name in ('assigner', 'sampler'))
-    if type(assigner) is HungarianAssigner and type(sampler) is MaskPseudoSampler:
-        replace(assigner, 'assign', _assign)
-        replace(sampler, 'sample', _sample)
+Pairs = Sequence[tuple[np.ndarray, np.ndarray]]  # of each image queries (M,) and their objects (M,)
 
 
 def match(
     assigner: HungarianAssigner, images: Sequence[tuple[InstanceData, InstanceData, dict | None]]
-) -> list[tuple[np.ndarray, np.ndarray]]:
+) -> Pairs:
     """Match the queries of each image with its objects at the least cost.
 
     Args:
@@ -32,7 +24,7 @@ def match(
         images: predictions, objects and facts of each.
 
     Returns:
-        Of each image the queries (M,), ascending, and the object of each (M,).
+        The queries ascend.
     """
     costs = [_costs(assigner, *image) for image in images]
     read = torch.cat([cost.flatten() for cost in costs]).cpu().split([c.numel() for c in costs])
@@ -53,47 +45,24 @@ def _costs(
     return torch.stack(parts).sum(dim=0).detach()
 
 
-def _assign(
-    assigner: HungarianAssigner,
-    pred_instances: InstanceData,
-    gt_instances: InstanceData,
-    img_meta: dict | None = None,
-    **kwargs: Any,
-) -> AssignResult:
-    """``HungarianAssigner.assign``; what is matched, and what is not, is known besides."""
-    queries, objects = match(assigner, [(pred_instances, gt_instances, img_meta)])[0]
-    rest = np.setdiff1d(np.arange(len(pred_instances)), queries)
-    labels = gt_instances.labels
-    together = send_numbers(np.concatenate([queries, objects, rest]), labels.device)
-    matched, owners, unmatched = together.split([len(queries), len(objects), len(rest)])
-    owner = labels.new_zeros(len(pred_instances), dtype=torch.long)
-    classes = owner - 1
-    owner[matched] = owners + 1
-    classes[matched] = labels[owners]
-    result = AssignResult(len(gt_instances), owner, None, labels=classes)
-    result.matched, result.unmatched = matched, unmatched
-    return result
+def one_after_the_other(
+    pairs: Pairs, queries: int, objects: Sequence[int], device: torch.device
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Number the queries and the objects of all images through.
 
+    Args:
+        pairs: what is matched in each image.
+        queries: how many an image has.
+        objects: how many each image has.
+        device: where they are wanted.
 
-def _sample(
-    sampler: MaskPseudoSampler,
-    assign_result: AssignResult,
-    pred_instances: InstanceData,
-    gt_instances: InstanceData,
-    *args: Any,
-    **kwargs: Any,
-) -> MaskSamplingResult:
-    """``MaskPseudoSampler.sample``: all of them."""
-    if not hasattr(assign_result, 'matched'):
-        stock = type(sampler).sample
-        return stock(sampler, assign_result, pred_instances, gt_instances, *args, **kwargs)
-    masks = pred_instances.masks
-    return MaskSamplingResult(
-        pos_inds=assign_result.matched,
-        neg_inds=assign_result.unmatched,
-        masks=masks,
-        gt_masks=gt_instances.masks,
-        assign_result=assign_result,
-        gt_flags=masks.new_zeros(len(masks), dtype=torch.uint8),
-        avg_factor_with_neg=False,
-    )
+    Returns:
+        The queries and the objects that are matched, (M,) each, of all images.
+    """
+    first = list(accumulate(objects, initial=0))
+    numbers = [
+        np.stack([own + image * queries, others + first[image]])
+        for image, (own, others) in enumerate(pairs)
+    ]
+    where, owner = send_numbers(np.concatenate(numbers, axis=1), device)
+    return where, owner

@@ -1,7 +1,6 @@
 """Losses of queries: DETR's and its kin's, of all images of a layer at once."""
 
 from collections.abc import Sequence
-from itertools import accumulate
 
 import numpy as np
 import torch
@@ -15,7 +14,7 @@ from torch import nn
 
 from vitmm.models.halts.avoiding import overrides_none, replace, send_numbers
 from vitmm.models.halts.dense import box_loss, class_loss
-from vitmm.models.halts.matching import match
+from vitmm.models.halts.matching import Pairs, match, one_after_the_other
 
 
 def avoid(module: nn.Module) -> None:
@@ -33,7 +32,6 @@ def avoid(module: nn.Module) -> None:
         replace(module, '_loss_dn_single', _denoised)
 
 
-Pairs = Sequence[tuple[np.ndarray, np.ndarray]]  # of each image queries and their objects
 Losses = tuple[torch.Tensor, torch.Tensor, torch.Tensor]  # of classes, boxes, overlaps
 
 
@@ -86,13 +84,8 @@ def _losses(
 ) -> Losses:
     images, queries = boxes.shape[:2]
     labels = torch.cat([truth.labels for truth in truths])
-    # Of the queries and objects of all images, one after the other.
-    first = list(accumulate((len(truth.labels) for truth in truths), initial=0))
-    flat = [
-        np.stack([own + image * queries, objects + first[image]])
-        for image, (own, objects) in enumerate(pairs)
-    ]
-    where, owner = send_numbers(np.concatenate(flat, axis=1), boxes.device)
+    counts = [len(truth.labels) for truth in truths]
+    where, owner = one_after_the_other(pairs, queries, counts, boxes.device)
     scales = _scales(metas, boxes)
     shares = [truth.bboxes / scale for truth, scale in zip(truths, scales, strict=True)]
     shares = bbox_xyxy_to_cxcywh(torch.cat(shares))
