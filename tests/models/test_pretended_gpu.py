@@ -43,11 +43,11 @@ SLOW = {
     'det/mobilevit_retinanet': NONE,
     'det/pvt_cascade_rcnn': {'torchvision::nms': 2, 'aten::_to_copy to the CPU': 6},
     'det/resnet_deformable_detr': MATCHES,
-    'det/resnet_fcos': None,  # reads in its losses, as ATSS does
+    'det/resnet_fcos': NONE,
     'det/resnet_mask2former': {'aten::_to_copy to the CPU': 4, 'aten::_to_copy to the GPU': 2},
     'det/swin_cascade_mask_rcnn': {'torchvision::nms': 2, 'aten::_to_copy to the CPU': 9},
     'det/swin_faster_rcnn': BOXES,
-    'det/vit_atss': None,
+    'det/vit_atss': NONE,
     'det/vit_faster_rcnn': BOXES,
     'det/vit_vitdet': MASKS,
     'seg/convnext_fcn': NONE,
@@ -101,9 +101,8 @@ def test_a_recipe_on_a_gpu(recipe, waits, tiny_options, tmp_path, monkeypatch):
                 loss, _ = model.parse_losses(losses)
             assert isinstance(loss, OnGPU)
             assert loss.dtype == torch.float32 and loss.requires_grad and loss.isfinite()
-            if waits is not None:
-                gpu.waits.pop()  # the question whether it is finite
-                assert Counter(gpu.waits) == waits
+            gpu.waits.pop()  # the question whether it is finite
+            assert Counter(gpu.waits) == waits
             if config.get('val_dataloader') and recipe not in UNPREDICTED:
                 data = DATASETS.build(config.val_dataloader.dataset)
                 evaluator = Evaluator(config.val_evaluator)

@@ -56,7 +56,7 @@ def _loss(
     ignored = batch_gt_instances_ignore or [None] * len(batch_gt_instances)
     images = zip(batch_gt_instances, ignored, batch_img_metas, strict=True)
     targets = [
-        _targets(head, priors, _inside(head, sizes, meta, device), truth, ignore)
+        _targets(head, priors, inside(head, sizes, meta, device), truth, ignore)
         for truth, ignore, meta in images
     ]
     labels, label_weights, boxes, box_weights, counts = zip(*targets, strict=True)
@@ -64,14 +64,14 @@ def _loss(
     return {
         'loss_cls': class_loss(
             head.loss_cls,
-            _flat(cls_scores, head.cls_out_channels),
+            flat(cls_scores, head.cls_out_channels),
             torch.cat(labels),
             torch.cat(label_weights),
             avg_factor,
         ),
         'loss_bbox': box_loss(
             head.loss_bbox,
-            _flat(bbox_preds, 4),
+            flat(bbox_preds, 4),
             torch.cat(boxes),
             torch.cat(box_weights),
             avg_factor,
@@ -79,13 +79,13 @@ def _loss(
     }
 
 
-def _flat(levels: Sequence[torch.Tensor], width: int) -> torch.Tensor:
+def flat(levels: Sequence[torch.Tensor], width: int) -> torch.Tensor:
     """Levels (N, anchors * width, H, W) -> (N * all anchors, width), image by image."""
     parts = [level.permute(0, 2, 3, 1).reshape(len(level), -1, width) for level in levels]
     return torch.cat(parts, dim=1).flatten(0, 1)
 
 
-def _inside(
+def inside(
     head: AnchorHead, sizes: Sequence[tuple[int, int]], meta: dict, device: torch.device
 ) -> torch.Tensor | None:
     """Which anchors (A,) are not of the padding that makes the images equally large; None: all."""
@@ -102,16 +102,16 @@ def _inside(
 def _targets(
     head: AnchorHead,
     priors: torch.Tensor,
-    inside: torch.Tensor | None,
+    within: torch.Tensor | None,
     truth: InstanceData,
     ignore: InstanceData | None,
 ) -> tuple[torch.Tensor, ...]:
     """Labels (A,), their weights (A,), offsets (A, 4), weights of boxes (A,), how many count ()."""
-    seen = priors if inside is None else torch.where(inside[:, None], priors, _FAR)
+    seen = priors if within is None else torch.where(within[:, None], priors, _FAR)
     assigned = head.assigner.assign(InstanceData(priors=seen), truth, ignore)
     owner, labels = assigned.gt_inds, assigned.labels
-    if inside is not None:
-        owner = torch.where(inside, owner, -1)
+    if within is not None:
+        owner = torch.where(within, owner, -1)
     if isinstance(head.sampler, RandomSampler):
         positive, negative = samples.choose(head.sampler, owner)
         count = positive.sum().clamp(min=1) + negative.sum().clamp(min=1)

@@ -38,8 +38,10 @@ def avoid_halts(model: nn.Module) -> None:
     if 'mmdet.models' in sys.modules:
         from vitmm.models.halts import (
             anchors,
+            atss,
             boxes,
             copies,
+            fcos,
             levels,
             lists,
             mask_queries,
@@ -53,7 +55,7 @@ def avoid_halts(model: nn.Module) -> None:
             samples,
         )
 
-        heads = anchors, proposals, boxes, copies, levels, masks, refining, samples
+        heads = anchors, atss, fcos, proposals, boxes, copies, levels, masks, refining, samples
         transformers = mask_queries, noise, pixel_decoders, pyramids, queries
         for module in model.modules():
             for part in (*heads, *transformers, lists):  # lists: of what is still mmdet's own
