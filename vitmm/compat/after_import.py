@@ -8,16 +8,15 @@ from types import ModuleType
 
 
 def after_import(name: str, correct: Callable[[ModuleType], None]) -> None:
-    """Call ``correct`` with the module of this name as soon as it has run; at once if it has.
+    """Call ``correct`` with the module of this name whenever it has run; at once if it has.
 
     Harmless when repeated with the same name.
     """
     if any(isinstance(finder, _Finder) and finder.name == name for finder in sys.meta_path):
         return
+    sys.meta_path.insert(0, _Finder(name, correct))
     if name in sys.modules:
         correct(import_module(name))  # waits for another thread that is at it
-    else:
-        sys.meta_path.insert(0, _Finder(name, correct))
 
 
 class _Finder:

@@ -16,8 +16,6 @@ def install() -> None:
 
 def _correct(module: ModuleType) -> None:
     stock = module.PointAssigner.assign
-    if hasattr(stock, '__wrapped__'):
-        return
 
     @wraps(stock)
     def assign(self, pred_instances, gt_instances, gt_instances_ignore=None, **kwargs):
