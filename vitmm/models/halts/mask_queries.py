@@ -37,13 +37,12 @@ def _loss(
     """``Mask2FormerHead._loss_by_feat_single``: (N, queries, classes + 1), (N, queries, h, w)."""
     images, queries = cls_scores.shape[:2]
     device = cls_scores.device
-    masks = [truth.masks.float() for truth in batch_gt_instances]
     candidates = []
     for image, (truth, meta) in enumerate(zip(batch_gt_instances, batch_img_metas, strict=True)):
         # Costs are those of points drawn at random (section 3.3 of https://arxiv.org/abs/2112.01527).
         points = torch.rand((1, head.num_points, 2), device=device)
         found = InstanceData(scores=cls_scores[image], masks=_at(points, mask_preds[image]))
-        wanted = InstanceData(labels=truth.labels, masks=_at(points, masks[image]))
+        wanted = InstanceData(labels=truth.labels, masks=_at(points, truth.masks.float()))
         candidates.append((found, wanted, meta))
     pairs = match(head.assigner, candidates)
     counts = [len(truth.labels) for truth in batch_gt_instances]
@@ -65,7 +64,8 @@ def _loss(
     found = mask_preds.flatten(0, 1)[where]
     if not len(where):
         return loss_cls, found.sum(), found.sum()
-    found, wanted = found[:, None], torch.cat(masks)[owner][:, None]
+    found = found[:, None]
+    wanted = torch.cat([truth.masks for truth in batch_gt_instances])[owner][:, None].float()
     with torch.no_grad():
         points = get_uncertain_point_coords_with_randomness(
             found, None, head.num_points, head.oversample_ratio, head.importance_sample_ratio
