@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from families import FAMILIES
+from families import FAMILIES, cut_short
 from mmengine.config import Config
 from mmengine.optim import OptimWrapper
 from support import CONFIGS, as_cfg_options, run_tool
@@ -116,7 +116,7 @@ def test_what_blocks_share_or_others_read_is_no_unit():
 def test_a_sharded_backbone_is_the_same(name, group):
     group(backend='gloo')
     torch.manual_seed(0)
-    model = Model(model_name=name).eval()
+    model = Model(model_name=name, model_kwargs=cut_short(name)).eval()
     images = torch.randn(2, 3, *model.backbone.canvas.native)
     expected = model(images)
     expected.square().mean().backward()

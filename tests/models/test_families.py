@@ -5,7 +5,7 @@ import math
 import pytest
 import timm
 import torch
-from families import FAMILIES
+from families import FAMILIES, cut_short
 from mmengine.optim import build_optim_wrapper
 from timm.models import model_entrypoint
 from torch import nn
@@ -14,8 +14,6 @@ from vitmm.models import FeaturePyramid, TimmBackbone
 from vitmm.models.backbones.twin import skip_steps
 
 STRIDES = (4, 8, 16, 32)
-# The smallest of their files, and half a minute each at full depth; whole on the meta device.
-SHALLOW = ('deepseek_vit_412m', 'gemma4_vit_167m', 'qwen3_vit_88m')
 
 
 def model_file(name):
@@ -45,7 +43,7 @@ def check_sizes(name):
 def check_truth(name):
     """At the native size: timm's own maps, of timm's own weights."""
     torch.manual_seed(0)
-    settings = dict(depth=4) if name in SHALLOW else {}
+    settings = cut_short(name)
     whole = timm.create_model(name, **settings).eval()
     backbone = TimmBackbone(name, model_kwargs=settings).eval()
     # No key that timm lacks, and none that is missing: a timm checkpoint loads as it is.
