@@ -22,6 +22,7 @@ DEFAULT = ('det/vit_retinanet.py', 'det/vit_faster_rcnn.py', 'seg/vit_upernet.py
 # What they read or make stays on the CPU: sizes of images, masks in memory that is pinned next.
 STAYS = ('mmengine: stack_batch', 'vitmm: _cut')
 OWNERS = ('vitmm', 'timm', 'mmdet', 'mmseg', 'mmpretrain', 'mmengine', 'mmcv', 'torch')
+LOOKING_ON = {'mmcv_ops', 'reads.py', 'lists.py'}
 WARM_UP, COUNTED = 2, 5
 
 
@@ -91,12 +92,12 @@ def count(config: Path) -> Counter:
 
 def whose() -> tuple[str, str]:
     """The library whose code asked for the value, and where: the innermost frame that is none of
-    torch's, of a stand-in for a compiled operator or of what counts."""
+    torch's, of a stand-in for a compiled operator or of what looks on."""
     frame = sys._getframe(3)
     while frame:
         parts = Path(frame.f_code.co_filename).parts
         owner = next((part for part in reversed(parts) if part in OWNERS), None)
-        if owner not in (None, 'torch') and not {'mmcv_ops', 'reads.py'} & {*parts}:
+        if owner not in (None, 'torch') and not LOOKING_ON & {*parts}:
             return owner, f'{owner}: {frame.f_code.co_name}'
         frame = frame.f_back
     return 'torch', 'torch'

@@ -3,9 +3,9 @@
 from typing import Any
 
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from vitmm.export.levels import Levels, sequence
+from vitmm.models.deformable import finer, points, values
 
 
 def exchange(model: nn.Module) -> bool:
@@ -61,22 +61,9 @@ class DeformableAttention(nn.Module):
         from mmcv.ops.multi_scale_deform_attn import multi_scale_deformable_attn_pytorch
 
         part, asked = self.part, query if query_pos is None else query + query_pos
-        points = (part.num_heads, part.num_levels, part.num_points)
-        cells = part.value_proj(value)
-        if key_padding_mask is not None:
-            cells = cells.masked_fill(key_padding_mask[..., None], 0.0)
-        weights = part.attention_weights(asked).unflatten(-1, (part.num_heads, -1)).softmax(-1)
-        offsets = part.sampling_offsets(asked).unflatten(-1, (*points, 2))
-        near = reference_points[:, :, None, :, None]  # of any head and point
-        if reference_points.shape[-1] == 4:
-            offsets = offsets / part.num_points * near[..., 2:] * 0.5
-        else:
-            offsets = offsets / spatial_shapes.extents()[:, None]
+        where, weights = points(part, asked, reference_points, spatial_shapes.extents())
         attended = multi_scale_deformable_attn_pytorch(
-            cells.unflatten(-1, (part.num_heads, -1)),
-            spatial_shapes.sizes,
-            near[..., :2] + offsets,
-            weights.unflatten(-1, points[1:]),
+            values(part, value, key_padding_mask), spatial_shapes.sizes, where, weights
         )
         return part.output_proj(attended) + query
 
@@ -118,11 +105,4 @@ class PixelDecoder(nn.Module):
             valid_ratios=None,
             reference_points=near,
         )
-        parts = cells.transpose(1, 2).split([h * w for h, w in levels.sizes], -1)
-        out = [one.unflatten(-1, size) for one, size in zip(parts, levels.sizes, strict=True)]
-        for number in reversed(range(fine)):
-            lateral = part.lateral_convs[number](maps[number])
-            size = lateral.shape[-2:]
-            above = F.interpolate(out[-1], size, mode='bilinear', align_corners=False)
-            out.append(part.output_convs[number](lateral + above))
-        return part.mask_feature(out[-1]), out[: part.num_outs]
+        return finer(part, cells, levels.sizes, maps)

@@ -31,7 +31,7 @@ class Prepare(nn.Module):
         # The graph takes RGB; a model that was trained on what OpenCV reads wants BGR.
         turned = any(
             getattr(preprocessor, name, False)
-            for name in ('channel_conversion', '_channel_conversion', 'to_rgb')
+            for name in ('channel_conversion', '_channel_conversion', 'to_rgb', 'turns_channels')
         )
         self.flip = channels == 3 and not turned
         told = getattr(preprocessor, 'test_cfg', None) or {}  # mmseg's

@@ -131,6 +131,8 @@ def test_nothing_is_read(name):
     [
         dict(reg_decoded_bbox=True, loss_bbox=dict(type='mmdet.GIoULoss')),
         dict(train_cfg={**RETINANET['train_cfg'], 'allowed_border': 0}),
+        # Each of its calls, of one level, weighs by all that it gets.
+        dict(loss_cls=dict(type='mmdet.GHMC'), loss_bbox=dict(type='mmdet.GHMR')),
         dict(type='mmdet.FSAFHead', reg_decoded_bbox=True, loss_bbox=dict(type='mmdet.IoULoss')),
     ],
 )

@@ -8,6 +8,7 @@ import pytest
 import torch
 from mmengine.registry import MODELS as MMENGINE_MODELS
 
+from vitmm.export.images import Prepare
 from vitmm.models.halts import avoid_halts
 from vitmm.models.halts.accuracy import pixel_accuracy
 from vitmm.models.halts.reads import CountReads
@@ -52,4 +53,8 @@ def test_channels_are_turned_around_once(kind, channels):
     avoid_halts(ours)  # twice is once
     data = {'inputs': [torch.randint(256, (channels, 32, 32)).byte()], 'data_samples': None}
     expected, found = (one(copy.deepcopy(data))['inputs'] for one in (stock, copy.deepcopy(ours)))
+    assert torch.equal(found, expected)
+    # So does an export of a model that was trained in this process.
+    images = torch.rand(1, channels, 32, 32) * 255
+    expected, found = (Prepare(one, channels)(images) for one in (stock, ours))
     assert torch.equal(found, expected)

@@ -12,7 +12,7 @@ from vitmm.config.load import load_config
 from vitmm.config.resolve import resolve
 from vitmm.datasets import collate
 from vitmm.models.halts import avoid_halts
-from vitmm.models.halts.lists import sending
+from vitmm.models.halts.lists import Sending
 from vitmm.models.halts.reads import CountReads
 
 RECIPES = ['det/resnet_mask2former', 'seg/convnext_mask2former']
@@ -78,7 +78,7 @@ def test_losses_of_a_layer(recipe, counts):
     for one in (stock, ours):
         given = [part.clone().requires_grad_() for part in (scores, masks)]
         torch.manual_seed(1)
-        with CountReads() as count, sending():
+        with CountReads() as count, Sending():
             losses = one._loss_by_feat_single(*given, objects, [{}, {}])
         reads.append(count.count)
         sum(loss.sum() * (1 + i) for i, loss in enumerate(losses)).backward()

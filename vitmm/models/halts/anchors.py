@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import torch
 from mmdet.models.dense_heads import AnchorHead, RPNHead
+from mmdet.models.losses import GHMC, GHMR
 from mmdet.models.task_modules.coders import DeltaXYWHBBoxCoder
 from mmdet.models.task_modules.prior_generators import AnchorGenerator
 from mmdet.models.task_modules.samplers import PseudoSampler, RandomSampler
@@ -27,6 +28,7 @@ def avoid(module: nn.Module) -> None:
         and module.train_cfg
         and module.train_cfg['allowed_border'] < 0
         and not module.reg_decoded_bbox
+        and not any(type(loss) in (GHMC, GHMR) for loss in (module.loss_cls, module.loss_bbox))
         and type(module.bbox_coder) is DeltaXYWHBBoxCoder
         and type(module.prior_generator) is AnchorGenerator
         and type(module.sampler) in (PseudoSampler, RandomSampler)

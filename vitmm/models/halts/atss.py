@@ -15,7 +15,7 @@ from vitmm.models.halts.anchors import flat, inside
 from vitmm.models.halts.avoiding import overrides_none, replace
 from vitmm.models.halts.centers import center_losses, knows_losses
 from vitmm.models.halts.dense import class_loss, decode, decodes_plainly, grid_priors
-from vitmm.models.halts.lists import sending
+from vitmm.models.halts.lists import Sending
 
 _FAR = 1e8  # pixels, as mmdet has it
 
@@ -116,7 +116,7 @@ def assign(
     centres = (priors[:, :2] + priors[:, 2:]) / 2.0
     middles = (boxes[:, :2] + boxes[:, 2:]) / 2.0
     distances = (centres[:, None] - middles).pow(2).sum(-1).sqrt()
-    with sending():
+    with Sending():
         overlaps = assigner.iou_calculator(priors, boxes)
         if assigner.ignore_iof_thr > 0 and ignore is not None and len(ignore.bboxes):
             shares = assigner.iou_calculator(priors, ignore.bboxes, mode='iof')

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from vitmm.models.halts.dense import box_loss
-from vitmm.models.halts.lists import sending
+from vitmm.models.halts.lists import Sending
 
 
 def knows_losses(head: nn.Module) -> bool:
@@ -53,7 +53,7 @@ def center_losses(
     # The others' boxes may be of any size, and 0 times infinity is no number.
     found = torch.where(positive[:, None], found, 0.0)
     wanted = torch.where(positive[:, None], wanted, 0.0)
-    with sending():
+    with Sending():
         loss_bbox = box_loss(head.loss_bbox, found, wanted, central, 1.0)
     weights = positive.to(logits.dtype)
     loss_centerness = head.loss_centerness(logits, central, weights, avg_factor=count)

@@ -18,6 +18,7 @@ def avoid(module: nn.Module) -> None:
     flag = '_channel_conversion' if is_base else 'channel_conversion'
     if getattr(module, flag, False):
         setattr(module, flag, False)
+        module.turns_channels = True  # what an export asks
         replace(module, 'cast_data', _cast_and_turn)
 
 

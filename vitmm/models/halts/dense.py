@@ -105,10 +105,11 @@ def class_loss(
     from mmdet.models.losses import CrossEntropyLoss, FocalLoss
 
     sigmoid = getattr(loss, 'use_sigmoid', False) and not getattr(loss, 'activated', False)
-    # mmdet makes them one-hot itself, by reading which there are; for a GPU it has a focal loss of
-    # plain labels.
+    # mmdet makes them one-hot itself, by reading which there are, and which to ignore; for a GPU it
+    # has a focal loss of plain labels.
     if sigmoid and (
-        type(loss) is CrossEntropyLoss or (type(loss) is FocalLoss and not scores.is_cuda)
+        (type(loss) is CrossEntropyLoss and loss.ignore_index is None)
+        or (type(loss) is FocalLoss and not scores.is_cuda)
     ):
         classes = torch.arange(scores.shape[1], device=labels.device)
         labels = (labels[:, None] == classes).to(scores.dtype)

@@ -1,14 +1,12 @@
 """Lists of numbers that mmdet makes tensors of where it computes, sent there without a wait."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from functools import partial
 from typing import Any
-from unittest.mock import patch
 
 import numpy as np
 import torch
 from torch import nn
+from torch.overrides import TorchFunctionMode
 
 from vitmm.models.halts.avoiding import replace, send
 
@@ -25,32 +23,30 @@ def avoid(module: nn.Module) -> None:
 
 
 def _call(name: str, module: nn.Module, *args: Any, **kwargs: Any) -> Any:
-    with sending():
+    with Sending():
         return getattr(type(module), name)(module, *args, **kwargs)
 
 
-@contextmanager
-def sending() -> Iterator[None]:
+class Sending(TorchFunctionMode):
     """``Tensor.new_tensor`` of plain numbers, and shapes as tensors, are there without a wait."""
-    with (
-        patch.object(torch.Tensor, 'new_tensor', _new_tensor(torch.Tensor.new_tensor)),
-        patch.object(torch, '_shape_as_tensor', _shape_as_tensor(torch._shape_as_tensor)),
-    ):
-        yield
+
+    def __torch_function__(self, function, types, arguments=(), keywords=None) -> Any:
+        settings = keywords or {}
+        if function is torch.Tensor.new_tensor and len(arguments) == 2:
+            return _new_tensor(*arguments, **settings)
+        found = function(*arguments, **settings)
+        return send(found, arguments[0].device) if function is torch._shape_as_tensor else found
 
 
-def _new_tensor(stock: Callable) -> Callable:
-    def new_tensor(like: torch.Tensor, data: Any, **settings: Any) -> torch.Tensor:
-        if settings.keys() - {'dtype', 'device'} or not _plain(data):
-            return stock(like, data, **settings)
-        numbers = torch.from_dlpack(np.array(data)).to(settings.get('dtype', like.dtype))
-        return send(numbers, torch.device(settings.get('device', like.device)))
-
-    return new_tensor
-
-
-def _shape_as_tensor(stock: Callable) -> Callable:
-    return lambda tensor: send(stock(tensor), tensor.device)
+def _new_tensor(like: torch.Tensor, data: Any, **settings: Any) -> torch.Tensor:
+    dtype = settings.get('dtype') or like.dtype
+    exact = dtype.is_floating_point or dtype == torch.int64  # smaller ones may overflow
+    if settings.keys() <= {'dtype', 'device'} and exact and _plain(data):
+        numbers = np.array(data)
+        if numbers.dtype.kind in 'biuf':
+            tensor = torch.from_dlpack(numbers).to(dtype)
+            return send(tensor, torch.device(settings.get('device') or like.device))
+    return like.new_tensor(data, **settings)
 
 
 def _plain(data: Any) -> bool:

@@ -8,6 +8,7 @@ import torch
 from mmdet.models.layers import MSDeformAttnPixelDecoder
 from torch import nn
 
+from vitmm.models.deformable import finer
 from vitmm.models.halts.avoiding import overrides_none, replace, send_numbers
 
 
@@ -47,12 +48,4 @@ def _forward(
         level_start_index=send_numbers(np.array([0, *accumulate(counts[:-1])]), device),
         valid_ratios=torch.ones(images, len(sizes), 2, device=device),
     )
-    parts = memory.transpose(1, 2).split(counts, dim=-1)
-    maps = [part.unflatten(-1, size) for part, size in zip(parts, sizes, strict=True)]
-    for level in reversed(range(decoder.num_input_levels - decoder.num_encoder_levels)):
-        lateral = decoder.lateral_convs[level](feats[level])
-        above = nn.functional.interpolate(
-            maps[-1], size=lateral.shape[-2:], mode='bilinear', align_corners=False
-        )
-        maps.append(decoder.output_convs[level](lateral + above))
-    return decoder.mask_feature(maps[-1]), maps[: decoder.num_outs]
+    return finer(decoder, memory, sizes, feats)

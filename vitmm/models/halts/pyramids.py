@@ -13,8 +13,9 @@ from mmdet.models.detectors import DeformableDETR
 from mmdet.models.layers.transformer import DeformableDetrTransformerEncoder
 from torch import nn
 
+from vitmm.models.deformable import points, values
 from vitmm.models.halts.avoiding import overrides_none, replace
-from vitmm.models.halts.lists import sending
+from vitmm.models.halts.lists import Sending
 
 
 def avoid(module: nn.Module) -> None:
@@ -32,10 +33,10 @@ def _pre_transformer(
     detector: DeformableDETR, mlvl_feats: Sequence[torch.Tensor], *args: Any, **kwargs: Any
 ) -> tuple[dict, dict]:
     """``DeformableDETR.pre_transformer``; the sizes are known besides."""
-    with sending():
+    with Sending():
         inputs = type(detector).pre_transformer(detector, mlvl_feats, *args, **kwargs)
-    for one in inputs:
-        one['spatial_shapes'].known = [tuple(level.shape[-2:]) for level in mlvl_feats]
+    # It is the same tensor for the encoder and the decoder.
+    inputs[0]['spatial_shapes'].known = [tuple(level.shape[-2:]) for level in mlvl_feats]
     return inputs
 
 
@@ -54,7 +55,7 @@ def _proposals(
     # It takes numbers too, but makes them of the memory's type, in which sizes may not be exact.
     exact = memory_mask is not None or memory.dtype in (torch.float32, torch.float64)
     sizes = _known(spatial_shapes) if exact else spatial_shapes
-    with sending():
+    with Sending():
         return type(detector).gen_encoder_output_proposals(detector, memory, memory_mask, sizes)
 
 
@@ -79,12 +80,14 @@ def _attend(
     level_start_index: torch.Tensor | None = None,
     **kwargs: Any,
 ) -> torch.Tensor:
-    """``MultiScaleDeformableAttention.forward``, which asks a GPU whether the sizes fit.
-
-    It is equation 3 of https://arxiv.org/abs/2010.04159, with the input added.
-    """
+    """``MultiScaleDeformableAttention.forward``, which asks a GPU whether the sizes fit."""
     known = getattr(spatial_shapes, 'known', None)
-    if known is None or query.device.type not in ('cpu', 'cuda'):
+    if (
+        known is None
+        or query.device.type not in ('cpu', 'cuda')
+        or reference_points.shape[-1] not in (2, 4)
+        or 'residual' in kwargs  # an old name, which mmcv warns of
+    ):
         given = key, value, identity, query_pos, key_padding_mask, reference_points
         given = query, *given, spatial_shapes, level_start_index
         return type(attention).forward(attention, *given, **kwargs)
@@ -93,22 +96,9 @@ def _attend(
     query = query if query_pos is None else query + query_pos
     if not attention.batch_first:
         query, value = query.transpose(0, 1), value.transpose(0, 1)
-    images, queries = query.shape[:2]
     assert sum(height * width for height, width in known) == value.shape[1]
-
-    value = attention.value_proj(value)
-    if key_padding_mask is not None:
-        value = value.masked_fill(key_padding_mask[..., None], 0.0)
-    value = value.unflatten(-1, (attention.num_heads, -1))
-    heads, levels, points = attention.num_heads, attention.num_levels, attention.num_points
-    weights = attention.attention_weights(query).view(images, queries, heads, levels * points)
-    weights = weights.softmax(dim=-1).view(images, queries, heads, levels, points)
-    offsets = attention.sampling_offsets(query).view(images, queries, heads, levels, points, 2)
-    where = reference_points[:, :, None, :, None, :]
-    if where.shape[-1] == 2:  # points; offsets are cells of the level
-        where = where + offsets / spatial_shapes.flip(-1)[:, None]
-    else:  # boxes; offsets are halves of them, shared out among the points
-        where = where[..., :2] + offsets / points * where[..., 2:] * 0.5
+    value = values(attention, value, key_padding_mask)
+    where, weights = points(attention, query, reference_points, spatial_shapes.flip(-1))
     if query.is_cuda:
         attended = MultiScaleDeformableAttnFunction.apply(
             value, spatial_shapes, level_start_index, where, weights, attention.im2col_step
