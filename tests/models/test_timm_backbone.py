@@ -7,6 +7,7 @@ from support import BACKBONES
 
 from vitmm.errors import BackboneError
 from vitmm.models import TimmBackbone
+from vitmm.models.backbones import twin
 from vitmm.models.backbones.taps import choose_taps
 
 
@@ -225,3 +226,17 @@ def test_a_final_norm_that_fits_no_map_is_left_out():
     with torch.no_grad():
         for a, b in zip(asked(images), plain(images), strict=True):
             torch.testing.assert_close(a, b)
+
+
+@pytest.mark.parametrize('mode', [torch.no_grad, torch.inference_mode])
+@pytest.mark.parametrize('output', ['maps', 'pooled'])
+def test_it_is_built_without_gradients_too(mode, output, monkeypatch):
+    monkeypatch.setattr(twin, '_known', {})  # so that it is asked anew
+    monkeypatch.setattr(twin, '_last', {})
+    with mode():
+        found = TimmBackbone('test_vit', output=output)
+        maps = found(torch.zeros(1, 3, 160, 160))
+    expected = TimmBackbone('test_vit', output=output)
+    shapes = [one.shape for one in expected(torch.zeros(1, 3, 160, 160))]
+    assert [one.shape for one in maps] == shapes
+    assert found._unused == expected._unused

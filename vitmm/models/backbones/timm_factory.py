@@ -1,6 +1,7 @@
 """Making a timm model by its name, with errors that name the mend."""
 
 import re
+from typing import Any
 
 import timm
 import torch
@@ -47,9 +48,11 @@ def create(model_name: str, num_classes: int = 0, **kwargs) -> nn.Module:
     # No signature tells: most entry points hand **kwargs on to the class. So ask, and take a no.
     for extra in ({'dynamic_img_size': True}, {}):
         try:
-            return timm.create_model(
+            model = timm.create_model(
                 model_name, pretrained=False, num_classes=num_classes, **{**extra, **settings}
             )
+            model.register_load_state_dict_post_hook(_forget)
+            return model
         except AssertionError as error:
             if 'global_pool' not in settings or 'pool' not in str(error):
                 raise
@@ -67,6 +70,15 @@ def create(model_name: str, num_classes: int = 0, **kwargs) -> nn.Module:
                     f'{settings.get(unknown[1])!r}: remove it from model.backbone.'
                 ) from error
     raise AssertionError('unreachable: the last try has no extra settings')
+
+
+def _forget(model: nn.Module, _: Any) -> None:
+    """Drop what LeViT and its kin keep of their weights from one evaluation to the next.
+
+    They do so themselves as they begin to train, and not as weights are loaded.
+    """
+    for module in model.modules():
+        getattr(module, 'attention_bias_cache', {}).clear()
 
 
 def create_meta(model_name: str, **kwargs) -> nn.Module:

@@ -21,6 +21,8 @@ _known: dict[str, Any] = {}
 _last: dict[str, 'Twin'] = {}  # making one takes longer than asking it
 
 
+@torch.inference_mode(False)  # some questions need gradients, wherever a backbone is built
+@torch.enable_grad()
 def ask_once(
     kind: str,
     function: 'Callable[[Twin], Any]',
