@@ -113,3 +113,10 @@ def faults(make, times=1):
 def hear_ctrl_c() -> None:
     """Let a child process have Ctrl-C, also where the tests run in the background without it."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
+def losses_and_gradients(model, *args, **kwargs):
+    """What a model of OpenMMLab loses on a batch, and the gradients of that, by name."""
+    losses = model(*args, **kwargs, mode='loss')
+    sum(sum(one) if isinstance(one, list) else one.sum() for one in losses.values()).backward()
+    return losses, {name: p.grad for name, p in model.named_parameters() if p.grad is not None}

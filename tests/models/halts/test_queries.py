@@ -6,6 +6,7 @@ from threading import Thread
 
 import numpy as np
 import pytest
+import support
 import torch
 from mmcv.ops import MultiScaleDeformableAttention
 from mmdet.models.layers.transformer import CdnQueryGenerator
@@ -274,10 +275,7 @@ def test_a_detector_and_its_gradients(kind, padded, monkeypatch):
         monkeypatch.setattr(torch, 'randint_like', lambda x, *_, **__: torch.zeros_like(x))
     found = []
     for model in (stock, ours):
-        losses = model(images, copy.deepcopy(samples), mode='loss')
-        sum(sum(one) if isinstance(one, list) else one.sum() for one in losses.values()).backward()
-        gradients = {name: p.grad for name, p in model.named_parameters() if p.grad is not None}
-        found.append((losses, gradients))
+        found.append(support.losses_and_gradients(model, images, copy.deepcopy(samples)))
     for expected, own in zip(*found, strict=True):
         assert expected.keys() == own.keys()
         for name, value in expected.items():

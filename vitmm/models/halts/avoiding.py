@@ -81,10 +81,12 @@ def send(tensor: torch.Tensor, device: torch.device) -> torch.Tensor:
     return tensor.to(device, non_blocking=True)
 
 
-def send_numbers(numbers: np.ndarray, device: torch.device) -> torch.Tensor:
-    """The numbers as a tensor on the device, likewise."""
+def send_numbers(
+    numbers: np.ndarray, device: torch.device, dtype: torch.dtype | None = None
+) -> torch.Tensor:
+    """The numbers as a tensor on the device, likewise; None: of their own type."""
     # from_numpy would look like a list that becomes a tensor, to those who count them.
-    return send(torch.from_dlpack(numbers), device)
+    return send(torch.from_dlpack(numbers).to(dtype), device)
 
 
 def overrides_none(thing: Any, base: type, *names: str) -> bool:

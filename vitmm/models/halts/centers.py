@@ -5,7 +5,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from vitmm.models.halts.dense import box_loss
+from vitmm.models.halts.dense import OVERLAPS, box_loss
 from vitmm.models.halts.lists import Sending
 
 
@@ -13,10 +13,9 @@ def knows_losses(head: nn.Module) -> bool:
     """Whether :func:`center_losses` does what the head's losses do."""
     from mmdet.models import losses
 
-    boxes = (losses.IoULoss, losses.GIoULoss, losses.DIoULoss, losses.CIoULoss)
     return (
         type(head.loss_cls) is losses.FocalLoss
-        and type(head.loss_bbox) in boxes
+        and type(head.loss_bbox) in [getattr(losses, name) for name in OVERLAPS]
         and head.loss_bbox.reduction == 'mean'
         and type(head.loss_centerness) is losses.CrossEntropyLoss
         and head.loss_centerness.use_sigmoid

@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 EPS = torch.finfo(torch.float32).eps
+OVERLAPS = ('IoULoss', 'GIoULoss', 'DIoULoss', 'CIoULoss')  # mmdet's, of corners
 
 
 def encode(coder: Any, priors: torch.Tensor, boxes: torch.Tensor) -> torch.Tensor:
@@ -127,7 +128,7 @@ def box_loss(
     """mmdet's loss of offsets or corners (N, 4) under weights (N,)."""
     from mmdet.models import losses
 
-    asking = ('L1Loss', 'SmoothL1Loss', 'IoULoss', 'GIoULoss', 'DIoULoss', 'CIoULoss')
+    asking = ('L1Loss', 'SmoothL1Loss', *OVERLAPS)
     if type(loss) in [getattr(losses, name) for name in asking] and loss.reduction == 'mean':
         # With weights they ask first whether there is any.
         each = loss(found, wanted, reduction_override='none')

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 from torch.overrides import TorchFunctionMode
 
-from vitmm.models.halts.avoiding import replace, send
+from vitmm.models.halts.avoiding import replace, send, send_numbers
 
 # Losses and targets of heads; the noise of DINO's queries; sizes of levels.
 _METHODS = ('loss_by_feat', 'pre_decoder', 'pre_transformer')
@@ -44,8 +44,7 @@ def _new_tensor(like: torch.Tensor, data: Any, **settings: Any) -> torch.Tensor:
     if settings.keys() <= {'dtype', 'device'} and exact and _plain(data):
         numbers = np.array(data)
         if numbers.dtype.kind in 'biuf':
-            tensor = torch.from_dlpack(numbers).to(dtype)
-            return send(tensor, torch.device(settings.get('device') or like.device))
+            return send_numbers(numbers, torch.device(settings.get('device') or like.device), dtype)
     return like.new_tensor(data, **settings)
 
 

@@ -35,22 +35,18 @@ def _loss(
     batch_img_metas: Sequence[dict],
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """``Mask2FormerHead._loss_by_feat_single``: (N, queries, classes + 1), (N, queries, h, w)."""
-    images, queries = cls_scores.shape[:2]
-    device = cls_scores.device
+    queries = cls_scores.shape[1]
     candidates = []
     for image, (truth, meta) in enumerate(zip(batch_gt_instances, batch_img_metas, strict=True)):
         # Costs are those of points drawn at random (section 3.3 of https://arxiv.org/abs/2112.01527).
-        points = torch.rand((1, head.num_points, 2), device=device)
+        points = torch.rand((1, head.num_points, 2), device=cls_scores.device)
         found = InstanceData(scores=cls_scores[image], masks=_at(points, mask_preds[image]))
         wanted = InstanceData(labels=truth.labels, masks=_at(points, truth.masks.float()))
         candidates.append((found, wanted, meta))
     pairs = match(head.assigner, candidates)
-    counts = [len(truth.labels) for truth in batch_gt_instances]
-    where, owner = one_after_the_other(pairs, queries, counts, device)
+    given = pairs, queries, batch_gt_instances, head.num_classes
+    where, owner, classes = one_after_the_other(*given)
 
-    labels = torch.cat([truth.labels for truth in batch_gt_instances])
-    classes = labels.new_full((images * queries,), head.num_classes)
-    classes = classes.index_put((where,), labels[owner])
     class_weights = cls_scores.new_tensor(head.class_weight)
     loss_cls = head.loss_cls(
         cls_scores.flatten(0, 1),

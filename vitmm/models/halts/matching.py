@@ -46,23 +46,26 @@ def _costs(
 
 
 def one_after_the_other(
-    pairs: Pairs, queries: int, objects: Sequence[int], device: torch.device
-) -> tuple[torch.Tensor, torch.Tensor]:
+    pairs: Pairs, queries: int, truths: Sequence[InstanceData], background: int
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """Number the queries and the objects of all images through.
 
     Args:
         pairs: what is matched in each image.
         queries: how many an image has.
-        objects: how many each image has.
-        device: where they are wanted.
+        truths: the objects of each image.
+        background: the class of queries that have none.
 
     Returns:
-        The queries and the objects that are matched, (M,) each, of all images.
+        The queries and the objects that are matched, (M,) each, of all images; and the classes of
+        all queries, (images * queries,).
     """
-    first = list(accumulate(objects, initial=0))
+    first = accumulate((len(truth.labels) for truth in truths), initial=0)
     numbers = [
-        np.stack([own + image * queries, others + first[image]])
-        for image, (own, others) in enumerate(pairs)
+        np.stack([own + image * queries, objects + before])
+        for image, ((own, objects), before) in enumerate(zip(pairs, first, strict=False))
     ]
-    where, owner = send_numbers(np.concatenate(numbers, axis=1), device)
-    return where, owner
+    labels = torch.cat([truth.labels for truth in truths])
+    where, owner = send_numbers(np.concatenate(numbers, axis=1), labels.device)
+    classes = labels.new_full((len(truths) * queries,), background)
+    return where, owner, classes.index_put((where,), labels[owner])

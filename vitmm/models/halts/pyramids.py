@@ -55,8 +55,7 @@ def _proposals(
     # It takes numbers too, but makes them of the memory's type, in which sizes may not be exact.
     exact = memory_mask is not None or memory.dtype in (torch.float32, torch.float64)
     sizes = _known(spatial_shapes) if exact else spatial_shapes
-    with Sending():
-        return type(detector).gen_encoder_output_proposals(detector, memory, memory_mask, sizes)
+    return type(detector).gen_encoder_output_proposals(detector, memory, memory_mask, sizes)
 
 
 def _reference_points(

@@ -43,13 +43,13 @@ def _matched(
     batch_img_metas: Sequence[dict],
 ) -> Losses:
     """``DETRHead.loss_by_feat_single``: (N, queries, classes), (N, queries, 4) in 0 to 1."""
-    corners = bbox_cxcywh_to_xyxy(bbox_preds) * _scales(batch_img_metas, bbox_preds)[:, None]
+    scales = _scales(batch_img_metas, bbox_preds.device)
+    corners = bbox_cxcywh_to_xyxy(bbox_preds) * scales[:, None]
     found = [InstanceData(scores=s, bboxes=b) for s, b in zip(cls_scores, corners, strict=True)]
     images = list(zip(found, batch_gt_instances, batch_img_metas, strict=True))
     pairs = match(head.assigner, images)
     negatives = bbox_preds.shape[:2].numel() - sum(len(queries) for queries, _ in pairs)
-    given = cls_scores, bbox_preds, batch_gt_instances, batch_img_metas
-    return _losses(head, *given, pairs, negatives)
+    return _losses(head, cls_scores, bbox_preds, batch_gt_instances, scales, pairs, negatives)
 
 
 def _denoised(
@@ -61,16 +61,18 @@ def _denoised(
     dn_meta: dict[str, int],
 ) -> Losses:
     """``DINOHead._loss_dn_single``: likewise. A group has each object twice, the second far off."""
-    given = dn_cls_scores, dn_bbox_preds, batch_gt_instances, batch_img_metas
+    given = dn_cls_scores, dn_bbox_preds, batch_gt_instances
     if not dn_meta['num_denoising_queries']:
-        return type(head)._loss_dn_single(head, *given, dn_meta)
+        return type(head)._loss_dn_single(head, *given, batch_img_metas, dn_meta)
     groups = dn_meta['num_denoising_groups']
     starts = np.arange(groups)[:, None] * (dn_meta['num_denoising_queries'] // groups)
     pairs = []
     for truth in batch_gt_instances:
         objects = np.arange(len(truth.labels))
         pairs.append(((starts + objects).ravel(), np.tile(objects, groups)))
-    return _losses(head, *given, pairs, negatives=sum(len(queries) for queries, _ in pairs))
+    scales = _scales(batch_img_metas, dn_bbox_preds.device)
+    negatives = sum(len(queries) for queries, _ in pairs)
+    return _losses(head, *given, scales, pairs, negatives)
 
 
 def _losses(
@@ -78,21 +80,16 @@ def _losses(
     scores: torch.Tensor,
     boxes: torch.Tensor,
     truths: Sequence[InstanceData],
-    metas: Sequence[dict],
+    scales: torch.Tensor,
     pairs: Pairs,
     negatives: int,
 ) -> Losses:
     images, queries = boxes.shape[:2]
-    labels = torch.cat([truth.labels for truth in truths])
-    counts = [len(truth.labels) for truth in truths]
-    where, owner = one_after_the_other(pairs, queries, counts, boxes.device)
-    scales = _scales(metas, boxes)
+    where, owner, classes = one_after_the_other(pairs, queries, truths, head.num_classes)
     shares = [truth.bboxes / scale for truth, scale in zip(truths, scales, strict=True)]
     shares = bbox_xyxy_to_cxcywh(torch.cat(shares))
     wanted = shares.new_zeros(images * queries, 4).index_put((where,), shares[owner])
     weights = torch.zeros_like(wanted[:, 0]).index_fill(0, where, 1.0)
-    classes = labels.new_full((images * queries,), head.num_classes)
-    classes = classes.index_put((where,), labels[owner])
 
     positives = len(where)
     factor = positives + negatives * head.bg_cls_weight
@@ -113,7 +110,7 @@ def _losses(
     return loss_cls, loss_bbox, loss_iou
 
 
-def _scales(metas: Sequence[dict], like: torch.Tensor) -> torch.Tensor:
+def _scales(metas: Sequence[dict], device: torch.device) -> torch.Tensor:
     """Width, height, width, height of each image, pixels, (N, 4)."""
     sizes = np.array([meta['img_shape'][1::-1] * 2 for meta in metas], dtype=np.float32)
-    return send_numbers(sizes, like.device)
+    return send_numbers(sizes, device)
