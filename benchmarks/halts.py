@@ -1,10 +1,13 @@
-"""Where an iteration would halt a GPU: values that the CPU reads from tensors or sends it as lists.
+"""Where an iteration would halt a GPU, and how many operators it hands to it.
 
-python benchmarks/halts.py [CONFIGS ...]
+python benchmarks/halts.py [CONFIGS ...] [--batch N]
 
-Each of them makes the CPU wait until the GPU has got so far. On a GPU they are what torch warns of
-(sync_watch.py). On a CPU they are counted in its place (vitmm/models/halts/reads.py), as far as a
-CPU shows them: moving a batch to the GPU is none, with pinned memory.
+Values that the CPU reads from tensors, or sends it as lists: each makes it wait until the GPU has
+got so far. On a GPU they are what torch warns of (sync_watch.py). On a CPU they are counted in its
+place (vitmm/models/halts/reads.py), as far as a CPU shows them: moving a batch to the GPU is none,
+with pinned memory. Operators are those of the whole iteration that compute or copy, a kernel each
+at least; a GPU that waits has nothing to do until they come. "without" is without
+vitmm.FewerHaltsHook.
 """
 
 import argparse
@@ -29,24 +32,31 @@ WARM_UP, COUNTED = 2, 5
 def main() -> None:
     parser = argparse.ArgumentParser(description='Count what would halt a GPU in an iteration.')
     parser.add_argument('configs', nargs='*', default=[ROOT / 'configs' / c for c in DEFAULT])
+    parser.add_argument('--batch', type=int, help="images of an iteration; default: the recipe's")
     args = parser.parse_args()
-    print(f'halts in an iteration, means of {COUNTED}\n')
-    print('| recipe | of vitmm and MMEngine | of the rest | most of them in |')
-    print('| --- | ---: | ---: | --- |')
+    print(f'in an iteration, means of {COUNTED}\n')
+    print('| recipe | halts without | with | operators without | with | halts that are left |')
+    print('| --- | ---: | ---: | ---: | ---: | --- |')
     for config in map(Path, args.configs):
-        reads = count(config)
-        own = sum(n for (owner, _), n in reads.items() if owner in ('vitmm', 'mmengine'))
-        rest = sum(reads.values()) - own
-        most = ', '.join(f'{place} ({n / COUNTED:g})' for (_, place), n in reads.most_common(4))
-        print(
-            f'| {config.parent.name}/{config.name} | {own / COUNTED:g} | {rest / COUNTED:g} '
-            f'| {most} |',
-            flush=True,
-        )
+        (before, many), (reads, fewer) = (count(config, args.batch, w) for w in (False, True))
+        numbers = (sum(before.values()), sum(reads.values()), many, fewer)
+        left = ', '.join(f'{place} ({n / COUNTED:g})' for (_, place), n in reads.most_common(4))
+        cells = [
+            f'{config.parent.name}/{config.name}',
+            *(f'{n / COUNTED:g}' for n in numbers),
+            left,
+        ]
+        print(f'| {" | ".join(cells)} |', flush=True)
 
 
-def count(config: Path) -> Counter:
-    """Reads by (whose code, place) over COUNTED iterations of a recipe."""
+def count(config: Path, batch: int | None, hooked: bool) -> tuple[Counter, int]:
+    """Of COUNTED iterations of a recipe, halts by (whose code, place), and all operators.
+
+    Args:
+        config: the recipe's file.
+        batch: images of an iteration; None: the recipe's own.
+        hooked: whether it has vitmm.FewerHaltsHook.
+    """
     import torch
     from mmengine.hooks import Hook
 
@@ -55,6 +65,7 @@ def count(config: Path) -> Counter:
 
     gpu = torch.cuda.is_available()
     reads: Counter = Counter()
+    operators: list[int] = []
 
     def note() -> None:
         if (asked := whose())[1] not in STAYS:
@@ -71,23 +82,28 @@ def count(config: Path) -> Counter:
 
         def before_train_iter(self, runner, batch_idx, data_batch=None):
             if runner.iter >= WARM_UP:
-                self.watch = (SyncWatch if gpu else CountReads)(note)
-                self.watch.__enter__()
+                self.watches = contextlib.ExitStack()
+                counts = self.watches.enter_context(CountReads(None if gpu else note))
+                self.watches.callback(lambda: operators.append(counts.operators))
+                if gpu:
+                    self.watches.enter_context(SyncWatch(note))
 
         def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None):
             if runner.iter >= WARM_UP:
-                self.watch.__exit__(None, None, None)
+                self.watches.close()
             if runner.iter + 1 == WARM_UP + COUNTED:
                 raise StopIteration
 
     said = io.StringIO()
     with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(said):
         options = {'train_dataloader.num_workers': 0}
+        options |= {} if hooked else {'default_hooks.fewer_halts': None}
+        options |= {'train_dataloader.batch_size': batch} if batch else {}
         runner = build_runner(prepare(config, options=options, work_dir=folder))
         runner.register_hook(Count())
         with contextlib.suppress(StopIteration):
             runner.train()
-    return reads
+    return reads, sum(operators)
 
 
 def whose() -> tuple[str, str]:

@@ -46,6 +46,39 @@ def test_the_assignment_is_mmdets(settings, count):
         assert torch.equal(found, expected), key
 
 
+@pytest.mark.parametrize('settings', SETTINGS[:4])
+def test_several_images_at_once_are_assigned_as_each_is(settings):
+    torch.manual_seed(0)
+    assigner, counts = MaxIoUAssigner(**settings), (9, 0, 3)
+    assert assigner.takes_batches()
+    overlaps = torch.rand(3, 9, 50) * (torch.rand(3, 9, 50) < 0.3)
+    real = torch.arange(9) < torch.tensor(counts)[:, None]
+    overlaps = torch.where(real[..., None], overlaps, 0.0)
+    owners = assigner.owners(overlaps, real)
+    theirs = Theirs(**settings, iou_calculator=IOU)
+    for image, count in enumerate(counts):
+        expected = theirs.assign_wrt_overlaps(overlaps[image, :count], torch.zeros(count).long())
+        assert torch.equal(owners[0][image], expected.gt_inds)
+        assert torch.equal(owners[1][image], expected.max_overlaps)
+
+
+@pytest.mark.parametrize(
+    'settings',
+    [
+        dict(gt_max_assign_all=False),
+        dict(gpu_assign_thr=5),
+        dict(iou_calculator=IOU),
+        dict(perm_repeat_gt_cfg=dict(iou_thr=0.97)),
+    ],
+)
+def test_what_is_more_than_plain_overlaps_goes_image_by_image(settings):
+    assert not MaxIoUAssigner(0.5, 0.4, **settings).takes_batches()
+    ignored = [None, InstanceData(bboxes=torch.rand(1, 4))]
+    assert MaxIoUAssigner(0.5, 0.4).takes_batches(ignored)
+    assert not MaxIoUAssigner(0.5, 0.4, ignore_iof_thr=0.5).takes_batches(ignored)
+    assert MaxIoUAssigner(0.5, 0.4, ignore_iof_thr=0.5).takes_batches([None])
+
+
 def test_nothing_is_read():
     overlaps, labels = torch.rand(20, 300), torch.randint(7, (20,))
     theirs, ours = Theirs(0.7, 0.3, 0.3, iou_calculator=IOU), MaxIoUAssigner(0.7, 0.3, 0.3)

@@ -1,11 +1,13 @@
 """Which prior belongs to which object, without asking the GPU object by object."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 from mmdet.models.task_modules.assigners import AssignResult, BboxOverlaps2D
 from mmdet.models.task_modules.assigners import MaxIoUAssigner as MMDetMaxIoUAssigner
 from mmdet.structures.bbox import get_box_tensor
+from mmengine.structures import InstanceData
 
 from vitmm.registry import TASK_UTILS
 
@@ -14,7 +16,8 @@ from vitmm.registry import TASK_UTILS
 class MaxIoUAssigner(MMDetMaxIoUAssigner):
     """mmdet's ``MaxIoUAssigner``, the same assignment without a loop over the objects.
 
-    mmdet's reads a value for each object and each image, and a GPU waits each time. Takes the same
+    mmdet's reads a value for each object and each image, and a GPU waits each time. :meth:`owners`
+    assigns the priors of a whole batch by as many kernels as of one image. Takes the same
     arguments; where ``gt_max_assign_all`` is off, mmdet's own code runs.
     """
 
@@ -33,20 +36,57 @@ class MaxIoUAssigner(MMDetMaxIoUAssigner):
         """
         if not overlaps.numel() or not self.gt_max_assign_all:
             return super().assign_wrt_overlaps(overlaps, gt_labels)
-        most, best = overlaps.max(dim=0)
-        negative = self.neg_iou_thr
-        low, high = negative if isinstance(negative, tuple) else (0, negative)
-        gt_inds = torch.where((most >= low) & (most < high), 0, -1)
-        gt_inds = torch.where(most >= self.pos_iou_thr, best + 1, gt_inds)
-        if self.match_low_quality:
-            highest = overlaps.amax(dim=1, keepdim=True)
-            own = (overlaps == highest) & (highest >= self.min_pos_iou)
-            # Of several objects that claim a prior, the last has it.
-            number = torch.arange(1, len(own) + 1, dtype=torch.int32, device=own.device)
-            last = (own * number[:, None]).amax(dim=0).long()
-            gt_inds = torch.where(last > 0, last, gt_inds)
+        gt_inds, most = self.owners(overlaps)
         labels = torch.where(gt_inds > 0, gt_labels[(gt_inds - 1).clamp(min=0)], -1)
         return AssignResult(len(overlaps), gt_inds, most, labels)
+
+    def takes_batches(self, ignored: Sequence[InstanceData | None] = ()) -> bool:
+        """Whether :meth:`owners` of plain overlaps is all that ``assign`` does for these images.
+
+        Args:
+            ignored: an image's boxes that are neither objects nor background.
+        """
+        ignores = self.ignore_iof_thr > 0 and any(one and len(one.bboxes) for one in ignored)
+        return (
+            not ignores
+            and self.gt_max_assign_all
+            and self.iou_calculator is box_overlaps
+            and self.gpu_assign_thr <= 0
+            and self.perm_repeat_gt_cfg is None
+        )
+
+    def owners(
+        self, overlaps: torch.Tensor, real: torch.Tensor | None = None
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Assign the priors of an image, or of several at once.
+
+        Args:
+            overlaps: (..., k objects, n priors) from 0 to 1.
+            real: (..., k) of bool: the objects that there are, others overlap with nothing; None:
+                all.
+
+        Returns:
+            For each prior 1 + its object, 0 for background, -1 for neither, and the most that an
+            object overlaps with it, (..., n) each.
+        """
+        most, best = overlaps.max(dim=-2)
+        negative = self.neg_iou_thr
+        low, high = negative if isinstance(negative, tuple) else (0, negative)
+        owner = torch.where((most >= low) & (most < high), 0, -1)
+        owner = torch.where(most >= self.pos_iou_thr, best + 1, owner)
+        if self.match_low_quality:
+            highest = overlaps.amax(dim=-1, keepdim=True)
+            claims = highest >= self.min_pos_iou
+            if real is not None:
+                claims = claims & real[..., None]
+            own = (overlaps == highest) & claims
+            # Of several objects that claim a prior, the last has it.
+            number = torch.arange(1, own.shape[-2] + 1, dtype=torch.int32, device=own.device)
+            last = (own * number[:, None]).amax(dim=-2).long()
+            owner = torch.where(last > 0, last, owner)
+        if real is not None:  # without an object all is background
+            owner = torch.where(real.any(dim=-1, keepdim=True), owner, 0)
+        return owner, most
 
 
 def box_overlaps(
@@ -57,18 +97,18 @@ def box_overlaps(
     mmdet's makes pairs of corners, twice the memory, and sends its epsilon to the GPU each time.
 
     Args:
-        boxes: (k, 4) corners, pixels.
-        others: (n, 4) likewise.
+        boxes: (..., k, 4) corners, pixels.
+        others: (..., n, 4) likewise.
         mode: ``'iou'``, or ``'iof'``: the intersection's share of the first box.
         **kwargs: for mmdet's, which takes whatever else there is.
 
     Returns:
-        (k, n) from 0 to 1.
+        (..., k, n) from 0 to 1.
     """
     if kwargs or mode not in ('iou', 'iof') or not (boxes.numel() and others.numel()):
         return BboxOverlaps2D()(boxes, others, mode, **kwargs)
-    left, top, right, bottom = get_box_tensor(boxes)[:, :4, None].unbind(1)
-    left_, top_, right_, bottom_ = get_box_tensor(others)[:, :4].unbind(1)
+    left, top, right, bottom = get_box_tensor(boxes)[..., :4, None].unbind(-2)
+    left_, top_, right_, bottom_ = get_box_tensor(others)[..., None, :, :4].unbind(-1)
     width = torch.minimum(right, right_).sub_(torch.maximum(left, left_)).clamp_(min=0)
     height = torch.minimum(bottom, bottom_).sub_(torch.maximum(top, top_)).clamp_(min=0)
     shared, area = width.mul_(height), (right - left) * (bottom - top)

@@ -7,7 +7,8 @@ import torch
 from mmdet.registry import MODELS
 from mmengine.structures import InstanceData
 
-from vitmm.models.halts import avoid_halts
+from vitmm.models.halts import avoid_halts, padding
+from vitmm.models.halts.anchors import inside
 from vitmm.models.halts.dense import grid_priors
 from vitmm.models.halts.lists import _call
 from vitmm.models.halts.reads import CountReads
@@ -87,9 +88,15 @@ def losses(head, maps, truths, ignored):
     return total, [one.grad for one in maps]
 
 
+@pytest.fixture(params=['together', 'one by one'])
+def images(request, monkeypatch):
+    monkeypatch.setitem(padding._PAIRS, 'cpu', {'together': 10**9, 'one by one': 1}[request.param])
+
+
+@pytest.mark.parametrize('ignoring', [True, False])
 @pytest.mark.parametrize('counts', [(5, 9), (4, 0), (0, 0)])
 @pytest.mark.parametrize('name', HEADS)
-def test_losses_and_gradients_are_mmdets(name, counts):
+def test_losses_and_gradients_are_mmdets(name, counts, ignoring, images):
     torch.manual_seed(0)
     stock = MODELS.build(copy.deepcopy(HEADS[name]))
     stock.init_weights()
@@ -99,7 +106,7 @@ def test_losses_and_gradients_are_mmdets(name, counts):
     avoid_halts(ours)
     maps = [torch.randn(2, 8, -(-128 // s), -(-192 // s)) for s in (8, 16, 32, 64, 128)]
     truths = [truth(count, 1 if name == 'rpn' else 3) for count in counts]
-    ignored = [InstanceData(bboxes=boxes(2)), InstanceData(bboxes=boxes(0))]
+    ignored = [InstanceData(bboxes=boxes(2 * ignoring)), InstanceData(bboxes=boxes(0))]
     expected, gradients = losses(stock, maps, truths, ignored)
     found, own_gradients = losses(ours, maps, truths, ignored)
     assert found.keys() == expected.keys()
@@ -124,6 +131,38 @@ def test_nothing_is_read(name):
         counts.append(reads.count)
     assert counts[0] >= 30  # or there is nothing to save
     assert counts[1] == 0
+
+
+@pytest.mark.parametrize('name', ['retinanet', 'rpn'])
+def test_more_images_want_no_more_operators(name, monkeypatch):
+    monkeypatch.setitem(padding._PAIRS, 'cpu', 10**9)
+    head = MODELS.build(copy.deepcopy(HEADS[name]))
+    avoid_halts(head)
+    counts = []
+    for images in (2, 8):
+        maps = [torch.randn(images, 8, -(-128 // s), -(-192 // s)) for s in (8, 16, 32, 64, 128)]
+        truths = [truth(count, 1) for count in range(images)]
+        outputs = head(maps)
+        for _ in range(2):  # anchors are made the first time
+            with CountReads() as counting:
+                head.loss_by_feat(*outputs, truths, METAS * (images // 2))
+        counts.append(counting.operators)
+    assert counts[0] == counts[1]
+
+
+@pytest.mark.parametrize('shape', [(96, 97), (128, 192), (1, 1), (100, 192)])
+def test_anchors_of_the_padding_are_those_that_mmdet_leaves_out(shape):
+    head = MODELS.build(copy.deepcopy(RPN))
+    sizes, device = (
+        [(-(-128 // s), -(-192 // s)) for s in (8, 16, 32, 64, 128)],
+        torch.device('cpu'),
+    )
+    metas = [dict(pad_shape=shape), *METAS]
+    found = inside(head, sizes, metas, device)
+    for own, meta in zip(found, metas, strict=True):
+        expected = head.prior_generator.valid_flags(sizes, meta['pad_shape'], device)
+        assert torch.equal(own, torch.cat(expected))
+    assert inside(head, sizes, METAS[:1], device) is None
 
 
 @pytest.mark.parametrize(
@@ -159,9 +198,12 @@ def test_so_many_are_chosen(positives, negatives, ratio, expected):
 
     sampler = RandomSampler(64, 0.25, neg_pos_ub=ratio)
     owner = torch.cat([torch.full((positives,), 3), torch.zeros(negatives), torch.full((50,), -1)])
-    owner = owner[torch.randperm(len(owner))].long()
+    others = torch.full_like(owner, 1)
+    owner = torch.stack([others, owner[torch.randperm(len(owner))], -others]).long()
     positive, negative = choose(sampler, owner)
-    assert (positive.sum(), negative.sum()) == expected
+    most = min(16, owner.shape[1])
+    assert positive.sum(dim=1).tolist() == [most, expected[0], 0]
+    assert negative.sum(dim=1).tolist() == [0, expected[1], 0]
     assert (owner[positive] > 0).all() and (owner[negative] == 0).all()
 
 
@@ -171,8 +213,9 @@ def test_each_has_the_same_chance():
     torch.manual_seed(0)
     sampler, rounds = RandomSampler(20, 0.25), 4000
     owner = torch.tensor([1] * 10 + [0] * 40 + [-1] * 10)
-    draws = [choose(sampler, owner) for _ in range(rounds)]
-    positive, negative = (torch.stack(one).float().mean(0) for one in zip(*draws, strict=True))
+    # Rows at once and one after the other.
+    draws = [choose(sampler, owner.expand(2, -1)) for _ in range(rounds // 2)]
+    positive, negative = (torch.cat(one).float().mean(0) for one in zip(*draws, strict=True))
     for shares, members, expected in ((positive, owner > 0, 0.5), (negative, owner == 0, 15 / 40)):
         deviation = (expected * (1 - expected) / rounds) ** 0.5
         assert (shares[members] - expected).abs().max() < 4.5 * deviation
@@ -189,3 +232,15 @@ def test_anchors_are_those_of_the_maps():
         for _ in range(2):
             found = grid_priors(ours, sizes, device)
             assert all(torch.equal(*pair) for pair in zip(found, expected, strict=True))
+
+
+def test_anchors_of_the_last_sizes_are_kept_and_of_no_more():
+    generator, device = MODELS.build(RETINANET).prior_generator, torch.device('cpu')
+    sizes = [[(side, 9), (4, 5), (3, 3), (2, 2), (1, 1)] for side in range(1, 21)]
+    with torch.inference_mode():  # as validation does before more training
+        first = grid_priors(generator, sizes[0], device)
+    assert not any(level.is_inference() for level in first)
+    for size in sizes:
+        grid_priors(generator, size, device)
+        assert grid_priors(generator, sizes[0], device) is first
+    assert len(generator.kept) == 8

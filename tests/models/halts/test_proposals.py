@@ -106,9 +106,14 @@ def test_a_sliver_suppresses_nothing_by_its_rounding(device):
     scores = torch.tensor([0.5, 0.9, 0.8, 0.95], device=device)
     valid = torch.tensor([True, False, False, True], device=device)
     suppress = proposals.at_once if device == 'cuda' else proposals.by_level
-    assert suppress(boxes, scores, valid, (2, 2), 0.7).tolist() == [3, 0]
-    assert suppress(boxes, scores, torch.zeros_like(valid), (2, 2), 0.7).tolist() == []
-    assert suppress(boxes, scores, torch.ones_like(valid), (4,), 0.7).tolist() == [3, 1, 2, 0]
+    for several, counts, kept in (
+        ([valid, ~valid], (2, 2), [[3, 0], [1, 2]]),
+        ([torch.zeros_like(valid), valid], (2, 2), [[], [3, 0]]),
+        ([torch.ones_like(valid)], (4,), [[3, 1, 2, 0]]),
+    ):
+        images = (torch.stack([one] * len(several)) for one in (boxes, scores))
+        found = suppress(*images, torch.stack(several), counts, 0.7)
+        assert [one.tolist() for one in found] == kept
 
 
 @pytest.mark.parametrize('changed', [{'nms_pre': -1}, {'nms': None}, {}])

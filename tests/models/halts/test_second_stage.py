@@ -1,6 +1,7 @@
 """Samples, regions, box losses and mask targets of a second stage are mmdet's."""
 
 import copy
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -15,7 +16,8 @@ from mmengine.config import ConfigDict
 from mmengine.structures import InstanceData
 from torch import nn
 
-from vitmm.models.halts import avoid_halts
+from vitmm.models.assigners import MaxIoUAssigner, MMDetMaxIoUAssigner
+from vitmm.models.halts import avoid_halts, padding
 from vitmm.models.halts.reads import CountReads
 
 
@@ -51,7 +53,7 @@ def test_samples_are_mmdets_where_all_are_taken(count, add):
     priors = InstanceData(priors=boxes(60))
     found = []
     for sampler in (stock, ours):
-        labels = torch.where(owner > 0, owner - 1, -1)
+        labels = torch.where(owner > 0, owner + 10, -1)  # an assigner may say so
         result = AssignResult(count, owner.clone(), torch.rand(60), labels)
         found.append(sampler.sample(result, priors, truth))
     for key in vars(found[0]):
@@ -86,6 +88,133 @@ def test_samples_of_a_batch_are_read_once():
         counts.append((told, reads.count))
     assert counts[0][0] == counts[1][0]
     assert counts[0][1] > counts[1][1] == counts[2][1] == 1
+
+
+ASSIGNERS = [
+    dict(pos_iou_thr=0.5, neg_iou_thr=0.5, min_pos_iou=0.5, match_low_quality=False),
+    dict(pos_iou_thr=0.5, neg_iou_thr=0.4, min_pos_iou=0.0),
+    dict(pos_iou_thr=0.5, neg_iou_thr=(0.1, 0.5), min_pos_iou=0.3),
+    dict(pos_iou_thr=0.3, neg_iou_thr=0.3, min_pos_iou=0.3, ignore_iof_thr=0.5),
+]
+
+
+def second_stages(assigner, **sampler):
+    """An assigner and a sampler of mmdet, and the same as a second stage holds them after it."""
+    holder = nn.Module()
+    holder.bbox_assigner = MaxIoUAssigner(**assigner)
+    holder.bbox_sampler = RandomSampler(**sampler)
+    avoid_halts(holder)
+    overlaps = dict(type='mmdet.BboxOverlaps2D')
+    stock = MMDetMaxIoUAssigner(**assigner, iou_calculator=overlaps), RandomSampler(**sampler)
+    return stock, (holder.bbox_assigner, holder.bbox_sampler)
+
+
+def batch(sizes):
+    """Images with so many objects and proposals each, some of these near the objects."""
+    images = []
+    for objects, proposals in sizes:
+        truth = InstanceData(bboxes=boxes(objects), labels=torch.randint(5, (objects,)))
+        near = truth.bboxes + torch.randn(objects, 4)
+        priors = torch.cat([boxes(proposals - len(near)), near]) if proposals else boxes(0)
+        images.append((InstanceData(priors=priors), truth, InstanceData(bboxes=boxes(objects))))
+    return images
+
+
+SIZES = [
+    [(3, 60), (7, 40), (1, 55)],
+    [(3, 60), (0, 40), (4, 0)],
+    [(0, 30), (0, 20)],
+    [(0, 0), (2, 0)],
+    [(5, 50)],
+]
+
+
+@pytest.mark.parametrize('together', [True, False])
+@pytest.mark.parametrize('add', [True, False])
+@pytest.mark.parametrize('sizes', SIZES)
+@pytest.mark.parametrize('assigner', ASSIGNERS)
+def test_a_batch_is_assigned_and_drawn_as_mmdet_does(assigner, sizes, add, together, monkeypatch):
+    torch.manual_seed(0)
+    monkeypatch.setitem(padding._PAIRS, 'cpu', 10**9 if together else 1)
+    settings = dict(num=1000, pos_fraction=0.9, add_gt_as_proposals=add)  # all are taken
+    images, found = batch(sizes), []
+    for assign, draw in second_stages(assigner, **settings):
+        found.append(
+            [
+                draw.sample(assign.assign(priors, truth, ignored), priors, truth)
+                for priors, truth, ignored in images
+            ]
+        )
+    for expected, own in zip(*found, strict=True):
+        assert own.num_pos == expected.num_pos  # what is looked at first makes all of it
+        for key, value in vars(expected).items():
+            if isinstance(value, torch.Tensor):
+                assert torch.equal(getattr(own, key), value), key
+                assert getattr(own, key).dtype == value.dtype, key
+            else:
+                assert getattr(own, key) == value, key
+        assert vars(own).keys() - vars(expected).keys() == {'truths_sampled'}
+
+
+def test_more_images_want_one_reading_and_no_more_operators():
+    _, (assigner, sampler) = second_stages(ASSIGNERS[0], num=16, pos_fraction=0.25)
+    counts = []
+    for images in (batch([(3, 60), (0, 40)]), batch([(3, 60), (7, 40), (1, 55), (9, 30)])):
+        with CountReads() as counting:
+            drawn = [
+                sampler.sample(assigner.assign(priors, truth, ignored), priors, truth)
+                for priors, truth, ignored in images
+            ]
+            assert {one.num_pos + one.num_neg for one in drawn} <= {16, 17}  # no positive counts 1
+        counts.append((counting.count, counting.operators))
+    assert counts[0] == counts[1]
+    assert counts[0][0] == 1
+
+
+@pytest.mark.parametrize('add', [True, False])
+def test_an_assignment_can_be_looked_at_before_and_after_the_drawing(add):
+    torch.manual_seed(0)
+    stock, ours = second_stages(ASSIGNERS[0], num=16, pos_fraction=0.25, add_gt_as_proposals=add)
+    (priors, truth, _), found = batch([(4, 40)])[0], []
+    for assigner, sampler in (stock, ours):
+        results = [assigner.assign(priors, truth) for _ in range(2)]
+        looked_at = results[0].max_overlaps
+        for result in results:
+            sampler.sample(result, priors, truth)
+        found.append([looked_at, *results])
+        assert results[0].num_preds == 40 + 4 * add  # Dynamic R-CNN looks then
+    for expected, own in zip(*found, strict=True):
+        if isinstance(expected, torch.Tensor):
+            assert torch.equal(own, expected)
+            continue
+        for key in ('num_gts', 'gt_inds', 'max_overlaps', 'labels'):
+            assert torch.equal(*(torch.as_tensor(getattr(one, key)) for one in (own, expected))), (
+                key
+            )
+
+
+@pytest.mark.parametrize('pos_weight', [-1, 2.5])
+@pytest.mark.parametrize('counts', [[(3, 9), (0, 5), (2, 0)], [(0, 4)], [(3, 0), (1, 2)], [(0, 0)]])
+def test_box_targets_are_mmdets(counts, pos_weight):
+    torch.manual_seed(0)
+    stock, ours = box_heads()
+    results = [
+        SimpleNamespace(
+            pos_priors=boxes(positives),
+            neg_priors=boxes(negatives),
+            pos_gt_bboxes=boxes(positives),
+            pos_gt_labels=torch.randint(5, (positives,)),
+        )
+        for positives, negatives in counts
+    ]
+    expected, found = (
+        head.get_targets(results, ConfigDict(pos_weight=pos_weight)) for head in (stock, ours)
+    )
+    for own, other in zip(found, expected, strict=True):
+        assert own.dtype == other.dtype
+        torch.testing.assert_close(own, other)
+    alone = ours.get_targets(results, ConfigDict(pos_weight=pos_weight), concat=False)
+    assert [len(labels) for labels in alone[0]] == [sum(both) for both in counts]
 
 
 def test_a_result_has_no_more_than_mmdets():

@@ -2,9 +2,11 @@
 
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 from mmdet.models.dense_heads import AnchorHead, RPNHead
 from mmdet.models.losses import GHMC, GHMR
+from mmdet.models.task_modules.assigners import BaseAssigner
 from mmdet.models.task_modules.coders import DeltaXYWHBBoxCoder
 from mmdet.models.task_modules.prior_generators import AnchorGenerator
 from mmdet.models.task_modules.samplers import PseudoSampler, RandomSampler
@@ -12,9 +14,11 @@ from mmdet.structures.bbox import get_box_tensor
 from mmengine.structures import InstanceData
 from torch import nn
 
+from vitmm.models.assigners import MaxIoUAssigner, box_overlaps
 from vitmm.models.halts import samples
-from vitmm.models.halts.avoiding import overrides_none, replace
-from vitmm.models.halts.dense import box_loss, class_loss, encode, grid_priors
+from vitmm.models.halts.avoiding import overrides_none, replace, send_numbers
+from vitmm.models.halts.dense import box_loss, class_loss, encode, grid_corners, grid_priors
+from vitmm.models.halts.padding import Padding, groups
 
 _FAR = -1e6  # pixels: a prior there overlaps with nothing
 
@@ -55,27 +59,36 @@ def _loss(
     sizes = [scores.shape[-2:] for scores in cls_scores]
     device = cls_scores[0].device
     priors = torch.cat(grid_priors(head.prior_generator, sizes, device))
+    within = inside(head, sizes, batch_img_metas, device)
     ignored = batch_gt_instances_ignore or [None] * len(batch_gt_instances)
-    images = zip(batch_gt_instances, ignored, batch_img_metas, strict=True)
+    objects = max(len(truth.bboxes) for truth in batch_gt_instances)
     targets = [
-        _targets(head, priors, inside(head, sizes, meta, device), truth, ignore)
-        for truth, ignore, meta in images
+        _targets(
+            head,
+            priors,
+            None if within is None else within[some],
+            batch_gt_instances[some],
+            ignored[some],
+        )
+        for some in groups(len(batch_gt_instances), objects, len(priors), device)
     ]
-    labels, label_weights, boxes, box_weights, counts = zip(*targets, strict=True)
-    avg_factor = torch.stack(counts).sum()
+    labels, label_weights, boxes, box_weights, counts = (
+        torch.cat(parts).flatten(0, 1) for parts in zip(*targets, strict=True)
+    )
+    avg_factor = counts.sum()
     return {
         'loss_cls': class_loss(
             head.loss_cls,
             flat(cls_scores, head.cls_out_channels),
-            torch.cat(labels),
-            torch.cat(label_weights),
+            labels,
+            label_weights,
             avg_factor,
         ),
         'loss_bbox': box_loss(
             head.loss_bbox,
             flat(bbox_preds, 4),
-            torch.cat(boxes),
-            torch.cat(box_weights),
+            boxes,
+            box_weights,
             avg_factor,
         ),
     }
@@ -88,44 +101,69 @@ def flat(levels: Sequence[torch.Tensor], width: int) -> torch.Tensor:
 
 
 def inside(
-    head: AnchorHead, sizes: Sequence[tuple[int, int]], meta: dict, device: torch.device
+    head: AnchorHead,
+    sizes: Sequence[tuple[int, int]],
+    metas: Sequence[dict],
+    device: torch.device,
 ) -> torch.Tensor | None:
-    """Which anchors (A,) are not of the padding that makes the images equally large; None: all."""
-    height, width = meta['pad_shape'][:2]
-    strides = head.prior_generator.strides  # (x, y) each
-    if all(
-        -(-height // y) >= h and -(-width // x) >= w
-        for (h, w), (x, y) in zip(sizes, strides, strict=True)
-    ):
+    """Which anchors (N, A) are not of the padding that makes images equally large; None: all."""
+    shapes = np.array([meta['pad_shape'][:2] for meta in metas])
+    levels = zip(sizes, head.prior_generator.strides, strict=True)  # (h, w), (x, y)
+    if all((-(-shapes // stride[::-1]) >= size).all() for size, stride in levels):
         return None
-    return torch.cat(head.prior_generator.valid_flags(sizes, meta['pad_shape'], device))
+    corners = grid_corners(head.prior_generator, sizes, device)
+    return (corners < send_numbers(shapes, device)[:, None]).all(dim=-1)
 
 
 def _targets(
     head: AnchorHead,
     priors: torch.Tensor,
     within: torch.Tensor | None,
-    truth: InstanceData,
-    ignore: InstanceData | None,
+    truths: Sequence[InstanceData],
+    ignored: Sequence[InstanceData | None],
 ) -> tuple[torch.Tensor, ...]:
-    """Labels (A,), their weights (A,), offsets (A, 4), weights of boxes (A,), how many count ()."""
-    seen = priors if within is None else torch.where(within[:, None], priors, _FAR)
-    assigned = head.assigner.assign(InstanceData(priors=seen), truth, ignore)
-    owner, labels = assigned.gt_inds, assigned.labels
+    """Labels (N, A), their weights (N, A), offsets (N, A, 4), weights of boxes (N, A), how many
+    count (N, 1)."""
+    device = priors.device
+    lengths = [len(truth.bboxes) for truth in truths]
+    padding = Padding(lengths, device)
+    boxes = padding.lay([get_box_tensor(truth.bboxes) for truth in truths])
+    labels = padding.lay([truth.labels for truth in truths])
+    if isinstance(head.assigner, MaxIoUAssigner) and head.assigner.takes_batches(ignored):
+        overlaps = box_overlaps(boxes, priors)
+        if within is not None:
+            overlaps = torch.where(within[:, None], overlaps, 0.0)
+        owner = head.assigner.owners(overlaps, padding.real)[0]
+    else:
+        owner = _one_by_one(head.assigner, priors, within, truths, ignored)
     if within is not None:
         owner = torch.where(within, owner, -1)
     if isinstance(head.sampler, RandomSampler):
         positive, negative = samples.choose(head.sampler, owner)
-        count = positive.sum().clamp(min=1) + negative.sum().clamp(min=1)
+        count = positive.sum(1).clamp(min=1) + negative.sum(1).clamp(min=1)
     else:
         positive, negative = owner > 0, owner == 0
-        count = positive.sum().clamp(min=1)
+        count = positive.sum(1).clamp(min=1)
     pos_weight = head.train_cfg['pos_weight']
     label_weights = positive * (pos_weight if pos_weight > 0 else 1.0) + negative
-    labels = torch.where(positive, labels, head.num_classes)
-    if len(truth.bboxes):
-        boxes = get_box_tensor(truth.bboxes)[(owner - 1).clamp(min=0)]
-        offsets = torch.where(positive[:, None], encode(head.bbox_coder, priors, boxes), 0.0)
-    else:
-        offsets = torch.zeros_like(priors)
-    return labels, label_weights.to(priors.dtype), offsets, positive.to(priors.dtype), count
+    own = (owner - 1).clamp(min=0)
+    labels = torch.where(positive, labels.gather(1, own), head.num_classes)
+    boxes = boxes.take_along_dim(own[..., None], dim=1)
+    offsets = torch.where(positive[..., None], encode(head.bbox_coder, priors, boxes), 0.0)
+    weights = label_weights.to(priors.dtype), positive.to(priors.dtype)
+    return labels, weights[0], offsets, weights[1], count[:, None]
+
+
+def _one_by_one(
+    assigner: BaseAssigner,
+    priors: torch.Tensor,
+    within: torch.Tensor | None,
+    truths: Sequence[InstanceData],
+    ignored: Sequence[InstanceData | None],
+) -> torch.Tensor:
+    """What an assigner that knows no batches says of each image's priors, (N, A)."""
+    owners = []
+    for number, (truth, ignore) in enumerate(zip(truths, ignored, strict=True)):
+        seen = priors if within is None else torch.where(within[number, :, None], priors, _FAR)
+        owners.append(assigner.assign(InstanceData(priors=seen), truth, ignore).gt_inds)
+    return torch.stack(owners)

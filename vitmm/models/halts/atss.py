@@ -54,10 +54,10 @@ def _loss(
     counts, priors = [len(level) for level in levels], torch.cat(levels)
     ignored = batch_gt_instances_ignore or [None] * len(batch_gt_instances)
     owners, labels, boxes = [], [], []
-    images = zip(batch_gt_instances, ignored, batch_img_metas, strict=True)
-    for truth, ignore, meta in images:
-        within = inside(head, sizes, meta, device)
-        owner = assign(head.assigner, priors, counts, within, truth, ignore)
+    within = inside(head, sizes, batch_img_metas, device)
+    within = [None] * len(ignored) if within is None else within
+    for truth, ignore, some in zip(batch_gt_instances, ignored, within, strict=True):
+        owner = assign(head.assigner, priors, counts, some, truth, ignore)
         own = (owner - 1).clamp(min=0)
         empty = not len(truth.bboxes)
         labels.append(torch.zeros_like(own) if empty else truth.labels[own])

@@ -1,12 +1,17 @@
-"""The losses of a second stage's boxes, of all samples at once."""
+"""The targets and losses of a second stage's boxes, of all samples at once."""
 
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
 import torch
 from mmdet.models.losses import accuracy
 from mmdet.models.roi_heads.bbox_heads import BBoxHead
 from mmdet.models.task_modules.coders import DeltaXYWHBBoxCoder
+from mmdet.models.task_modules.samplers import SamplingResult
 from torch import nn
 
-from vitmm.models.halts.avoiding import overrides_none, replace
+from vitmm.models.halts.avoiding import overrides_none, replace, send_numbers
 from vitmm.models.halts.dense import box_loss, encode, of_classes
 
 
@@ -20,6 +25,35 @@ def avoid(module: nn.Module) -> None:
         replace(module, 'loss', _loss)
         if type(module.bbox_coder) is DeltaXYWHBBoxCoder:
             replace(module.bbox_coder, 'encode', encode)
+            if overrides_none(module, BBoxHead, 'get_targets', '_get_targets_single'):
+                replace(module, 'get_targets', _get_targets)
+
+
+def _get_targets(
+    head: BBoxHead,
+    sampling_results: Sequence[SamplingResult],
+    rcnn_train_cfg: Mapping[str, Any],
+    concat: bool = True,
+) -> tuple[torch.Tensor, ...]:
+    """``BBoxHead.get_targets``: labels and their weights (K,), offsets and their weights (K, 4)."""
+    drawn = [(one.pos_priors, one.neg_priors, one.pos_gt_bboxes) for one in sampling_results]
+    if not concat or not all(isinstance(part, torch.Tensor) for one in drawn for part in one):
+        return type(head).get_targets(head, sampling_results, rcnn_train_cfg, concat)
+    priors, boxes = (torch.cat([one[i] for one in drawn]) for i in (0, 2))
+    # Where in these a sample is, image by image; negatives are all in one place behind them.
+    found, total, rows = 0, len(priors), []
+    for positive, negative, _ in drawn:
+        rows.append(np.arange(found, found + len(positive)))
+        rows.append(np.full(len(negative), total))
+        found += len(positive)
+    rows = send_numbers(np.concatenate(rows), priors.device)
+    labels = [one.pos_gt_labels for one in sampling_results]
+    labels = torch.cat([*labels, labels[0].new_full((1,), head.num_classes)])[rows]
+    offsets = nn.functional.pad(encode(head.bbox_coder, priors, boxes), (0, 0, 0, 1))[rows]
+    positive = rows < total
+    weight = rcnn_train_cfg.pos_weight
+    label_weights = torch.where(positive, weight if weight > 0 else 1.0, 1.0)
+    return labels, label_weights, offsets, positive[:, None].to(offsets.dtype).expand_as(offsets)
 
 
 def _loss(

@@ -1,13 +1,17 @@
 """What boxes and their losses share: nothing is picked, what does not count weighs nothing."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 
+from vitmm.models.halts.avoiding import send_numbers
+
 EPS = torch.finfo(torch.float32).eps
+_SIZES = 8  # of maps, whose anchors are kept: 3 MiB each for an image of 1024 x 1024
 OVERLAPS = ('IoULoss', 'GIoULoss', 'DIoULoss', 'CIoULoss')  # mmdet's, of corners
 
 
@@ -23,10 +27,10 @@ def encode(coder: Any, priors: torch.Tensor, boxes: torch.Tensor) -> torch.Tenso
         (N, 4): offsets of the centres in sizes of the priors, and logarithms of the ratios of the
         sizes (https://arxiv.org/abs/1311.2524, appendix C), less ``means``, by ``stds``.
     """
-    (px, py, pw, ph), (x, y, w, h) = _centres(priors), _centres(boxes)
-    deltas = (x - px) / pw, (y - py) / ph, (w / pw).log(), (h / ph).log()
-    parts = zip(deltas, coder.means, coder.stds, strict=True)
-    return torch.stack([(delta - mean) / std for delta, mean, std in parts], dim=-1)
+    (centre, size), (at, own) = _centres(priors), _centres(boxes)
+    deltas = torch.cat([(at - centre) / size, (own / size).log()], dim=-1)
+    means, stds = _constants(coder, deltas.device)
+    return (deltas - means) / stds
 
 
 def decode(coder: Any, priors: torch.Tensor, deltas: torch.Tensor) -> torch.Tensor:
@@ -40,11 +44,11 @@ def decode(coder: Any, priors: torch.Tensor, deltas: torch.Tensor) -> torch.Tens
     Returns:
         (..., 4) corners, pixels.
     """
-    parts = zip(deltas.unbind(-1), coder.stds, coder.means, strict=True)
-    deltas = torch.stack([delta * std + mean for delta, std, mean in parts], dim=-1)
+    means, stds = _constants(coder, deltas.device)
+    deltas = deltas * stds + means
     most = abs(math.log(16 / 1000))  # the ratio of sizes that mmdet clips at
-    size = priors[..., 2:] - priors[..., :2]
-    centre = (priors[..., :2] + priors[..., 2:]) * 0.5 + size * deltas[..., :2]
+    middle, size = _centres(priors)
+    centre = middle + size * deltas[..., :2]
     half = size * deltas[..., 2:].clamp(-most, most).exp() * 0.5
     return torch.cat([centre - half, centre + half], dim=-1)
 
@@ -57,12 +61,15 @@ def decodes_plainly(coder: Any) -> bool:
     return known and not coder.add_ctr_clamp and not coder.use_box_type
 
 
-def clip(coder: Any, boxes: torch.Tensor, image: Sequence[int]) -> None:
-    """Cut boxes (N, 4) off at the border of an image of (height, width), in place, if it does."""
-    if coder.clip_border:
-        height, width = image[:2]
-        boxes[:, 0::2].clamp_(0, width)
-        boxes[:, 1::2].clamp_(0, height)
+def borders(metas: Sequence[dict], device: torch.device) -> torch.Tensor:
+    """The farthest that corners may lie in N images: (N, 4) of width, height, width, height."""
+    shapes = np.array([meta['img_shape'][:2] for meta in metas], np.float32)
+    return send_numbers(shapes[:, [1, 0, 1, 0]], device)
+
+
+def clip(coder: Any, boxes: torch.Tensor, borders: torch.Tensor) -> torch.Tensor:
+    """Boxes (..., 4) cut off at the borders of their images (..., 4), if the coder does so."""
+    return torch.minimum(boxes.clamp(min=0), borders) if coder.clip_border else boxes
 
 
 def of_classes(head: Any, offsets: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
@@ -80,19 +87,56 @@ def grid_priors(
     """The anchors of each level, (A, 4), of mmdet's generator for maps of these (height, width).
 
     Those of the last sizes are kept: an iteration's losses and proposals want the same, and often
-    the next one's do.
+    one of the next iterations' do.
     """
-    key = tuple(map(tuple, sizes)), device
-    if getattr(generator, 'last_grid', (None,))[0] != key:
+
+    def make() -> list[torch.Tensor]:
         # They wait on the CPU, to be sent to the GPU in each iteration.
         generator.base_anchors = [base.to(device) for base in generator.base_anchors]
-        generator.last_grid = key, generator.grid_priors(sizes, device=device)
-    return generator.last_grid[1]
+        return generator.grid_priors(sizes, device=device)
+
+    return _kept(generator, ('priors', *map(tuple, sizes), device), make)
 
 
-def _centres(boxes: torch.Tensor) -> tuple[torch.Tensor, ...]:
-    left, top, right, bottom = boxes.float().unbind(-1)
-    return (left + right) * 0.5, (top + bottom) * 0.5, right - left, bottom - top
+def grid_corners(
+    generator: Any, sizes: Sequence[tuple[int, int]], device: torch.device
+) -> torch.Tensor:
+    """Where the cells of all these anchors begin: top and left, pixels, (A, 2)."""
+
+    def make() -> torch.Tensor:
+        corners = []
+        levels = zip(sizes, generator.strides, generator.num_base_priors, strict=True)
+        for size, (x, y), many in levels:
+            cells = np.stack(np.indices(size), axis=-1) * (y, x)
+            corners.append(cells.reshape(-1, 2).repeat(many, axis=0))
+        return send_numbers(np.concatenate(corners), device)
+
+    return _kept(generator, ('corners', *map(tuple, sizes), device), make)
+
+
+def _constants(coder: Any, device: torch.device) -> torch.Tensor:
+    """The coder's means and standard deviations, (2, 4)."""
+
+    def make() -> torch.Tensor:
+        return send_numbers(np.array([coder.means, coder.stds], np.float32), device)
+
+    return _kept(coder, ('constants', device), make)
+
+
+def _centres(boxes: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Centres and sizes, (..., 2) each."""
+    first, last = boxes.float().split(2, dim=-1)
+    return (first + last) * 0.5, last - first
+
+
+def _kept(owner: Any, key: tuple, make: Callable[[], Any]) -> Any:
+    """What was made for the key, one of the last ``_SIZES`` that the owner was asked for."""
+    kept = vars(owner).setdefault('kept', {})
+    with torch.inference_mode(False):  # validation makes them, and training takes them
+        kept[key] = kept.pop(key) if key in kept else make()  # the last asked for is at the end
+    while len(kept) > _SIZES:
+        del kept[next(iter(kept))]
+    return kept[key]
 
 
 def class_loss(

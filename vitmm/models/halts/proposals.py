@@ -11,7 +11,7 @@ from mmengine.structures import InstanceData
 from torch import nn
 
 from vitmm.models.halts.avoiding import overrides_none, replace
-from vitmm.models.halts.dense import clip, decode, decodes_plainly, grid_priors
+from vitmm.models.halts.dense import borders, clip, decode, decodes_plainly, grid_priors
 
 _MANY = 10_000  # boxes, from which on mmcv suppresses level by level: all pairs want memory
 
@@ -55,8 +55,20 @@ def _predict_by_feat(
     counts = [scores.shape[1] for scores, _, _ in best]
     scores, deltas, priors = (torch.cat(parts, dim=1) for parts in zip(*best, strict=True))
     boxes = decode(head.bbox_coder, priors, deltas)
-    images = zip(boxes, scores, batch_img_metas, strict=True)
-    return [_proposals(head, *image, counts, cfg) for image in images]
+    boxes = clip(head.bbox_coder, boxes, borders(batch_img_metas, device)[:, None])
+    sizes = boxes[..., 2:] - boxes[..., :2]
+    # -1, mmdet's «no matter how small», lets those of no size pass.
+    least = cfg.get('min_bbox_size', -1)
+    valid = (sizes > least).all(dim=-1) if least >= 0 else torch.ones_like(scores, dtype=torch.bool)
+    many = device.type == 'cpu' or scores.shape[1] >= _MANY
+    suppress = by_level if many else at_once
+    found = suppress(boxes, scores, valid, counts, cfg['nms']['iou_threshold'])
+    proposals = []
+    for own, ranks, kept in zip(boxes, scores, found, strict=True):
+        kept = kept[: cfg['max_per_img']]
+        labels = torch.zeros_like(kept)
+        proposals.append(InstanceData(bboxes=own[kept], scores=ranks[kept], labels=labels))
+    return proposals
 
 
 def _best(
@@ -73,47 +85,40 @@ def _best(
     return scores[:, :most], deltas, priors[order]
 
 
-def _proposals(
-    head: RPNHead,
-    boxes: torch.Tensor,
-    scores: torch.Tensor,
-    meta: dict,
-    counts: Sequence[int],
-    cfg: Any,
-) -> InstanceData:
-    """Of boxes (M, 4) and scores (M,), ``counts`` a level, those that no better one covers."""
-    clip(head.bbox_coder, boxes, meta['img_shape'])
-    sizes = boxes[:, 2:] - boxes[:, :2]
-    # -1, mmdet's «no matter how small», lets those of no size pass.
-    least = cfg.get('min_bbox_size', -1)
-    valid = (sizes > least).all(dim=1) if least >= 0 else torch.ones_like(scores, dtype=torch.bool)
-    many = boxes.device.type == 'cpu' or len(boxes) >= _MANY
-    suppress = by_level if many else at_once
-    kept = suppress(boxes, scores, valid, counts, cfg['nms']['iou_threshold'])
-    kept = kept[: cfg['max_per_img']]
-    labels = torch.zeros_like(kept)
-    return InstanceData(bboxes=boxes[kept], scores=scores[kept], labels=labels)
-
-
 def at_once(
     boxes: torch.Tensor,
     scores: torch.Tensor,
     valid: torch.Tensor,
     counts: Sequence[int],
     threshold: float,
-) -> torch.Tensor:
-    """What is kept, best first, by one call, whose number of results is all that is read."""
-    numbers = [torch.full((n,), float(i), device=boxes.device) for i, n in enumerate(counts)]
+) -> list[torch.Tensor]:
+    """Of each image's boxes (N, M, 4), ``counts`` a level, those that no better one covers.
+
+    An image is one call, whose number of results is all that is read.
+
+    Args:
+        boxes: corners, pixels.
+        scores: (N, M).
+        valid: (N, M) of bool: which of them count.
+        counts: how many of the M are of a level; boxes of two levels do not cover each other.
+        threshold: the overlap from which on they do.
+
+    Returns:
+        Which are kept of each image, best first.
+    """
+    levels = [scores.new_full((n,), float(i)) for i, n in enumerate(counts)]
     # What is too small lies, with one box more, on a level of its own, one upon the other: of these
     # one is kept, and comes last.
-    small = torch.full((1,), float(len(counts)), device=boxes.device)
-    apart = torch.where(valid[:, None], boxes, 0.0).max() + 1
-    whole = torch.stack([apart * 0, apart * 0, apart, apart])[None]
-    levels = torch.cat([torch.where(valid, torch.cat(numbers), small), small])
-    laid = torch.cat([torch.where(valid[:, None], boxes, whole), whole])
-    laid = laid + (levels * apart)[:, None]
-    ranks = torch.cat([torch.where(valid, scores, -1.0), scores.new_full((1,), -1.0)])
-    return nms(laid, ranks, threshold)[1][:-1]
+    small = scores.new_full((1,), float(len(counts)))
+    levels = torch.where(valid, torch.cat(levels), small)
+    levels = torch.cat([levels, small.expand(len(levels), 1)], dim=1)
+    apart = torch.where(valid[..., None], boxes, 0.0).amax(dim=(1, 2)) + 1
+    none = torch.zeros_like(apart)
+    whole = torch.stack([none, none, apart, apart], dim=-1)[:, None]
+    laid = torch.cat([torch.where(valid[..., None], boxes, whole), whole], dim=1)
+    laid = laid + (levels * apart[:, None])[..., None]
+    ranks = torch.nn.functional.pad(torch.where(valid, scores, -1.0), (0, 1), value=-1.0)
+    return [nms(*image, threshold)[1][:-1] for image in zip(laid, ranks, strict=True)]
 
 
 def by_level(
@@ -122,13 +127,16 @@ def by_level(
     valid: torch.Tensor,
     counts: Sequence[int],
     threshold: float,
-) -> torch.Tensor:
+) -> list[torch.Tensor]:
     """The same, level by level: a CPU compares each box with each."""
-    kept, start = [], 0
-    apart = boxes[valid].max() + 1 if valid.any() else 0
-    for level, count in enumerate(counts):
-        own = start + valid[start : start + count].nonzero()[:, 0]
-        kept.append(own[nms(boxes[own] + level * apart, scores[own], threshold)[1]])
-        start += count
-    kept = torch.cat(kept)
-    return kept[scores[kept].argsort(descending=True, stable=True)]
+    found = []
+    for own, ranks, counting in zip(boxes, scores, valid, strict=True):
+        kept, start = [], 0
+        apart = own[counting].max() + 1 if counting.any() else 0
+        for level, count in enumerate(counts):
+            some = start + counting[start : start + count].nonzero()[:, 0]
+            kept.append(some[nms(own[some] + level * apart, ranks[some], threshold)[1]])
+            start += count
+        kept = torch.cat(kept)
+        found.append(kept[ranks[kept].argsort(descending=True, stable=True)])
+    return found

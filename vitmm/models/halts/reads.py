@@ -17,6 +17,7 @@ INDEXING = (  # they read masks, and no other indices
 MASKS = (torch.bool, torch.uint8)
 _TAGS = (torch.Tag.data_dependent_output, torch.Tag.dynamic_output_shape)
 _UNTAGGED = ('aten::equal', 'torchvision::nms')
+_NOTHING = ('aten::empty', 'aten::new_empty', 'aten::_unsafe_view')  # starts of names
 _COPIES = (torch.Tensor.tolist, torch.Tensor.cpu)
 
 
@@ -34,12 +35,17 @@ class CountReads(TorchDispatchMode):
 
     Args:
         tell: is called for each, somewhere below the line that asked.
+
+    Attributes:
+        count: how many there were.
+        operators: how many operators computed or copied something: a kernel each, at least.
     """
 
     def __init__(self, tell: Callable[[], None] | None = None) -> None:
         super().__init__()
         self.tell = tell
         self.count = 0
+        self.operators = 0
         self._copies = _Copies(self._note)
 
     def __enter__(self) -> 'CountReads':
@@ -53,6 +59,7 @@ class CountReads(TorchDispatchMode):
     def __torch_dispatch__(self, function, types, arguments=(), keywords=None) -> Any:
         if _halts(function, arguments):
             self._note()
+        self.operators += _computes(function)
         return function(*arguments, **(keywords or {}))
 
     def _note(self) -> None:
@@ -72,6 +79,13 @@ class _Copies(TorchFunctionMode):
         if function in _COPIES:
             self.tell()
         return function(*arguments, **(keywords or {}))
+
+
+def _computes(function: Any) -> bool:
+    """Whether an operator does more than to look at memory in another way, or to ask for some."""
+    returned = function._schema.returns
+    views = any(one.alias_info and not one.alias_info.is_write for one in returned)
+    return bool(returned) and not views and not function.name().startswith(_NOTHING)
 
 
 def _halts(function: Any, arguments: tuple) -> bool:

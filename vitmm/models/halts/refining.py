@@ -9,7 +9,7 @@ from mmengine.structures import InstanceData
 from torch import nn
 
 from vitmm.models.halts.avoiding import overrides_none, replace
-from vitmm.models.halts.dense import clip, decode, decodes_plainly, of_classes
+from vitmm.models.halts.dense import borders, clip, decode, decodes_plainly, of_classes
 
 
 def avoid(module: nn.Module) -> None:
@@ -37,15 +37,20 @@ def _refine_bboxes(
         best = scores[:, : head.num_classes].argmax(dim=1)
         labels = torch.where(labels == head.num_classes, best, labels)
     offsets = of_classes(head, offsets, labels)
-    boxes = decode(head.bbox_coder, bbox_results['rois'][:, 1:], offsets)
-    counts = [len(one.pos_priors) + len(one.neg_priors) for one in sampling_results]
-    refined = []
-    images = zip(boxes.split(counts), sampling_results, batch_img_metas, strict=True)
-    for own, sampled, meta in images:
-        true = nn.functional.pad(sampled.pos_is_gt, (0, len(sampled.neg_priors)))
-        # In their order; how many there are is known since they were sampled.
-        order = true.argsort(stable=True)[: len(own) - sampled.truths_sampled]
-        kept = own[order]
-        clip(head.bbox_coder, kept, meta['img_shape'])
-        refined.append(InstanceData(bboxes=kept))
-    return refined
+    image, rois = bbox_results['rois'][:, 0].long(), bbox_results['rois'][:, 1:]
+    boxes = decode(head.bbox_coder, rois, offsets)
+    boxes = clip(head.bbox_coder, boxes, borders(batch_img_metas, boxes.device)[image])
+    counts = [(len(one.pos_priors), len(one.neg_priors)) for one in sampling_results]
+    flags = sampling_results[0].pos_is_gt
+    none = flags.new_zeros(max(negatives for _, negatives in counts))
+    true = [
+        part
+        for one, (_, negatives) in zip(sampling_results, counts, strict=True)
+        for part in (one.pos_is_gt, none[:negatives])
+    ]
+    # Image by image, each in their order, true ones last; how many is known since they were drawn.
+    order = (2 * image + torch.cat(true)).argsort(stable=True)
+    images = zip(boxes[order].split([sum(both) for both in counts]), sampling_results, strict=True)
+    return [
+        InstanceData(bboxes=own[: len(own) - sampled.truths_sampled]) for own, sampled in images
+    ]
