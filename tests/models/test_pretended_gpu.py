@@ -88,6 +88,7 @@ def test_a_recipe_on_a_gpu(recipe, waits, tiny_options, tmp_path, monkeypatch):
 
         data = DATASETS.build(config.train_dataloader.dataset)
         model = MODELS.build(config.model).train()
+        model.init_weights()  # mmdet leaves some as the memory was, until then
         avoid_halts(model)
         use_full_precision_in_losses(model)
         with PretendedGPU() as gpu:

@@ -8,8 +8,9 @@ from mmdet.registry import MODELS
 from mmengine.config import ConfigDict
 from mmengine.structures import InstanceData
 
-from vitmm.models.halts import avoid_halts
+from vitmm.models.halts import avoid_halts, padding
 from vitmm.models.halts.atss import assign
+from vitmm.models.halts.padding import Padding
 from vitmm.models.halts.reads import CountReads
 
 STRIDES = (8, 16, 32, 64, 128)
@@ -84,7 +85,8 @@ def heads(settings):
 @pytest.mark.parametrize('seed', range(3))
 @pytest.mark.parametrize('counts', [(5, 2, 3), (4, 0, 1), (0, 0, 0), (40, 1, 7)], ids=str)
 @pytest.mark.parametrize('name', HEADS)
-def test_losses_and_gradients(name, counts, seed):
+def test_losses_and_gradients(name, counts, seed, monkeypatch):
+    monkeypatch.setitem(padding._PAIRS, 'cpu', 1 if seed == 1 else 10**9)  # image by image, or not
     stock, ours = heads(HEADS[name])
     torch.manual_seed(seed)
     truths = [truth(count, meta) for count, meta in zip(counts, METAS, strict=True)]
@@ -116,19 +118,41 @@ def test_assignment(padded, seed):
     sizes = [(-(-BATCH[0] // s), -(-BATCH[1] // s)) for s in STRIDES]
     levels = stock.prior_generator.grid_priors(sizes, device='cpu')
     priors, counts = torch.cat(levels), [len(level) for level in levels]
-    within = (
-        torch.cat([torch.rand(n) < (0.1 if n < 30 else 0.7) for n in counts]) if padded else None
+    within = torch.stack(
+        [torch.cat([torch.rand(n) < (0.1 if n < 30 else 0.7) for n in counts]) for _ in range(3)]
     )
-    objects, ignore = truth(12, METAS[0]), truth(2, METAS[0])
+    within = within if padded else None
+    objects = [truth(count, METAS[0]) for count in (12, 0, 5)]
+    ignored = [truth(2, METAS[0]), truth(3, METAS[0]), None]
+    places = Padding([12, 0, 5], priors.device)
+    boxes = places.lay([one.bboxes for one in objects])
     with CountReads() as reads:
-        found = assign(stock.assigner, priors, counts, within, objects, ignore)
+        owners = assign(stock.assigner, priors, counts, within, boxes, places.real, ignored)
     assert reads.count == 0
-    kept = torch.ones_like(found).bool() if within is None else within
-    of_level = [int(part.sum()) for part in kept.split(counts)]
-    expected = stock.assigner.assign(InstanceData(priors=priors[kept]), of_level, objects, ignore)
-    assert torch.equal(found[kept], expected.gt_inds)
-    assert (found[kept] > 0).sum() >= 5
-    assert (found[~kept] == -1).all()
+    for image, found in enumerate(owners):
+        kept = torch.ones_like(found).bool() if within is None else within[image]
+        of_level = [int(part.sum()) for part in kept.split(counts)]
+        own = InstanceData(priors=priors[kept])
+        expected = stock.assigner.assign(own, of_level, objects[image], ignored[image])
+        assert torch.equal(found[kept], expected.gt_inds)
+        assert (found[~kept] == -1).all()
+    assert (owners[0] > 0).sum() >= 5
+
+
+@pytest.mark.parametrize('name', ['ATSS', 'FCOS'])
+def test_more_images_want_no_more_operators(name, monkeypatch):
+    monkeypatch.setitem(padding._PAIRS, 'cpu', 10**9)
+    _, head = heads(HEADS[name])
+    counts = []
+    for images in (3, 9):
+        maps = [torch.randn(images, 8, -(-BATCH[0] // s), -(-BATCH[1] // s)) for s in STRIDES]
+        truths = [truth(count, METAS[0]) for count in range(images)]
+        outputs = head(maps)
+        for _ in range(2):  # anchors are made the first time
+            with CountReads() as counting:
+                head.loss_by_feat(*outputs, truths, METAS * (images // 3))
+        counts.append(counting.operators)
+    assert counts[0] == counts[1]
 
 
 @pytest.mark.parametrize(

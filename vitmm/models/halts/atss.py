@@ -16,6 +16,7 @@ from vitmm.models.halts.avoiding import overrides_none, replace
 from vitmm.models.halts.centers import center_losses, knows_losses
 from vitmm.models.halts.dense import class_loss, decode, decodes_plainly, grid_priors
 from vitmm.models.halts.lists import Sending
+from vitmm.models.halts.padding import Padding, groups
 
 _FAR = 1e8  # pixels, as mmdet has it
 
@@ -53,28 +54,39 @@ def _loss(
     levels = grid_priors(head.prior_generator, sizes, device)
     counts, priors = [len(level) for level in levels], torch.cat(levels)
     ignored = batch_gt_instances_ignore or [None] * len(batch_gt_instances)
-    owners, labels, boxes = [], [], []
     within = inside(head, sizes, batch_img_metas, device)
-    within = [None] * len(ignored) if within is None else within
-    for truth, ignore, some in zip(batch_gt_instances, ignored, within, strict=True):
-        owner = assign(head.assigner, priors, counts, some, truth, ignore)
+    objects = max(len(truth.bboxes) for truth in batch_gt_instances)
+    targets = []
+    for some in groups(len(ignored), objects, len(priors), device):
+        truths = batch_gt_instances[some]
+        padding = Padding([len(truth.bboxes) for truth in truths], device)
+        boxes = padding.lay([truth.bboxes for truth in truths])
+        owner = assign(
+            head.assigner,
+            priors,
+            counts,
+            None if within is None else within[some],
+            boxes,
+            padding.real,
+            ignored[some],
+        )
         own = (owner - 1).clamp(min=0)
-        empty = not len(truth.bboxes)
-        labels.append(torch.zeros_like(own) if empty else truth.labels[own])
-        boxes.append(torch.zeros_like(priors) if empty else truth.bboxes[own])
-        owners.append(owner)
-    positives = [owner > 0 for owner in owners]
-    positive, owner, wanted = torch.cat(positives), torch.cat(owners), torch.cat(boxes)
-
-    count = torch.stack([one.sum().clamp(min=1) for one in positives]).sum()
+        labels = padding.lay([truth.labels for truth in truths]).gather(1, own)
+        targets.append((owner, labels, boxes.take_along_dim(own[..., None], dim=1)))
+    owner, labels, wanted = (torch.cat(parts) for parts in zip(*targets, strict=True))
+    positive = owner > 0
+    count = positive.sum(dim=1).clamp(min=1).sum()
     count = reduce_mean(count.float())
+    positive, owner, labels, wanted = (
+        each.flatten(0, 1) for each in (positive, owner, labels, wanted)
+    )
     pos_weight = head.train_cfg['pos_weight']
     weights = positive * (pos_weight if pos_weight > 0 else 1.0) + (owner == 0)
-    labels = torch.where(positive, torch.cat(labels), head.num_classes)
+    labels = torch.where(positive, labels, head.num_classes)
     scores = flat(cls_scores, head.cls_out_channels)
     loss_cls = class_loss(head.loss_cls, scores, labels, weights, count)
 
-    priors = priors.repeat(len(owners), 1)
+    priors = priors.repeat(len(ignored), 1)
     found = decode(head.bbox_coder, priors, flat(bbox_preds, 4))
     centres = (priors[:, :2] + priors[:, 2:]) / 2
     distances = torch.cat([centres - wanted[:, :2], wanted[:, 2:] - centres], dim=-1)
@@ -91,60 +103,66 @@ def assign(
     priors: torch.Tensor,
     counts: Sequence[int],
     within: torch.Tensor | None,
-    truth: InstanceData,
-    ignore: InstanceData | None = None,
+    boxes: torch.Tensor,
+    real: torch.Tensor,
+    ignored: Sequence[InstanceData | None],
 ) -> torch.Tensor:
-    """mmdet's assignment, without a mask as an index.
+    """mmdet's assignment, of several images at once and without a mask as an index.
 
     Args:
         assigner: mmdet's.
         priors: all levels' anchors, corners (A, 4).
         counts: how many of them a level has.
-        within: which of them take part, (A,) of bool; None: all.
-        truth: boxes (K, 4) and labels (K,).
-        ignore: boxes that are neither objects nor background.
+        within: which of them take part, (N, A) of bool; None: all.
+        boxes: the images' objects, corners (N, K, 4).
+        real: which objects there are, (N, K) of bool.
+        ignored: an image's boxes that are neither objects nor background.
 
     Returns:
-        1 + its object for each prior, 0 for background, -1 for neither, (A,).
+        1 + its object for each prior, 0 for background, -1 for neither, (N, A).
     """
-    owner = torch.zeros(len(priors), dtype=torch.long, device=priors.device)
+    owner = torch.zeros(len(boxes), len(priors), dtype=torch.long, device=priors.device)
     if within is not None:
         owner = owner.masked_fill(~within, -1)
-    boxes = truth.bboxes
-    if not len(boxes):
-        return owner
     centres = (priors[:, :2] + priors[:, 2:]) / 2.0
-    middles = (boxes[:, :2] + boxes[:, 2:]) / 2.0
-    distances = (centres[:, None] - middles).pow(2).sum(-1).sqrt()
+    middles = (boxes[..., :2] + boxes[..., 2:]) / 2.0
+    distances = (centres[:, None] - middles[:, None]).pow(2).sum(-1).sqrt()  # (N, A, K)
+    each = priors.expand(len(boxes), -1, -1)
     with Sending():
-        overlaps = assigner.iou_calculator(priors, boxes)
-        if assigner.ignore_iof_thr > 0 and ignore is not None and len(ignore.bboxes):
-            shares = assigner.iou_calculator(priors, ignore.bboxes, mode='iof')
-            left_out = shares.amax(dim=1) > assigner.ignore_iof_thr
-            distances = distances.masked_fill(left_out[:, None], _FAR)
+        overlaps = assigner.iou_calculator(each, boxes)
+        if assigner.ignore_iof_thr > 0 and any(one and len(one.bboxes) for one in ignored):
+            rest = [one.bboxes if one else boxes.new_empty(0, 4) for one in ignored]
+            rest = Padding([len(one) for one in rest], boxes.device).lay(rest)
+            shares = assigner.iou_calculator(each, rest, mode='iof')
+            left_out = shares.amax(dim=2) > assigner.ignore_iof_thr
+            # Without an object mmdet looks at nothing.
+            left_out = left_out & real.any(dim=1, keepdim=True)
+            distances = distances.masked_fill(left_out[..., None], _FAR)
             owner = owner.masked_fill(left_out, -1)
     if within is not None:
-        distances = distances.masked_fill(~within[:, None], torch.inf)
+        distances = distances.masked_fill(~within[..., None], torch.inf)
     nearest, start = [], 0
-    for level in distances.split(list(counts)):
-        nearest.append(level.topk(min(assigner.topk, len(level)), dim=0, largest=False)[1] + start)
-        start += len(level)
-    nearest = torch.cat(nearest)  # (candidates, K)
-    candidates = overlaps.gather(0, nearest)
+    for level in distances.split(list(counts), dim=1):
+        most = min(assigner.topk, level.shape[1])
+        nearest.append(level.topk(most, dim=1, largest=False)[1] + start)
+        start += level.shape[1]
+    nearest = torch.cat(nearest, dim=1)  # (N, candidates, K)
+    candidates = overlaps.gather(1, nearest)
     if within is None:
-        threshold = candidates.mean(0) + candidates.std(0)
+        threshold = candidates.mean(dim=1, keepdim=True) + candidates.std(dim=1, keepdim=True)
         hit = candidates >= threshold
     else:  # a level may have fewer that take part than are wanted
-        counts_in = within[nearest]
-        number = counts_in.sum(0)
-        mean = (candidates * counts_in).sum(0) / number
-        variance = ((candidates - mean).square() * counts_in).sum(0) / (number - 1)
+        counts_in = within.gather(1, nearest.flatten(1)).view_as(nearest)
+        number = counts_in.sum(dim=1, keepdim=True)
+        mean = (candidates * counts_in).sum(dim=1, keepdim=True) / number
+        squares = (candidates - mean).square() * counts_in
+        variance = squares.sum(dim=1, keepdim=True) / (number - 1)
         hit = (candidates >= mean + variance.sqrt()) & counts_in
-    at = centres[nearest]  # (candidates, K, 2)
-    sides = torch.cat([at - boxes[:, :2], boxes[:, 2:] - at], dim=-1)
-    hit = hit & (sides.amin(dim=-1) > 0.01)
+    at = centres[nearest]  # (N, candidates, K, 2)
+    sides = torch.cat([at - boxes[:, None, :, :2], boxes[:, None, :, 2:] - at], dim=-1)
+    hit = hit & (sides.amin(dim=-1) > 0.01) & real[:, None]
     # Of several objects that hit a prior, it is of the one that it overlaps most with.
     own = torch.full_like(overlaps, -_FAR)
-    own = own.scatter(0, nearest, torch.where(hit, candidates, -_FAR))
-    most, best = own.max(dim=1)
+    own = own.scatter(1, nearest, torch.where(hit, candidates, -_FAR))
+    most, best = own.max(dim=2)
     return torch.where(most > -_FAR, best + 1, owner)

@@ -13,6 +13,7 @@ from vitmm.models.halts.anchors import flat
 from vitmm.models.halts.avoiding import overrides_none, replace
 from vitmm.models.halts.centers import center_losses, knows_losses
 from vitmm.models.halts.dense import class_loss
+from vitmm.models.halts.padding import Padding, groups
 
 
 def avoid(module: nn.Module) -> None:
@@ -48,14 +49,16 @@ def _loss(
         for each in (head.strides, *zip(*head.regress_ranges, strict=True))
     )
     radius = strides * head.center_sample_radius if head.center_sampling else None
+    images = len(batch_gt_instances)
+    objects = max(len(truth.bboxes) for truth in batch_gt_instances)
     targets = [
-        _targets(points, nearest, farthest, radius, truth, head.num_classes)
-        for truth in batch_gt_instances
+        _targets(points, nearest, farthest, radius, batch_gt_instances[some], head.num_classes)
+        for some in groups(images, objects, len(points), points.device)
     ]
-    labels, distances = (torch.cat(parts) for parts in zip(*targets, strict=True))
-    points = points.repeat(len(targets), 1)
+    labels, distances = (torch.cat(parts).flatten(0, 1) for parts in zip(*targets, strict=True))
+    points = points.repeat(images, 1)
     if head.norm_on_bbox:
-        distances = distances / strides.repeat(len(targets))[:, None]
+        distances = distances / strides.repeat(images)[:, None]
 
     positive = labels < head.num_classes
     count = reduce_mean(positive.sum().float()).clamp(min=1.0)
@@ -77,32 +80,32 @@ def _targets(
     nearest: torch.Tensor,
     farthest: torch.Tensor,
     radius: torch.Tensor | None,
-    truth: InstanceData,
+    truths: Sequence[InstanceData],
     background: int,
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Labels (P,) and distances to the object's left, top, right, bottom (P, 4) of points (P, 2).
+    """Labels (N, P) and distances to the object's left, top, right, bottom (N, P, 4) of points
+    (P, 2).
 
     A point is of the smallest object that it lies in, at most ``radius`` (P,) from its centre, and
     whose farthest side is in the range of its level, ``nearest`` to ``farthest`` (P,) pixels away.
     """
-    boxes = truth.bboxes
-    if not len(boxes):
-        labels = truth.labels.new_full((len(points),), background)
-        return labels, boxes.new_zeros(len(points), 4)
-    corners = boxes[:, :2], boxes[:, 2:]
-    near, far = (points[:, None] - corners[0], corners[1] - points[:, None])  # (P, K, 2)
-    distances = torch.cat([near, far], dim=-1)
+    padding = Padding([len(truth.bboxes) for truth in truths], points.device)
+    boxes = padding.lay([truth.bboxes for truth in truths])[:, None]  # (N, 1, K, 4)
+    corners = boxes[..., :2], boxes[..., 2:]
+    points = points[:, None]
+    distances = torch.cat([points - corners[0], corners[1] - points], dim=-1)  # (N, P, K, 4)
     if radius is None:
         inside = distances.amin(dim=-1) > 0
     else:
         middle, radius = sum(corners) / 2, radius[:, None, None]
         low = torch.maximum(middle - radius, corners[0])
         high = torch.minimum(middle + radius, corners[1])
-        sides = torch.cat([points[:, None] - low, high - points[:, None]], dim=-1)
-        inside = sides.amin(dim=-1) > 0
+        inside = torch.cat([points - low, high - points], dim=-1).amin(dim=-1) > 0
     most = distances.amax(dim=-1)
     inside = inside & (most >= nearest[:, None]) & (most <= farthest[:, None])
-    areas = (boxes[:, 2:] - boxes[:, :2]).prod(dim=-1).expand_as(most)
-    least, best = areas.masked_fill(~inside, torch.inf).min(dim=1)
-    labels = torch.where(least.isinf(), background, truth.labels[best])
-    return labels, distances.take_along_dim(best[:, None, None], dim=1)[:, 0]
+    inside = inside & padding.real[:, None]
+    areas = (corners[1] - corners[0]).prod(dim=-1).expand_as(most)
+    least, best = areas.masked_fill(~inside, torch.inf).min(dim=2)
+    labels = padding.lay([truth.labels for truth in truths]).gather(1, best)
+    labels = torch.where(least.isinf(), background, labels)
+    return labels, distances.take_along_dim(best[..., None, None], dim=2)[:, :, 0]
