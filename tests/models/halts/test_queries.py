@@ -10,7 +10,8 @@ import support
 import torch
 from mmcv.ops import MultiScaleDeformableAttention
 from mmdet.models.layers.transformer import CdnQueryGenerator
-from mmdet.registry import MODELS
+from mmdet.models.task_modules.assigners import IoUCost
+from mmdet.registry import MODELS, TASK_UTILS
 from mmdet.structures import DetDataSample
 from mmengine.config import ConfigDict
 from mmengine.structures import InstanceData
@@ -19,8 +20,9 @@ from torch import nn
 
 from vitmm.config.load import load_config
 from vitmm.config.resolve import resolve
-from vitmm.models.halts import avoid_halts
+from vitmm.models.halts import avoid_halts, padding
 from vitmm.models.halts.lists import Sending
+from vitmm.models.halts.matching import match
 from vitmm.models.halts.reads import CountReads
 
 SIZES = [(130, 120), (160, 192), (66, 42)]
@@ -76,9 +78,11 @@ def losses_and_gradients(function, scores, boxes):
     return [*losses, scores.grad, boxes.grad]
 
 
+@pytest.mark.parametrize('together', [True, False])
 @pytest.mark.parametrize('kind', HEADS)
 @pytest.mark.parametrize('counts', [(3, 0, 5), (0, 0, 0), (1, 12, 2)], ids=str)
-def test_losses_of_a_layer(kind, counts):
+def test_losses_of_a_layer(kind, counts, together, monkeypatch):
+    monkeypatch.setitem(padding._PAIRS, 'cpu', 10**9 if together else 1)
     torch.manual_seed(0)
     stock, ours = heads(kind)
     objects, metas = truths(counts)  # more of them than the 9 queries in one image
@@ -93,7 +97,64 @@ def test_losses_of_a_layer(kind, counts):
         reads.append(count.count)
     for expected, found in zip(*results, strict=True):
         torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-6)
-    assert reads[1] == 1 or kind == 'a class ignored'  # the costs
+    assert reads[1] == any(counts) or kind == 'a class ignored'  # the costs
+
+
+@pytest.mark.parametrize('together', [True, False])
+@pytest.mark.parametrize('kind', HEADS)
+@pytest.mark.parametrize('counts', [(3, 0, 5), (0, 0, 0), (1, 12, 2)], ids=str)
+def test_losses_of_all_layers_read_once_for_all_of_them(kind, counts, together, monkeypatch):
+    monkeypatch.setitem(padding._PAIRS, 'cpu', 10**9 if together else 1)
+    torch.manual_seed(0)
+    stock, ours = heads(kind)
+    objects, metas = truths(counts)
+    given = dict(batch_gt_instances=objects, batch_img_metas=metas)
+    noisy = 2 * 2 * max(counts) * (kind == 'DINOHead')  # two groups have each object twice
+    scores = torch.randn(4, 3, noisy + 9, stock.cls_out_channels)
+    boxes = torch.randn(4, 3, noisy + 9, 4)
+    encoder = kind in ('DeformableDETRHead', 'DINOHead')  # has losses of its own
+    if encoder:
+        given |= dict(enc_cls_scores=torch.randn_like(scores[0]))
+        given |= dict(enc_bbox_preds=torch.rand_like(boxes[0]))
+    if kind == 'DINOHead':
+        given |= dict(dn_meta=dict(num_denoising_queries=noisy, num_denoising_groups=2))
+    results, reads = [], []
+    for head in (stock, ours, ours):  # nothing is left of the last iteration
+        with CountReads() as count, Sending():
+            losses = partial(head.loss_by_feat, **given)
+            found = losses_and_gradients(lambda *x, f=losses: [*f(*x).values()], scores, boxes)
+        results.append(found)
+        reads.append(count.count)
+    for expected, *found in zip(*results, strict=True):
+        for one in found:
+            torch.testing.assert_close(one, expected.view_as(one), rtol=1e-5, atol=1e-6)
+    assert reads[1] == reads[2]
+    if noisy or kind not in ('a class ignored', 'DINOHead'):  # without any noisy ones mmdet reads
+        assert reads[1] == any(counts) * (1 + encoder)
+
+
+class OtherCost(IoUCost):
+    """One that nobody knows."""
+
+
+@pytest.mark.parametrize('costs', [COSTS, COSTS[:1], [COSTS[0], COSTS[2]], 'other'], ids=len)
+def test_a_match_is_mmdets(costs):
+    torch.manual_seed(0)
+    known = COSTS if costs == 'other' else costs
+    assigner = TASK_UTILS.build(dict(type='HungarianAssigner', match_costs=known))
+    assigner.match_costs += [OtherCost('iou', 3.0)] if costs == 'other' else []
+    objects, metas = truths((4, 0, 7))
+    corners = [boxes.bboxes for boxes in truths((24, 24, 24))[0]]
+    images = [
+        (InstanceData(scores=torch.randn(24, CLASSES), bboxes=boxes), truth, meta)
+        for boxes, truth, meta in zip(corners, objects, metas, strict=True)
+    ]
+    for layer, pairs in enumerate(match(assigner, images, layers=2)):
+        for (found, truth, meta), (queries, own) in zip(images, pairs, strict=True):
+            half = found[12 * layer : 12 * layer + 12]
+            expected = assigner.assign(half, truth, meta).gt_inds
+            assert expected.nonzero()[:, 0].tolist() == queries.tolist()
+            assert (expected[expected > 0] - 1).tolist() == own.tolist()
 
 
 @pytest.mark.parametrize('counts', [(3, 0, 5), (0, 0, 0), (1, 12, 2)], ids=str)

@@ -43,7 +43,7 @@ def _loss(
         found = InstanceData(scores=cls_scores[image], masks=_at(points, mask_preds[image]))
         wanted = InstanceData(labels=truth.labels, masks=_at(points, truth.masks.float()))
         candidates.append((found, wanted, meta))
-    pairs = match(head.assigner, candidates)
+    (pairs,) = match(head.assigner, candidates)
     given = pairs, queries, batch_gt_instances, head.num_classes
     where, owner, classes = one_after_the_other(*given)
 

@@ -7,9 +7,10 @@ import torch
 
 from vitmm.models.halts.avoiding import send_numbers
 
-# Pairs of objects and priors that are looked at together: 64 MiB of a GPU for each number that is
-# kept of them, and of a CPU what its caches hold.
+# Numbers of pairs of an object and a prior that are made together, at each step: 64 MiB of a GPU,
+# and of a CPU what its caches hold.
 _PAIRS = {'cpu': 1 << 19, 'cuda': 1 << 24}
+OVERLAPS = 4  # numbers of a pair, in which mmdet's overlaps and distances keep corners and points
 
 
 class Padding:
@@ -37,7 +38,9 @@ class Padding:
         return torch.cat([*rows, first.new_zeros(1, *first.shape[1:])])[self._rows]
 
 
-def groups(images: int, objects: int, priors: int, device: torch.device) -> Iterator[slice]:
+def groups(
+    images: int, objects: int, priors: int, device: torch.device, numbers: int = 1
+) -> Iterator[slice]:
     """Slices of a batch, of as many images as may be looked at together: one at least.
 
     Args:
@@ -45,8 +48,18 @@ def groups(images: int, objects: int, priors: int, device: torch.device) -> Iter
         objects: the most that an image has.
         priors: of an image.
         device: where they are.
+        numbers: that are made of a pair at a time.
     """
-    pairs = _PAIRS.get(device.type, _PAIRS['cuda'])
-    step = max(1, pairs // (max(objects, 8) * max(priors, 1)))  # boxes and offsets take 8, too
+    pairs = max(objects, 8) * max(priors, 1)  # boxes and offsets take 8, too
+    step = max(1, _most(device) // (numbers * pairs))
     for start in range(0, images, step):
         yield slice(start, start + step)
+
+
+def fits(numbers: int, device: torch.device) -> bool:
+    """Whether so many numbers of pairs may be made together."""
+    return numbers <= _most(device)
+
+
+def _most(device: torch.device) -> int:
+    return _PAIRS.get(device.type, _PAIRS['cuda'])

@@ -1,10 +1,12 @@
 """Losses of queries: DETR's and its kin's, of all images of a layer at once."""
 
+import inspect
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import torch
-from mmdet.models.dense_heads import DETRHead, DINOHead
+from mmdet.models.dense_heads import ConditionalDETRHead, DeformableDETRHead, DETRHead, DINOHead
 from mmdet.models.losses import CrossEntropyLoss, FocalLoss
 from mmdet.models.task_modules.assigners import HungarianAssigner
 from mmdet.structures.bbox import bbox_cxcywh_to_xyxy, bbox_xyxy_to_cxcywh
@@ -14,7 +16,11 @@ from torch import nn
 
 from vitmm.models.halts.avoiding import overrides_none, replace, send_numbers
 from vitmm.models.halts.dense import box_loss, class_loss
+from vitmm.models.halts.lists import Sending
 from vitmm.models.halts.matching import Pairs, match, one_after_the_other
+
+# Their losses are those of the decoder's layers, one after the other, and after them of others.
+KINDS = (DETRHead, ConditionalDETRHead, DeformableDETRHead, DINOHead)
 
 
 def avoid(module: nn.Module) -> None:
@@ -27,9 +33,44 @@ def avoid(module: nn.Module) -> None:
         and type(getattr(module, 'assigner', None)) is HungarianAssigner
     ):
         replace(module, 'loss_by_feat_single', _matched)
+        if type(module).loss_by_feat in [kind.loss_by_feat for kind in KINDS]:
+            replace(module, 'loss_by_feat', _loss_by_feat)
     same = ('_loss_dn_single', 'get_dn_targets', '_get_dn_targets_single')
     if plain and overrides_none(module, DINOHead, *same):
         replace(module, '_loss_dn_single', _denoised)
+
+
+def _loss_by_feat(head: DETRHead, *args: Any, **kwargs: Any) -> dict[str, torch.Tensor]:
+    """``loss_by_feat`` of DETR's or its kin's head, for which all layers are matched at once."""
+    stock = type(head).loss_by_feat
+    given = inspect.signature(stock).bind(head, *args, **kwargs).arguments
+    names = 'all_layers_cls_scores', 'all_layers_bbox_preds', 'batch_gt_instances'
+    scores, boxes, truths = (given[name] for name in names)
+    if given.get('dn_meta') is not None:
+        scores, boxes, _, _ = head.split_outputs(scores, boxes, given['dn_meta'])
+    metas = given['batch_img_metas']
+    with Sending():
+        head.matched = _match(head, scores, boxes, truths, _scales(metas, boxes.device), metas)
+        try:
+            return stock(head, *args, **kwargs)
+        finally:
+            del head.matched
+
+
+def _match(
+    head: DETRHead,
+    scores: torch.Tensor,
+    boxes: torch.Tensor,
+    truths: Sequence[InstanceData],
+    scales: torch.Tensor,
+    metas: Sequence[dict],
+) -> list[Pairs]:
+    """Of each layer, (layers, N, queries, classes) and (layers, N, queries, 4) in 0 to 1."""
+    corners = bbox_cxcywh_to_xyxy(boxes) * scales[:, None]
+    each = zip(*(one.transpose(0, 1).flatten(1, 2) for one in (scores, corners)), strict=True)
+    found = [InstanceData(scores=own, bboxes=box) for own, box in each]
+    images = list(zip(found, truths, metas, strict=True))
+    return match(head.assigner, images, len(boxes))
 
 
 Losses = tuple[torch.Tensor, torch.Tensor, torch.Tensor]  # of classes, boxes, overlaps
@@ -44,10 +85,10 @@ def _matched(
 ) -> Losses:
     """``DETRHead.loss_by_feat_single``: (N, queries, classes), (N, queries, 4) in 0 to 1."""
     scales = _scales(batch_img_metas, bbox_preds.device)
-    corners = bbox_cxcywh_to_xyxy(bbox_preds) * scales[:, None]
-    found = [InstanceData(scores=s, bboxes=b) for s, b in zip(cls_scores, corners, strict=True)]
-    images = list(zip(found, batch_gt_instances, batch_img_metas, strict=True))
-    pairs = match(head.assigner, images)
+    # The decoder's layers come in their order, the encoder's proposals after them.
+    if not (pairs := head.matched.pop(0) if getattr(head, 'matched', None) else None):
+        layer = cls_scores[None], bbox_preds[None]
+        (pairs,) = _match(head, *layer, batch_gt_instances, scales, batch_img_metas)
     negatives = bbox_preds.shape[:2].numel() - sum(len(queries) for queries, _ in pairs)
     return _losses(head, cls_scores, bbox_preds, batch_gt_instances, scales, pairs, negatives)
 
