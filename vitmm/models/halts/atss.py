@@ -16,7 +16,7 @@ from vitmm.models.halts.avoiding import overrides_none, replace
 from vitmm.models.halts.centers import center_losses, knows_losses
 from vitmm.models.halts.dense import class_loss, decode, decodes_plainly, grid_priors
 from vitmm.models.halts.lists import Sending
-from vitmm.models.halts.padding import OVERLAPS, Padding, groups
+from vitmm.models.halts.padding import OF_OVERLAPS, Padding, groups
 
 _FAR = 1e8  # pixels, as mmdet has it
 
@@ -57,7 +57,7 @@ def _loss(
     within = inside(head, sizes, batch_img_metas, device)
     objects = max(len(truth.bboxes) for truth in batch_gt_instances)
     targets = []
-    for some in groups(len(ignored), objects, len(priors), device, OVERLAPS):
+    for some in groups(len(ignored), objects, len(priors), device, OF_OVERLAPS):
         truths = batch_gt_instances[some]
         padding = Padding([len(truth.bboxes) for truth in truths], device)
         boxes = padding.lay([truth.bboxes for truth in truths])

@@ -13,7 +13,7 @@ from vitmm.models.halts.anchors import flat
 from vitmm.models.halts.avoiding import overrides_none, replace
 from vitmm.models.halts.centers import center_losses, knows_losses
 from vitmm.models.halts.dense import class_loss
-from vitmm.models.halts.padding import OVERLAPS, Padding, groups
+from vitmm.models.halts.padding import OF_OVERLAPS, Padding, groups
 
 
 def avoid(module: nn.Module) -> None:
@@ -53,7 +53,7 @@ def _loss(
     objects = max(len(truth.bboxes) for truth in batch_gt_instances)
     targets = [
         _targets(points, nearest, farthest, radius, batch_gt_instances[some], head.num_classes)
-        for some in groups(images, objects, len(points), points.device, OVERLAPS)
+        for some in groups(images, objects, len(points), points.device, OF_OVERLAPS)
     ]
     labels, distances = (torch.cat(parts).flatten(0, 1) for parts in zip(*targets, strict=True))
     points = points.repeat(images, 1)

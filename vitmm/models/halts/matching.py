@@ -18,7 +18,7 @@ from mmengine.structures import InstanceData
 from scipy.optimize import linear_sum_assignment
 
 from vitmm.models.halts.avoiding import send_numbers
-from vitmm.models.halts.padding import OVERLAPS, fits
+from vitmm.models.halts.padding import OF_OVERLAPS, fits
 
 # These know nothing of an image but its queries and objects; BBoxL1Cost its size besides.
 _PLAIN = (ClassificationCost, CrossEntropyLossCost, DiceCost, FocalLossCost, IoUCost)
@@ -44,6 +44,7 @@ def match(assigner: HungarianAssigner, images: Sequence[Image], layers: int = 1)
     ]
 
 
+@torch.no_grad()
 def _costs(assigner: HungarianAssigner, images: Sequence[Image]) -> list[np.ndarray]:
     """(queries, objects) of each image."""
     queries = [len(found) for found, _, _ in images]
@@ -52,7 +53,7 @@ def _costs(assigner: HungarianAssigner, images: Sequence[Image]) -> list[np.ndar
         return [np.empty(shape) for shape in zip(queries, objects, strict=True)]
     known = all(type(cost) in (*_PLAIN, BBoxL1Cost) for cost in assigner.match_costs)
     numbers = [sum(each) for each in zip(*map(_numbers, images), strict=True)]
-    most = max(OVERLAPS * sum(queries) * sum(objects), *numbers)
+    most = max(OF_OVERLAPS * sum(queries) * sum(objects), *numbers)
     if not known or len({*queries}) > 1 or not fits(most, images[0][0].scores.device):
         costs = [_cost(assigner, *image) for image in images]
         read = torch.cat([cost.flatten() for cost in costs]).cpu()
@@ -78,7 +79,7 @@ def _of_all(assigner: HungarianAssigner, images: Sequence[Image]) -> torch.Tenso
         if type(cost) is BBoxL1Cost:  # of shares of the image
             given, meta = _shares(images, *pixels), dict(img_shape=(1, 1))
         parts.append(cost(pred_instances=given[0], gt_instances=given[1], img_meta=meta))
-    return torch.stack(parts).sum(dim=0).detach()
+    return torch.stack(parts).sum(dim=0)
 
 
 def _numbers(image: Image) -> list[int]:
@@ -113,7 +114,7 @@ def _cost(
         cost(pred_instances=found, gt_instances=truth, img_meta=meta)
         for cost in assigner.match_costs
     ]
-    return torch.stack(parts).sum(dim=0).detach()
+    return torch.stack(parts).sum(dim=0)
 
 
 def one_after_the_other(

@@ -10,7 +10,7 @@ from vitmm.models.halts.avoiding import send_numbers
 # Numbers of pairs of an object and a prior that are made together, at each step: 64 MiB of a GPU,
 # and of a CPU what its caches hold.
 _PAIRS = {'cpu': 1 << 19, 'cuda': 1 << 24}
-OVERLAPS = 4  # numbers of a pair, in which mmdet's overlaps and distances keep corners and points
+OF_OVERLAPS = 4  # numbers of a pair, of corners and points, in mmdet's overlaps and distances
 
 
 class Padding:

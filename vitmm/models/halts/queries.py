@@ -1,4 +1,4 @@
-"""Losses of queries: DETR's and its kin's, of all images of a layer at once."""
+"""Losses of queries: DETR's and its kin's, of all images of a layer at once, all layers matched."""
 
 import inspect
 from collections.abc import Sequence
@@ -66,7 +66,7 @@ def _match(
     metas: Sequence[dict],
 ) -> list[Pairs]:
     """Of each layer, (layers, N, queries, classes) and (layers, N, queries, 4) in 0 to 1."""
-    corners = bbox_cxcywh_to_xyxy(boxes) * scales[:, None]
+    corners = bbox_cxcywh_to_xyxy(boxes.detach()) * scales[:, None]
     each = zip(*(one.transpose(0, 1).flatten(1, 2) for one in (scores, corners)), strict=True)
     found = [InstanceData(scores=own, bboxes=box) for own, box in each]
     images = list(zip(found, truths, metas, strict=True))
