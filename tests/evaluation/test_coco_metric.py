@@ -1,10 +1,12 @@
 """The fast COCO metrics give pycocotools' figures, for boxes, masks and proposals."""
 
+import gc
 import json
 
 import numpy as np
 import pytest
 import torch
+from faster_coco_eval import COCOeval_faster
 from pycocotools import mask as rle
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
@@ -86,9 +88,6 @@ def evaluate(path, results, classes, **settings):
 @pytest.fixture
 def raw(monkeypatch):
     """Unrounded figures of every evaluation; mmdet rounds to three digits."""
-    from faster_coco_eval import COCOeval_faster
-    from pycocotools.cocoeval import COCOeval
-
     seen = []
     for kind in (COCOeval, COCOeval_faster):
 
@@ -144,6 +143,40 @@ def test_a_detector_that_finds_nothing(backend, tmp_path):
         assert {k: scores[k] for k in expected} == expected
     assert scores['coco/bbox_mAP'] == scores['coco/class 0_precision'] == scores['coco/AR@100'] == 0
     assert scores['coco/segm_mAP_s'] == -1
+
+
+@pytest.mark.parametrize('format_only', [False, True])
+def test_written_files_are_mmdets(format_only, tmp_path):
+    path, results = make(tmp_path, 4, 2, 4, 8)
+    for one in results:
+        one['pred_instances']['mask_scores'] = one['pred_instances']['scores'] / 2
+    for backend in ('faster', 'pycocotools'):
+        (tmp_path / backend).mkdir()
+        settings = dict(outfile_prefix=str(tmp_path / backend / 'x'), format_only=format_only)
+        evaluate(path, results, 2, metric=['bbox', 'segm'], backend=backend, **settings)
+    files = [sorted((tmp_path / one).iterdir()) for one in ('faster', 'pycocotools')]
+    assert [one.name for one in files[0]] == ['x.bbox.json', 'x.segm.json']
+    for found, expected in zip(*files, strict=True):
+        assert json.loads(found.read_text()) == json.loads(expected.read_text())
+        assert len(json.loads(found.read_text())) == 32
+
+
+def test_evaluating_leaves_no_file_and_the_collector_on(tmp_path, monkeypatch):
+    path, results = make(tmp_path, 4, 2, 4, 8)
+    folder = tmp_path / 'temporary'
+    folder.mkdir()
+    monkeypatch.setattr('tempfile.tempdir', str(folder))
+    seen = []
+
+    def summarize(self, plain=COCOeval_faster.summarize):
+        seen.extend(file for file in folder.rglob('*') if file.is_file())
+        seen.append(gc.isenabled())
+        plain(self)
+
+    monkeypatch.setattr(COCOeval_faster, 'summarize', summarize)
+    evaluate(path, results, 2)
+    assert seen == [False, False]  # of boxes and of masks, and no file
+    assert gc.isenabled()
 
 
 def test_masks_are_measured_where_the_model_predicts_them(tmp_path):
