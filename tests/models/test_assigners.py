@@ -16,6 +16,8 @@ SETTINGS = [
     dict(pos_iou_thr=0.5, neg_iou_thr=0.5, min_pos_iou=0.5, match_low_quality=False),  # R-CNN
     dict(pos_iou_thr=0.5, neg_iou_thr=(0.1, 0.4), min_pos_iou=0.2),
     dict(pos_iou_thr=0.5, neg_iou_thr=0.4, gt_max_assign_all=False),
+    dict(pos_iou_thr=0.5, neg_iou_thr=[0.1, 0.4]),  # in mmdet no negatives
+    dict(pos_iou_thr=0.5, neg_iou_thr=1),  # likewise
     dict(pos_iou_thr=0.7, neg_iou_thr=0.3, min_pos_iou=0.3, ignore_iof_thr=0.5),
 ]
 

@@ -18,7 +18,8 @@ class MaxIoUAssigner(MMDetMaxIoUAssigner):
 
     mmdet's reads a value for each object and each image, and a GPU waits each time. :meth:`owners`
     assigns the priors of a whole batch by as many kernels as of one image. Takes the same
-    arguments; where ``gt_max_assign_all`` is off, mmdet's own code runs.
+    arguments; where ``gt_max_assign_all`` is off, mmdet's own code runs. Subclasses are asked image
+    by image, by ``assign``.
     """
 
     def __init__(self, *args: Any, iou_calculator: dict | None = None, **kwargs: Any) -> None:
@@ -34,11 +35,16 @@ class MaxIoUAssigner(MMDetMaxIoUAssigner):
         Returns:
             mmdet's: for each prior 1 + its object, 0 for background, -1 for neither.
         """
-        if not overlaps.numel() or not self.gt_max_assign_all:
+        if not overlaps.numel() or not self._plain:
             return super().assign_wrt_overlaps(overlaps, gt_labels)
         gt_inds, most = self.owners(overlaps)
         labels = torch.where(gt_inds > 0, gt_labels[(gt_inds - 1).clamp(min=0)], -1)
         return AssignResult(len(overlaps), gt_inds, most, labels)
+
+    @property
+    def _plain(self) -> bool:
+        """mmdet has no negatives where the threshold is neither of these types."""
+        return self.gt_max_assign_all and isinstance(self.neg_iou_thr, float | tuple)
 
     def takes_batches(self, ignored: Sequence[InstanceData | None] = ()) -> bool:
         """Whether :meth:`owners` of plain overlaps is all that ``assign`` does for these images.
@@ -49,7 +55,7 @@ class MaxIoUAssigner(MMDetMaxIoUAssigner):
         ignores = self.ignore_iof_thr > 0 and any(one and len(one.bboxes) for one in ignored)
         return (
             not ignores
-            and self.gt_max_assign_all
+            and self._plain
             and self.iou_calculator is box_overlaps
             and self.gpu_assign_thr <= 0
             and self.perm_repeat_gt_cfg is None
@@ -62,8 +68,8 @@ class MaxIoUAssigner(MMDetMaxIoUAssigner):
 
         Args:
             overlaps: (..., k objects, n priors) from 0 to 1.
-            real: (..., k) of bool: the objects that there are, others overlap with nothing; None:
-                all.
+            real: (..., k) of bool: the objects that there are; the overlaps of others must be 0.
+                None: all are.
 
         Returns:
             For each prior 1 + its object, 0 for background, -1 for neither, and the most that an

@@ -7,6 +7,7 @@ import torch
 from mmdet.registry import MODELS
 from mmengine.structures import InstanceData
 
+from vitmm.models.assigners import MaxIoUAssigner
 from vitmm.models.halts import avoid_halts, padding
 from vitmm.models.halts.anchors import inside
 from vitmm.models.halts.dense import grid_priors
@@ -220,6 +221,32 @@ def test_each_has_the_same_chance():
         deviation = (expected * (1 - expected) / rounds) ** 0.5
         assert (shares[members] - expected).abs().max() < 4.5 * deviation
         assert not shares[~members].any()
+
+
+def test_a_subclass_of_the_assigner_is_asked():
+    class NoBackground(MaxIoUAssigner):
+        def assign(self, *args, **kwargs):
+            result = super().assign(*args, **kwargs)
+            result.gt_inds[result.gt_inds == 0] = -1
+            return result
+
+    stock = MODELS.build(copy.deepcopy(RETINANET))
+    stock.assigner = NoBackground(0.5, 0.4)
+    ours = copy.deepcopy(stock)
+    avoid_halts(ours)
+    maps = [torch.randn(2, 8, -(-128 // s), -(-192 // s)) for s in (8, 16, 32, 64, 128)]
+    truths = [truth(5, 3), truth(2, 3)]
+    expected, found = (losses(head, maps, truths, None)[0] for head in (stock, ours))
+    torch.testing.assert_close(found['loss_cls'], expected['loss_cls'].view(()))
+
+
+def test_anchors_that_are_boxes_of_a_class_stay_mmdets():
+    anchors = dict(type='mmdet.AnchorGenerator', strides=[8, 16, 32, 64, 128], use_box_type=True)
+    anchors |= dict(ratios=[1.0], scales=[2])
+    head = MODELS.build(copy.deepcopy({**RPN, 'anchor_generator': anchors}))
+    avoid_halts(head)
+    assert vars(head)['loss_by_feat'].func is _call
+    assert 'predict_by_feat' not in vars(head)
 
 
 def test_anchors_are_those_of_the_maps():

@@ -17,7 +17,7 @@ from mmengine.structures import InstanceData
 from torch import nn
 
 from vitmm.models.assigners import MaxIoUAssigner, MMDetMaxIoUAssigner
-from vitmm.models.halts import avoid_halts, padding
+from vitmm.models.halts import avoid_halts, padding, samples
 from vitmm.models.halts.reads import CountReads
 
 
@@ -191,6 +191,48 @@ def test_an_assignment_can_be_looked_at_before_and_after_the_drawing(add):
             assert torch.equal(*(torch.as_tensor(getattr(one, key)) for one in (own, expected))), (
                 key
             )
+
+
+def test_a_head_may_change_an_assignment_before_the_drawing():
+    torch.manual_seed(0)
+    settings = dict(num=1000, pos_fraction=0.9)
+    (priors, truth, _), found = batch([(4, 40)])[0], []
+    for assigner, sampler in second_stages(ASSIGNERS[0], **settings):
+        result = assigner.assign(priors, truth)
+        result.gt_inds[result.gt_inds == 2] = -1
+        result.labels = result.labels + 10
+        others = InstanceData(bboxes=truth.bboxes.flip(0), labels=truth.labels)
+        changed = sampler.sample(result, priors, truth)
+        of_others = sampler.sample(assigner.assign(priors, truth), priors, others)
+        found.append((changed, of_others))
+    for expected, own in zip(*found, strict=True):
+        for key in ('pos_inds', 'neg_inds', 'pos_gt_labels', 'pos_gt_bboxes'):
+            assert torch.equal(getattr(own, key), getattr(expected, key)), key
+
+
+def test_a_failure_is_told_again(monkeypatch):
+    _, (assigner, sampler) = second_stages(ASSIGNERS[0], num=16, pos_fraction=0.25)
+    drawn = [
+        sampler.sample(assigner.assign(priors, truth), priors, truth)
+        for priors, truth, _ in batch([(3, 20), (2, 30)])
+    ]
+    with monkeypatch.context() as broken:
+        broken.setattr(samples, 'choose', lambda *_: 1 / 0)
+        for one in drawn:
+            with pytest.raises(ZeroDivisionError):
+                _ = one.num_pos
+    assert [len(one.pos_priors) + len(one.neg_priors) for one in drawn] == [16, 16]
+
+
+def test_no_sample_at_all():
+    stock, ours = box_heads()
+    parts = dict.fromkeys(('pos_priors', 'neg_priors', 'pos_gt_bboxes'), boxes(0))
+    none = [SimpleNamespace(**parts, pos_gt_labels=torch.zeros(0, dtype=torch.long))]
+    for head in (stock, ours):
+        scores, offsets = (torch.zeros(0, n, requires_grad=True) for n in (6, 20))
+        losses = head.loss_and_target(scores, offsets, boxes(0), none, ConfigDict(pos_weight=-1))
+        assert losses['loss_bbox']['loss_bbox'] == 0
+        losses['loss_bbox']['loss_bbox'].backward()
 
 
 @pytest.mark.parametrize('pos_weight', [-1, 2.5])

@@ -35,6 +35,7 @@ def avoid(module: nn.Module) -> None:
         and not any(type(loss) in (GHMC, GHMR) for loss in (module.loss_cls, module.loss_bbox))
         and type(module.bbox_coder) is DeltaXYWHBBoxCoder
         and type(module.prior_generator) is AnchorGenerator
+        and not module.prior_generator.use_box_type
         and type(module.sampler) in (PseudoSampler, RandomSampler)
         and not getattr(module.sampler, 'add_gt_as_proposals', False)
     ):
@@ -129,7 +130,7 @@ def _targets(
     padding = Padding(lengths, device)
     boxes = padding.lay([get_box_tensor(truth.bboxes) for truth in truths])
     labels = padding.lay([truth.labels for truth in truths])
-    if isinstance(head.assigner, MaxIoUAssigner) and head.assigner.takes_batches(ignored):
+    if type(head.assigner) is MaxIoUAssigner and head.assigner.takes_batches(ignored):
         overlaps = box_overlaps(boxes, priors)
         if within is not None:
             overlaps = torch.where(within[:, None], overlaps, 0.0)
@@ -147,7 +148,7 @@ def _targets(
     pos_weight = head.train_cfg['pos_weight']
     label_weights = positive * (pos_weight if pos_weight > 0 else 1.0) + negative
     own = (owner - 1).clamp(min=0)
-    labels = torch.where(positive, labels.gather(1, own), head.num_classes)
+    labels = torch.where(positive, labels.gather(1, own).long(), head.num_classes)
     boxes = boxes.take_along_dim(own[..., None], dim=1)
     offsets = torch.where(positive[..., None], encode(head.bbox_coder, priors, boxes), 0.0)
     weights = label_weights.to(priors.dtype), positive.to(priors.dtype)

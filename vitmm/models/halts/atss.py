@@ -32,6 +32,7 @@ def avoid(module: nn.Module) -> None:
         and decodes_plainly(module.bbox_coder)
         and knows_losses(module)
         and type(module.prior_generator) is AnchorGenerator
+        and not module.prior_generator.use_box_type
         and type(module.assigner) is ATSSAssigner
         and module.assigner.alpha is None
         and type(module.sampler) is PseudoSampler

@@ -48,7 +48,7 @@ def _get_targets(
         found += len(positive)
     rows = send_numbers(np.concatenate(rows), priors.device)
     labels = [one.pos_gt_labels for one in sampling_results]
-    labels = torch.cat([*labels, labels[0].new_full((1,), head.num_classes)])[rows]
+    labels = torch.cat([*labels, labels[0].new_full((1,), head.num_classes)])[rows].long()
     offsets = nn.functional.pad(encode(head.bbox_coder, priors, boxes), (0, 0, 0, 1))[rows]
     positive = rows < total
     weight = rcnn_train_cfg.pos_weight

@@ -74,7 +74,7 @@ def clip(coder: Any, boxes: torch.Tensor, borders: torch.Tensor) -> torch.Tensor
 
 def of_classes(head: Any, offsets: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
     """Of a box head's offsets (N, classes * 4 or 4) those of the labels (N,): (N, 4)."""
-    offsets = offsets.view(len(offsets), -1, 4)
+    offsets = offsets.unflatten(1, (offsets.shape[1] // 4, 4))  # -1 fails where there are none
     if not head.reg_class_agnostic:
         own = labels.clamp(0, head.num_classes - 1)
         offsets = offsets.take_along_dim(own[:, None, None].expand(-1, 1, 4), dim=1)

@@ -24,6 +24,7 @@ def avoid(module: nn.Module) -> None:
         and module.use_sigmoid_cls
         and decodes_plainly(module.bbox_coder)
         and type(module.prior_generator) is AnchorGenerator
+        and not module.prior_generator.use_box_type
     ):
         replace(module, 'predict_by_feat', _predict_by_feat)
 

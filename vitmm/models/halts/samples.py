@@ -72,6 +72,10 @@ def _assign(
     return _LaterAssigned(assigner, *both)
 
 
+def _tensors(pred_instances: InstanceData, gt_instances: InstanceData) -> tuple:
+    return pred_instances.priors, gt_instances.bboxes, gt_instances.labels
+
+
 def _are_tensors(pred_instances: InstanceData, gt_instances: InstanceData) -> bool:
     boxes = pred_instances.priors, gt_instances.bboxes
     return all(isinstance(one, torch.Tensor) for one in boxes)
@@ -84,12 +88,14 @@ class _LaterAssigned(AssignResult):
         self, assigner: MaxIoUAssigner, pred_instances: InstanceData, gt_instances: InstanceData
     ) -> None:
         self.assigner = assigner
-        # The boxes themselves: what has them may get others until it is looked at.
-        self.given = (
-            InstanceData(priors=pred_instances.priors),
-            InstanceData(bboxes=gt_instances.bboxes, labels=gt_instances.labels),
-        )
+        # The tensors themselves: what has them may get others until it is looked at.
+        self.given = _tensors(pred_instances, gt_instances)
         self.with_truth = False
+
+    def waits_for(self, pred_instances: InstanceData, gt_instances: InstanceData) -> bool:
+        """Whether nobody has looked, or changed it, and it is of these."""
+        pairs = zip(self.given, _tensors(pred_instances, gt_instances), strict=True)
+        return 'gt_inds' not in vars(self) and all(own is other for own, other in pairs)
 
     def add_gt_(self, gt_labels: torch.Tensor) -> None:
         """The true boxes are priors, too, before the others."""
@@ -100,9 +106,11 @@ class _LaterAssigned(AssignResult):
     def __getattr__(self, name: str) -> Any:  # only of what is not there
         if name.startswith('__') or 'given' not in vars(self) or 'gt_inds' in vars(self):
             raise AttributeError(name)
-        made = type(self.assigner).assign(self.assigner, *self.given)
+        priors, boxes, labels = self.given
+        truth = InstanceData(bboxes=boxes, labels=labels)
+        made = type(self.assigner).assign(self.assigner, InstanceData(priors=priors), truth)
         if self.with_truth:
-            made.add_gt_(self.given[1].labels)
+            made.add_gt_(labels)
         vars(self).update(vars(made))
         return getattr(self, name)
 
@@ -114,18 +122,18 @@ def _sample(
     gt_instances: InstanceData,
     **kwargs: Any,
 ) -> SamplingResult:
-    """``BaseSampler.sample``."""
+    """``BaseSampler.sample``. What is yet to be assigned is so with the rest of the batch."""
     if not _are_tensors(pred_instances, gt_instances):
         stock = type(sampler).sample
         return stock(sampler, assign_result, pred_instances, gt_instances, **kwargs)
-    if isinstance(assign_result, _LaterAssigned):
+    later = isinstance(assign_result, _LaterAssigned)
+    if later and assign_result.waits_for(pred_instances, gt_instances):
         assigner, told = assign_result.assigner, None
     else:
         assigner, told = None, (assign_result.gt_inds, assign_result.labels)
     if sampler.add_gt_as_proposals and len(gt_instances.bboxes):
         assign_result.add_gt_(gt_instances.labels)
-    truth = gt_instances.bboxes, gt_instances.labels
-    return _Later(sampler, _Image(pred_instances.priors, *truth, told, assigner))
+    return _Later(sampler, _Image(*_tensors(pred_instances, gt_instances), told, assigner))
 
 
 class _Image(NamedTuple):
@@ -163,6 +171,8 @@ class _Later(SamplingResult):
             raise AttributeError(name)
         sampler = self._sampler
         waiting, sampler.waiting = sampler.waiting, []
+        if not any(one is self for one in waiting):  # an earlier draw of the batch failed
+            waiting = [self]
         for one, found in zip(
             waiting, _draw(sampler, [one._image for one in waiting]), strict=True
         ):
