@@ -81,7 +81,7 @@ STEPS = (
         signals=(signal.SIGINT, signal.SIGTERM, signal.SIGKILL),  # pytest tells of failures yet
     ),
     *(iterations(name, row, *more) for name, row, more in FULL_ROWS),
-    Step('halts', ('benchmarks/halts.py', *(f'configs/{name}' for name in HALTS)), limit=120),
+    Step('halts', ('benchmarks/halts.py', *(f'configs/{name}' for name in HALTS)), limit=150),
     *(
         iterations(f'{name}_compiled', row, 'compile', *more, limit=limit)
         for (name, row, more), limit in zip(FULL_ROWS, (180, 400, 300), strict=True)

@@ -204,7 +204,10 @@ def test_a_head_may_change_an_assignment_before_the_drawing():
         others = InstanceData(bboxes=truth.bboxes.flip(0), labels=truth.labels)
         changed = sampler.sample(result, priors, truth)
         of_others = sampler.sample(assigner.assign(priors, truth), priors, others)
-        found.append((changed, of_others))
+        unseen = assigner.assign(priors, truth)
+        unseen.labels = torch.arange(40)
+        unseen = sampler.sample(unseen, priors, truth)
+        found.append((changed, of_others, unseen))
     for expected, own in zip(*found, strict=True):
         for key in ('pos_inds', 'neg_inds', 'pos_gt_labels', 'pos_gt_bboxes'):
             assert torch.equal(getattr(own, key), getattr(expected, key)), key

@@ -11,6 +11,7 @@ from mmengine.structures import InstanceData
 from torch import nn
 
 from vitmm.models.assigners import MaxIoUAssigner, box_overlaps
+from vitmm.models.halts.assigning import LaterAssigned, are_tensors, assign_later, tensors
 from vitmm.models.halts.avoiding import read, replace
 from vitmm.models.halts.padding import Padding, groups
 
@@ -25,7 +26,7 @@ def avoid(module: nn.Module) -> None:
         if type(sampler) is RandomSampler:
             replace(sampler, 'sample', _sample)
             if type(assigner) is MaxIoUAssigner:
-                replace(assigner, 'assign', _assign)
+                replace(assigner, 'assign', assign_later)
 
 
 def choose(sampler: RandomSampler, owner: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -57,64 +58,6 @@ def _some(mask: torch.Tensor, wanted: int | torch.Tensor, most: int) -> torch.Te
     return torch.zeros_like(mask).scatter(1, where, taken)
 
 
-def _assign(
-    assigner: MaxIoUAssigner,
-    pred_instances: InstanceData,
-    gt_instances: InstanceData,
-    gt_instances_ignore: InstanceData | None = None,
-    **kwargs: Any,
-) -> AssignResult:
-    """``MaxIoUAssigner.assign``, when it is looked at; samples of a batch need not look."""
-    both = pred_instances, gt_instances
-    plain = _are_tensors(*both) and assigner.takes_batches([gt_instances_ignore])
-    if not plain or kwargs:
-        return type(assigner).assign(assigner, *both, gt_instances_ignore, **kwargs)
-    return _LaterAssigned(assigner, *both)
-
-
-def _tensors(pred_instances: InstanceData, gt_instances: InstanceData) -> tuple:
-    return pred_instances.priors, gt_instances.bboxes, gt_instances.labels
-
-
-def _are_tensors(pred_instances: InstanceData, gt_instances: InstanceData) -> bool:
-    boxes = pred_instances.priors, gt_instances.bboxes
-    return all(isinstance(one, torch.Tensor) for one in boxes)
-
-
-class _LaterAssigned(AssignResult):
-    """A result that is made when it is looked at."""
-
-    def __init__(
-        self, assigner: MaxIoUAssigner, pred_instances: InstanceData, gt_instances: InstanceData
-    ) -> None:
-        self.assigner = assigner
-        # The tensors themselves: what has them may get others until it is looked at.
-        self.given = _tensors(pred_instances, gt_instances)
-        self.with_truth = False
-
-    def waits_for(self, pred_instances: InstanceData, gt_instances: InstanceData) -> bool:
-        """Whether nobody has looked, or changed it, and it is of these."""
-        pairs = zip(self.given, _tensors(pred_instances, gt_instances), strict=True)
-        return 'gt_inds' not in vars(self) and all(own is other for own, other in pairs)
-
-    def add_gt_(self, gt_labels: torch.Tensor) -> None:
-        """The true boxes are priors, too, before the others."""
-        self.with_truth = True
-        if 'gt_inds' in vars(self):
-            super().add_gt_(gt_labels)
-
-    def __getattr__(self, name: str) -> Any:  # only of what is not there
-        if name.startswith('__') or 'given' not in vars(self) or 'gt_inds' in vars(self):
-            raise AttributeError(name)
-        priors, boxes, labels = self.given
-        truth = InstanceData(bboxes=boxes, labels=labels)
-        made = type(self.assigner).assign(self.assigner, InstanceData(priors=priors), truth)
-        if self.with_truth:
-            made.add_gt_(labels)
-        vars(self).update(vars(made))
-        return getattr(self, name)
-
-
 def _sample(
     sampler: RandomSampler,
     assign_result: AssignResult,
@@ -123,17 +66,17 @@ def _sample(
     **kwargs: Any,
 ) -> SamplingResult:
     """``BaseSampler.sample``. What is yet to be assigned is so with the rest of the batch."""
-    if not _are_tensors(pred_instances, gt_instances):
+    if not are_tensors(pred_instances, gt_instances):
         stock = type(sampler).sample
         return stock(sampler, assign_result, pred_instances, gt_instances, **kwargs)
-    later = isinstance(assign_result, _LaterAssigned)
+    later = isinstance(assign_result, LaterAssigned)
     if later and assign_result.waits_for(pred_instances, gt_instances):
         assigner, told = assign_result.assigner, None
     else:
         assigner, told = None, (assign_result.gt_inds, assign_result.labels)
     if sampler.add_gt_as_proposals and len(gt_instances.bboxes):
         assign_result.add_gt_(gt_instances.labels)
-    return _Later(sampler, _Image(*_tensors(pred_instances, gt_instances), told, assigner))
+    return _Later(sampler, _Image(*tensors(pred_instances, gt_instances), told, assigner))
 
 
 class _Image(NamedTuple):
