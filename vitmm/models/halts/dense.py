@@ -62,7 +62,8 @@ def decodes_plainly(coder: Any) -> bool:
 
 
 def borders(metas: Sequence[dict], device: torch.device) -> torch.Tensor:
-    """The farthest that corners may lie in N images: (N, 4) of width, height, width, height."""
+    """How far corners may lie in N images, and what their shares are of: (N, 4) of width, height,
+    width, height, pixels."""
     shapes = np.array([meta['img_shape'][:2] for meta in metas], np.float32)
     return send_numbers(shapes[:, [1, 0, 1, 0]], device)
 

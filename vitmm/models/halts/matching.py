@@ -18,6 +18,7 @@ from mmengine.structures import InstanceData
 from scipy.optimize import linear_sum_assignment
 
 from vitmm.models.halts.avoiding import send_numbers
+from vitmm.models.halts.dense import borders
 from vitmm.models.halts.padding import OF_OVERLAPS, fits
 
 # These know nothing of an image but its queries and objects; BBoxL1Cost its size besides.
@@ -37,11 +38,8 @@ def match(assigner: HungarianAssigner, images: Sequence[Image], layers: int = 1)
     Returns:
         Of each layer; the queries ascend.
     """
-    costs = _costs(assigner, images)
-    return [
-        [linear_sum_assignment(np.split(cost, layers)[layer]) for cost in costs]
-        for layer in range(layers)
-    ]
+    by_layer = zip(*(np.split(cost, layers) for cost in _costs(assigner, images)), strict=True)
+    return [[linear_sum_assignment(cost) for cost in costs] for costs in by_layer]
 
 
 @torch.no_grad()
@@ -96,12 +94,11 @@ def _shares(
     images: Sequence[Image], found: InstanceData, truth: InstanceData
 ) -> tuple[InstanceData, InstanceData]:
     """All images' boxes in widths and heights of their own image."""
-    sizes = np.array([meta['img_shape'][1::-1] * 2 for _, _, meta in images], np.float32)
-    scales = send_numbers(sizes, found.bboxes.device)
+    scales = borders([meta for _, _, meta in images], found.bboxes.device)
     boxes = found.bboxes.view(len(images), -1, 4) / scales[:, None]
-    counts = [len(truth) for _, truth, _ in images]
-    of_objects = send_numbers(np.repeat(sizes, counts, axis=0), found.bboxes.device)
-    return InstanceData(bboxes=boxes.flatten(0, 1)), InstanceData(bboxes=truth.bboxes / of_objects)
+    own = np.repeat(np.arange(len(images)), [len(objects) for _, objects, _ in images])
+    objects = truth.bboxes / scales[send_numbers(own, scales.device)]
+    return InstanceData(bboxes=boxes.flatten(0, 1)), InstanceData(bboxes=objects)
 
 
 def _cost(

@@ -14,8 +14,8 @@ from mmdet.utils import reduce_mean
 from mmengine.structures import InstanceData
 from torch import nn
 
-from vitmm.models.halts.avoiding import overrides_none, replace, send_numbers
-from vitmm.models.halts.dense import box_loss, class_loss
+from vitmm.models.halts.avoiding import overrides_none, replace
+from vitmm.models.halts.dense import borders, box_loss, class_loss
 from vitmm.models.halts.lists import Sending
 from vitmm.models.halts.matching import Pairs, match, one_after_the_other
 
@@ -50,7 +50,7 @@ def _loss_by_feat(head: DETRHead, *args: Any, **kwargs: Any) -> dict[str, torch.
         scores, boxes, _, _ = head.split_outputs(scores, boxes, given['dn_meta'])
     metas = given['batch_img_metas']
     with Sending():
-        head.matched = _match(head, scores, boxes, truths, _scales(metas, boxes.device), metas)
+        head.matched = _match(head, scores, boxes, truths, borders(metas, boxes.device), metas)
         try:
             return stock(head, *args, **kwargs)
         finally:
@@ -84,7 +84,7 @@ def _matched(
     batch_img_metas: Sequence[dict],
 ) -> Losses:
     """``DETRHead.loss_by_feat_single``: (N, queries, classes), (N, queries, 4) in 0 to 1."""
-    scales = _scales(batch_img_metas, bbox_preds.device)
+    scales = borders(batch_img_metas, bbox_preds.device)
     # The decoder's layers come in their order, the encoder's proposals after them.
     if not (pairs := head.matched.pop(0) if getattr(head, 'matched', None) else None):
         layer = cls_scores[None], bbox_preds[None]
@@ -111,7 +111,7 @@ def _denoised(
     for truth in batch_gt_instances:
         objects = np.arange(len(truth.labels))
         pairs.append(((starts + objects).ravel(), np.tile(objects, groups)))
-    scales = _scales(batch_img_metas, dn_bbox_preds.device)
+    scales = borders(batch_img_metas, dn_bbox_preds.device)
     negatives = sum(len(queries) for queries, _ in pairs)
     return _losses(head, *given, scales, pairs, negatives)
 
@@ -149,9 +149,3 @@ def _losses(
     loss_iou = box_loss(head.loss_iou, *corners, weights, count)
     loss_bbox = box_loss(head.loss_bbox, found, wanted, weights, count)
     return loss_cls, loss_bbox, loss_iou
-
-
-def _scales(metas: Sequence[dict], device: torch.device) -> torch.Tensor:
-    """Width, height, width, height of each image, pixels, (N, 4)."""
-    sizes = np.array([meta['img_shape'][1::-1] * 2 for meta in metas], dtype=np.float32)
-    return send_numbers(sizes, device)
