@@ -120,3 +120,13 @@ def losses_and_gradients(model, *args, **kwargs):
     losses = model(*args, **kwargs, mode='loss')
     sum(sum(one) if isinstance(one, list) else one.sum() for one in losses.values()).backward()
     return losses, {name: p.grad for name, p in model.named_parameters() if p.grad is not None}
+
+
+def operators(function, *args):
+    """How many operators a call wants, once all that it keeps (anchors) is made."""
+    from vitmm.models.halts.reads import CountReads
+
+    function(*args)
+    with CountReads() as counting:
+        function(*args)
+    return counting.operators

@@ -17,7 +17,14 @@ from torch import nn
 from vitmm.models.assigners import MaxIoUAssigner, box_overlaps
 from vitmm.models.halts import samples
 from vitmm.models.halts.avoiding import overrides_none, replace, send_numbers
-from vitmm.models.halts.dense import box_loss, class_loss, encode, grid_corners, grid_priors
+from vitmm.models.halts.dense import (
+    box_loss,
+    class_loss,
+    encode,
+    grid_corners,
+    grid_priors,
+    label_weights,
+)
 from vitmm.models.halts.padding import Padding, groups
 
 _FAR = -1e6  # pixels: a prior there overlaps with nothing
@@ -73,7 +80,7 @@ def _loss(
         )
         for some in groups(len(batch_gt_instances), objects, len(priors), device)
     ]
-    labels, label_weights, boxes, box_weights, counts = (
+    labels, weights, boxes, box_weights, counts = (
         torch.cat(parts).flatten(0, 1) for parts in zip(*targets, strict=True)
     )
     avg_factor = counts.sum()
@@ -82,7 +89,7 @@ def _loss(
             head.loss_cls,
             flat(cls_scores, head.cls_out_channels),
             labels,
-            label_weights,
+            weights,
             avg_factor,
         ),
         'loss_bbox': box_loss(
@@ -145,14 +152,13 @@ def _targets(
     else:
         positive, negative = owner > 0, owner == 0
         count = positive.sum(1).clamp(min=1)
-    pos_weight = head.train_cfg['pos_weight']
-    label_weights = positive * (pos_weight if pos_weight > 0 else 1.0) + negative
+    weights = label_weights(head.train_cfg, positive, negative)
     own = (owner - 1).clamp(min=0)
     labels = torch.where(positive, labels.gather(1, own).long(), head.num_classes)
     boxes = boxes.take_along_dim(own[..., None], dim=1)
     offsets = torch.where(positive[..., None], encode(head.bbox_coder, priors, boxes), 0.0)
-    weights = label_weights.to(priors.dtype), positive.to(priors.dtype)
-    return labels, weights[0], offsets, weights[1], count[:, None]
+    weights, box_weights = (each.to(priors.dtype) for each in (weights, positive))
+    return labels, weights, offsets, box_weights, count[:, None]
 
 
 def _one_by_one(

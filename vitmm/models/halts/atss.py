@@ -14,7 +14,13 @@ from torch import nn
 from vitmm.models.halts.anchors import flat, inside
 from vitmm.models.halts.avoiding import overrides_none, replace
 from vitmm.models.halts.centers import center_losses, knows_losses
-from vitmm.models.halts.dense import class_loss, decode, decodes_plainly, grid_priors
+from vitmm.models.halts.dense import (
+    class_loss,
+    decode,
+    decodes_plainly,
+    grid_priors,
+    label_weights,
+)
 from vitmm.models.halts.lists import Sending
 from vitmm.models.halts.padding import OF_OVERLAPS, Padding, groups
 
@@ -81,8 +87,7 @@ def _loss(
     positive, owner, labels, wanted = (
         each.flatten(0, 1) for each in (positive, owner, labels, wanted)
     )
-    pos_weight = head.train_cfg['pos_weight']
-    weights = positive * (pos_weight if pos_weight > 0 else 1.0) + (owner == 0)
+    weights = label_weights(head.train_cfg, positive, owner == 0)
     labels = torch.where(positive, labels, head.num_classes)
     scores = flat(cls_scores, head.cls_out_channels)
     loss_cls = class_loss(head.loss_cls, scores, labels, weights, count)

@@ -1,7 +1,7 @@
 """What boxes and their losses share: nothing is picked, what does not count weighs nothing."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -138,6 +138,14 @@ def _kept(owner: Any, key: tuple, make: Callable[[], Any]) -> Any:
     while len(kept) > _SIZES:
         del kept[next(iter(kept))]
     return kept[key]
+
+
+def label_weights(
+    train_cfg: Mapping[str, Any], positive: torch.Tensor, negative: torch.Tensor
+) -> torch.Tensor:
+    """How much each label counts: 1, positives ``pos_weight`` if it is above 0, others 0."""
+    heavy = train_cfg['pos_weight']
+    return positive * (heavy if heavy > 0 else 1.0) + negative
 
 
 def class_loss(
