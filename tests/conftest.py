@@ -1,6 +1,7 @@
 """Fixtures that every test may ask for."""
 
-from collections.abc import Callable
+import signal
+from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
 
@@ -46,6 +47,14 @@ def tiny_options(tiny_shapes: Path) -> dict:
         'train_dataloader.batch_size': 4,
         'env_cfg.mp_cfg': {},
     }
+
+
+@pytest.fixture
+def ctrl_c() -> Iterator[None]:
+    """Ctrl-C is heard, also where the tests run in the background, and it stays so."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    assert signal.signal(signal.SIGINT, before) is signal.default_int_handler
 
 
 @pytest.fixture(scope='session')
