@@ -227,6 +227,26 @@ def test_a_failure_is_told_again(monkeypatch):
     assert [len(one.pos_priors) + len(one.neg_priors) for one in drawn] == [16, 16]
 
 
+def test_what_was_drawn_and_dropped_is_not_drawn_later(monkeypatch):
+    _, (assigner, sampler) = second_stages(ASSIGNERS[0], num=16, pos_fraction=0.25)
+
+    def draw():
+        return [
+            sampler.sample(assigner.assign(priors, truth), priors, truth)
+            for priors, truth, _ in batch([(3, 20), (2, 30)])
+        ]
+
+    images, choose = [], samples.choose
+    monkeypatch.setattr(
+        samples,
+        'choose',
+        lambda sampler, owner: (images.append(len(owner)), choose(sampler, owner))[1],
+    )
+    draw()  # by an iteration that an error ended
+    drawn = draw()
+    assert len(drawn[0].pos_inds) > 0 and images == [2]
+
+
 def test_no_sample_at_all():
     stock, ours = box_heads()
     parts = dict.fromkeys(('pos_priors', 'neg_priors', 'pos_gt_bboxes'), boxes(0))

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from itertools import zip_longest
 from typing import Any, NamedTuple
+from weakref import ref
 
 import torch
 from mmdet.models.task_modules.assigners import AssignResult
@@ -107,13 +108,15 @@ class _Later(SamplingResult):
 
     def __init__(self, sampler: RandomSampler, image: _Image) -> None:
         self._sampler, self._image = sampler, image
-        vars(sampler).setdefault('waiting', []).append(self)
+        # What an iteration that died has drawn goes with it.
+        vars(sampler).setdefault('waiting', []).append(ref(self))
 
     def __getattr__(self, name: str) -> Any:  # only of what is not there
         if name.startswith('_') or '_image' not in vars(self):
             raise AttributeError(name)
         sampler = self._sampler
-        waiting, sampler.waiting = sampler.waiting, []
+        waiting = [one for each in sampler.waiting if (one := each()) is not None]
+        sampler.waiting = []
         if not any(one is self for one in waiting):  # an earlier draw of the batch failed
             waiting = [self]
         for one, found in zip(
