@@ -29,6 +29,7 @@ FULL = ('benchmarks/iterations.py', '--full-size', '--precision', 'bf16', '--rou
 HALTS = ('det/vit_retinanet.py', 'det/vit_faster_rcnn.py', 'det/convnext_mask_rcnn.py')
 HALTS += ('det/convnext_dino.py', 'det/resnet_mask2former.py', 'det/vit_atss.py')
 HALTS += ('seg/vit_upernet.py', 'cls/vit_linear.py')
+MASKS = ('--images', '300', '--masks', '--device', 'cuda')
 KERNELS = ('--precision', 'bf16')
 MODELS = ('swin_tiny/retinanet/*', 'convnext_tiny/upernet/*')
 LOADER = ('--rounds', '3', '--workers', '8', '--seconds', '3')
@@ -96,6 +97,7 @@ STEPS = (
     Step('models', ('benchmarks/models.py', *MODELS, '--precision', 'bf16', *JSON), limit=150),
     Step('loader', ('benchmarks/loader.py', 'det', *LOADER, *JSON), limit=90),
     Step('start', ('benchmarks/start.py', '--repeats', '1'), limit=150),
+    Step('masks', ('benchmarks/evaluation.py', *MASKS), limit=90),
     Step('graphs', ('benchmarks/graphs.py',), limit=300),
     # Once more, for pairs: one is no median.
     *(iterations(f'{name}_again', row, *more) for name, row, more in FULL_ROWS),

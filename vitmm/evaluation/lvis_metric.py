@@ -9,10 +9,11 @@ from mmdet.evaluation.metrics import lvis_metric
 
 from vitmm.datasets.files import need_lvis
 from vitmm.evaluation.coco_metric import predicted
+from vitmm.evaluation.encoded_masks import EncodedMasks
 from vitmm.evaluation.nothing_found import files_to_measure
 
 
-class LVISMetric(lvis_metric.LVISMetric):
+class LVISMetric(EncodedMasks, lvis_metric.LVISMetric):
     """mmdet's ``LVISMetric``: AP over all, rare, common and frequent categories.
 
     The definitions are those of LVIS, https://arxiv.org/abs/1908.03195: a category counts on the

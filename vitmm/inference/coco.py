@@ -6,12 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from mmengine.structures import BaseDataElement
-from pycocotools import mask as coco_masks
 
 from vitmm.datasets.errors import DataError
 from vitmm.datasets.files import read_coco
 from vitmm.errors import ConfigError, did_you_mean
+from vitmm.evaluation.run_lengths import encode_masks
 from vitmm.inference.files import Growing
 from vitmm.inference.inputs import Item
 from vitmm.inference.predictor import Predictor
@@ -92,24 +93,20 @@ class CocoWriter:
     def _entries(self, sample: BaseDataElement) -> Iterator[tuple[int, dict[str, Any]]]:
         if self.task == 'seg':
             segments = sample.pred_sem_seg.data[0].numpy()
-            for label in np.unique(segments[segments < len(self.classes)]).tolist():
-                yield label, dict(score=1.0, segmentation=encode(segments == label))
+            labels = np.unique(segments[segments < len(self.classes)])
+            codes = encode_masks(torch.from_numpy(segments == labels[:, None, None]))
+            for label, code in zip(labels.tolist(), codes, strict=True):
+                yield label, dict(score=1.0, segmentation=code)
             return
         found = sample.pred_instances
-        masks = found.masks if 'masks' in found else [None] * len(found)
-        for label, score, (x1, y1, x2, y2), mask in zip(
-            found.labels.tolist(), found.scores.tolist(), found.bboxes.tolist(), masks, strict=True
+        codes = encode_masks(found.masks) if 'masks' in found else [None] * len(found)
+        for label, score, (x1, y1, x2, y2), code in zip(
+            found.labels.tolist(), found.scores.tolist(), found.bboxes.tolist(), codes, strict=True
         ):
             entry: dict[str, Any] = dict(bbox=[x1, y1, x2 - x1, y2 - y1], score=score)
-            if mask is not None:
-                entry['segmentation'] = encode(np.asarray(mask))
+            if code is not None:
+                entry['segmentation'] = code
             yield label, entry
-
-
-def encode(mask: np.ndarray) -> dict[str, Any]:
-    """COCO's compressed run lengths of a mask (H, W), as JSON takes them."""
-    found = coco_masks.encode(np.asfortranarray(mask, dtype=np.uint8))
-    return dict(size=[int(side) for side in found['size']], counts=found['counts'].decode())
 
 
 def _ids(ann: Path, classes: list[str]) -> tuple[dict[str, int], dict[str, int]]:

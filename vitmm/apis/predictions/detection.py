@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import torch
 from tqdm import tqdm
 
 from vitmm.apis.predictions.charts import draw_errors
@@ -15,7 +16,7 @@ from vitmm.apis.predictions.gains import MISSED, gains
 from vitmm.apis.predictions.matching import IGNORED, RIGHT, WRONG, Kind, Match, Objects, match
 from vitmm.apis.predictions.task import Analysis, Key, Panel, Table, rank
 from vitmm.apis.predictions.truths import Truths
-from vitmm.inference.coco import encode
+from vitmm.evaluation.run_lengths import encode_masks
 
 _WORDS = {
     'class': 'of another class',
@@ -53,8 +54,7 @@ class Detection:
         boxes = getattr(found['bboxes'], 'tensor', found['bboxes'])
         masks = sample['pred_instances'].get('masks')
         if masks is not None:
-            masks = masks.cpu().numpy() if hasattr(masks, 'cpu') else masks
-            masks = [encode(np.asarray(mask)) for mask in masks]
+            masks = encode_masks(torch.as_tensor(masks))
         return {
             'id': sample.get('img_id'),
             'size': tuple(int(side) for side in sample['ori_shape'][:2]),
