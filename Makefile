@@ -54,6 +54,7 @@ atlas: env  ## measure every timm backbone and write docs/backbones.md (under 30
 benchmark: env  ## the figures of docs/performance.md, scale.md and compare.md, on this machine (two hours)
 	$(PY) benchmarks/models.py
 	$(PY) benchmarks/iterations.py
+	$(PY) benchmarks/iterations.py --validation
 	$(PY) benchmarks/loader.py
 	$(PY) benchmarks/halts.py
 	$(PY) benchmarks/start.py

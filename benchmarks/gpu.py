@@ -97,6 +97,10 @@ STEPS = (
     Step('models', ('benchmarks/models.py', *MODELS, '--precision', 'bf16', *JSON), limit=150),
     Step('loader', ('benchmarks/loader.py', 'det', *LOADER, *JSON), limit=90),
     Step('start', ('benchmarks/start.py', '--repeats', '1'), limit=150),
+    *(
+        Step(f'{name}_validation', (*FULL, row, '--validation', *JSON), limit=140)
+        for name, row, _ in FULL_ROWS
+    ),
     Step('masks', ('benchmarks/evaluation.py', *MASKS), limit=90),
     Step('graphs', ('benchmarks/graphs.py',), limit=300),
     # Once more, for pairs: one is no median.

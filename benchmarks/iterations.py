@@ -3,6 +3,7 @@
 python benchmarks/iterations.py [ROWS ...] [--iterations 15] [--rounds 3] [--json FILE]
 python benchmarks/iterations.py 'det/*' --switches amp compile --ours train_dataloader.batch_size=8
 python benchmarks/iterations.py --full-size --precision bf16 --switches compile     # on a GPU
+python benchmarks/iterations.py '* / OpenMMLab' --validation
 
 Data, forward, backward, optimiser and hooks, on the embedded data set, or with models and images as
 people train them (full_size.py). vitmm runs a recipe as
@@ -11,7 +12,9 @@ detector or timm's classifier in their own loops (loops.py). Each run is a proce
 take turns. A ratio is vitmm's time by the peer's, median of pairs with quartiles: below 1, vitmm is
 faster; CPU time is the main process's own, which others on the machine disturb less. "data" is the
 share of the iteration that waits for the loader; the first iteration's end is counted from the
-command; the peak on a CPU is the whole main process.
+command; the peak on a CPU is the whole main process. With --validation it is each image of a whole
+validation after one batch of training: data, predictions and metric; RetinaNet takes all scores, as
+if it had learnt to find something.
 """
 
 import argparse
@@ -88,6 +91,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description='Time training iterations against peers.')
     parser.add_argument('rows', nargs='*', default=['*'], help='names of rows, or globs')
     parser.add_argument('--full-size', action='store_true', help='other rows: as people train')
+    parser.add_argument('--validation', action='store_true', help='time a validation instead')
     parser.add_argument('--iterations', type=int, default=40 if gpu else 15, help='that count')
     parser.add_argument('--warmup', type=int, default=20 if gpu else 5, help='before them')
     parser.add_argument('--rounds', type=int, default=3, help='pairs of runs')
@@ -106,6 +110,8 @@ def main() -> None:
     parser.add_argument('--json', type=Path, help='write the figures there as well')
     args = parser.parse_args()
     rows = tuple(f'{row} / OpenMMLab' for row in full_size.OURS) if args.full_size else ROWS
+    if args.validation:
+        rows = tuple(row for row in rows if row.endswith('OpenMMLab'))
     names = chosen(rows, args.rows)
     if args.workers is None:
         args.workers = machine.describe()['workers'] if args.full_size else 2
@@ -152,6 +158,7 @@ def compare(name: str, args: argparse.Namespace, device: str, folder: Path) -> d
         device=device,
         warmup=args.warmup,
         iterations=args.iterations,
+        validates=args.validation,
     )
     ours = {**job, 'side': 'vitmm', 'own': list(args.ours or ()), 'switches': switches(args)}
     theirs = {**job, 'side': 'stock' if peer == 'OpenMMLab' else peer}
@@ -182,12 +189,14 @@ def compare(name: str, args: argparse.Namespace, device: str, folder: Path) -> d
     return told | medians
 
 
-def write_small(folder: Path, task: str, number: int) -> dict:
-    """Draw so many images of the embedded data set; returns the options that point to them."""
+def write_small(folder: Path, task: str, split: str, number: int) -> dict:
+    """Draw so many images of the embedded data set, for the split train or val, and a few of the
+    other; returns the options that point to them.
+    """
     from vitmm.datasets import write_shapes
 
-    counts = dict(num_train=1, num_val=1, num_cls_train=6, num_cls_val=6)
-    counts['num_cls_train' if task == 'cls' else 'num_train'] = number
+    counts = dict(num_train=8, num_val=1, num_cls_train=64, num_cls_val=6)
+    counts[f'num_cls_{split}' if task == 'cls' else f'num_{split}'] = number
     data = folder / '_'.join(['shapes', *map(str, counts.values())])
     with contextlib.redirect_stdout(sys.stderr):  # it says that it draws
         write_shapes(data, **counts)
@@ -201,7 +210,26 @@ def settle(recipe: str, args: argparse.Namespace, folder: Path) -> tuple[Path, d
     if args.full_size:
         import full_size
 
-        return full_size.prepare(recipe, folder, iterations, args.workers, args.batch, args.size)
+        given = (args.workers, args.batch, args.size)
+        file, options, batch, size = full_size.prepare(recipe, folder, iterations, *given)
+    else:
+        file, options, batch, size = settle_small(recipe, args, folder, iterations)
+    if args.validation:
+        options |= {
+            'train_cfg.max_epochs': 1,
+            'train_dataloader.dataset.indices': batch,
+            'val_dataloader.batch_size': batch,
+            'val_dataloader.num_workers': args.workers,
+        }
+        if 'retinanet' in recipe:
+            options |= {'model.test_cfg.score_thr': 0.0}
+    return file, options, batch, size
+
+
+def settle_small(
+    recipe: str, args: argparse.Namespace, folder: Path, iterations: int
+) -> tuple[Path, dict, int, int]:
+    """The same of a starter on the embedded data set."""
     task, file = recipe[:3], CONFIGS / f'{recipe}.py'
     batch = {'det': 4, 'seg': 4, 'cls': 32}[task]
     size = args.size or {'det': 224, 'seg': 160, 'cls': 96}[task]
@@ -216,7 +244,8 @@ def settle(recipe: str, args: argparse.Namespace, folder: Path) -> tuple[Path, d
         batch = 4 if args.resnet == 'resnet50' else 2
     batch = args.batch or batch
     # Some more than are used: the last batch of an orientation may stay unfilled.
-    options = write_small(folder, task, batch * (iterations + 2))
+    split = 'val' if args.validation else 'train'
+    options = write_small(folder, task, split, batch * (iterations + 2))
     options |= {'image_size': size} if task == 'cls' else {'image_scale': (size, size)}
     options |= {'crop_size': (size, size)} if task == 'seg' else {}
     options |= {'train_dataloader.batch_size': batch, 'train_dataloader.num_workers': args.workers}
@@ -254,7 +283,7 @@ def cells(row: dict) -> list[str]:
         row['row'],
         shown(row['ratio']),
         shown(row['cpu']),
-        *(f'{1e3 * side["seconds"]:.0f}' for side in sides),
+        *(f'{ms:.{0 if ms >= 100 else 1}f}' for ms in (1e3 * side['seconds'] for side in sides)),
         *(f'{side["data"]:.1%}' for side in sides),
         *(f'{side["first"]:.1f}' for side in sides),
         *(f'{side["mib"]:.0f}' for side in sides),

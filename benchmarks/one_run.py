@@ -1,4 +1,4 @@
-"""One side's training for some iterations, in a process of its own.
+"""One side's training for some iterations, or its whole validation, in a process of its own.
 
 python benchmarks/one_run.py "{'side': 'vitmm', ...}"     # iterations.py starts it
 """
@@ -7,6 +7,7 @@ import argparse
 import ast
 import itertools
 import json
+import math
 import sys
 import time
 from pathlib import Path
@@ -26,11 +27,11 @@ class Clock:
 
     Args:
         warmup: iterations before those that count.
-        iterations: those that count.
+        iterations: those that count; infinite for a validation, whose end is told.
         device: ``'cuda'`` or ``'cpu'``.
     """
 
-    def __init__(self, warmup: int, iterations: int, device: str) -> None:
+    def __init__(self, warmup: int, iterations: float, device: str) -> None:
         self.warmup = warmup
         self.total = warmup + iterations
         self.device = device
@@ -38,6 +39,8 @@ class Clock:
         self.begun: list[float] = []
         self.ended: list[float] = []
         self.mib = 0.0
+        self.images: list[int] = []  # of batches, in a validation
+        self.finished: float | None = None  # the validation, with its metric
 
     def begins(self) -> None:
         """The batch is there."""
@@ -61,20 +64,32 @@ class Clock:
         if done == self.total:
             raise EnoughError
 
+    def finishes(self) -> None:
+        """All is validated, and measured by the metric.
+
+        Raises:
+            EnoughError: always.
+        """
+        wait(self.device)
+        self.finished = time.perf_counter()
+        raise EnoughError
+
     def report(self, started: float) -> dict:
         """Seconds of an iteration (real, and the main process's own of all processors), the share
-        of waiting for data, seconds to the first one's end, memory.
+        of waiting for data, seconds to the first one's end, memory. Of a validation, which ends
+        with its metric, seconds of an image: mmseg takes images of any size one by one.
         """
         import statistics
 
         gpu = self.device == 'cuda'
         ends, begins = self.ended[self.warmup - 1 :], self.begun[self.warmup :]
-        whole = ends[-1] - ends[0]
+        whole = (self.finished or ends[-1]) - ends[0]
         each = [b - a for a, b in itertools.pairwise(ends)]
         waited = sum(begin - end for begin, end in zip(begins, ends, strict=False))
+        number = sum(self.images[self.warmup :]) if self.finished else len(each)
         return {
-            'cpu': (time.process_time() - self.own) / len(each),
-            'seconds': whole / len(each) if gpu else statistics.median(each),
+            'cpu': (time.process_time() - self.own) / number,
+            'seconds': whole / number if gpu or self.finished else statistics.median(each),
             'data': waited / whole,
             'first': self.first - started,
             'mib': self.mib,
@@ -82,10 +97,14 @@ class Clock:
         }
 
 
-def hang_in(clock: Clock) -> str:
-    """Register a hook that runs last in every iteration; returns its type."""
+def hang_in(clock: Clock, validates: bool) -> dict[str, str]:
+    """Register a hook that runs last in every iteration of a kind, and one that runs first when a
+    validation is done, before checkpoints are written; returns their types by name.
+    """
     from mmengine.hooks import Hook
     from mmengine.registry import HOOKS
+
+    kind = 'val' if validates else 'train'
 
     @HOOKS.register_module()
     class ClockHook(Hook):
@@ -94,13 +113,25 @@ def hang_in(clock: Clock) -> str:
         def before_train(self, runner) -> None:
             clock.model = runner.model
 
-        def before_train_iter(self, *args, **kwargs) -> None:
-            clock.begins()
+        def _before_iter(self, runner, batch_idx, data_batch=None, mode='train') -> None:
+            if mode == kind:
+                if validates:
+                    clock.images.append(len(data_batch['inputs']))
+                clock.begins()
 
-        def after_train_iter(self, *args, **kwargs) -> None:
-            clock.ends()
+        def _after_iter(self, *args, mode='train', **kwargs) -> None:
+            if mode == kind:
+                clock.ends()
 
-    return 'mmengine.ClockHook'
+    @HOOKS.register_module()
+    class EndHook(Hook):
+        priority = 'VERY_HIGH'
+
+        def after_val_epoch(self, *args, **kwargs) -> None:
+            if validates:
+                clock.finishes()
+
+    return {'clock': 'mmengine.ClockHook', 'end': 'mmengine.EndHook'}
 
 
 def vitmm(job: dict, clock: Clock) -> None:
@@ -108,9 +139,9 @@ def vitmm(job: dict, clock: Clock) -> None:
     from vitmm.apis.cli import parse_options
     from vitmm.apis.train import train
 
-    clock_type = hang_in(clock)
+    hooks = hang_in(clock, job['validates'])
     options = job['options'] | parse_options(job['own'])
-    options |= {'default_hooks.clock.type': clock_type}
+    options |= {f'default_hooks.{name}.type': kind for name, kind in hooks.items()}
     switches = {'amp': job['precision'] == 'bf16'} | job['switches']
     train(job['recipe'], work_dir=job['work_dir'], options=options, **switches)
 
@@ -123,7 +154,8 @@ def stock(job: dict, clock: Clock) -> None:
 
     config = Config.fromfile(job['config'])
     config.work_dir = job['work_dir']
-    config.default_hooks.clock = dict(type=hang_in(clock))
+    hooks = hang_in(clock, job['validates'])
+    config.default_hooks.update({name: dict(type=kind) for name, kind in hooks.items()})
     if job['precision'] == 'bf16':
         config.optim_wrapper.update(type='AmpOptimWrapper', dtype='bfloat16')
     Runner.from_cfg(config).train()
@@ -140,7 +172,8 @@ def main() -> None:
         import loops
 
         side = getattr(loops, job['side'])
-    clock = Clock(job['warmup'], job['iterations'], job['device'])
+    counted = math.inf if job['validates'] else job['iterations']
+    clock = Clock(job['warmup'], counted, job['device'])
     try:
         side(job, clock)
     except EnoughError:

@@ -1,6 +1,7 @@
 """The comparisons with other libraries run, on models and images as small as they get."""
 
 import json
+import math
 import subprocess
 import sys
 from dataclasses import replace
@@ -16,7 +17,7 @@ import pytest
 import stock
 import torch
 from mmengine.config import Config
-from support import CONFIGS, ROOT
+from support import CONFIGS, COUNTS, ROOT
 from torchvision.ops import box_iou
 
 BENCHMARKS = ROOT / 'benchmarks'
@@ -161,6 +162,41 @@ def test_clock(monkeypatch):
     assert told['data'] == pytest.approx(1 / 5)
     assert told['first'] == pytest.approx(7)
     assert told['parameters'] == 3
+
+
+def test_the_metric_is_a_part_of_a_validation(monkeypatch):
+    times = iter([0.0, 1.0, 1.5, 4.0, 4.5, 6.0, 9.0])
+    monkeypatch.setattr(one_run.time, 'perf_counter', lambda: next(times))
+    clock = one_run.Clock(1, math.inf, 'cpu')
+    clock.model = torch.nn.Linear(2, 1)
+    clock.images = [4, 3, 2]
+    for _ in range(3):
+        clock.begins()
+        clock.ends()
+    with pytest.raises(one_run.EnoughError):
+        clock.finishes()
+    told = clock.report(clock.first)
+    assert told['seconds'] == (9 - 1) / (3 + 2)  # of an image
+    assert told['data'] == pytest.approx(1 / 8)
+
+
+def test_a_whole_validation_is_timed(tiny_options, tmp_path):
+    job = dict(
+        recipe=CONFIGS / 'cls' / 'vit_linear.py',
+        options={
+            **tiny_options,
+            'image_size': 32,
+            'model.backbone.model_name': 'test_resnet',
+            'val_dataloader.batch_size': 4,
+        },
+        **dict(own=[], switches={}, precision='fp32', work_dir=tmp_path, validates=True),
+    )
+    clock = one_run.Clock(1, math.inf, 'cpu')
+    with pytest.raises(one_run.EnoughError):
+        one_run.vitmm(job, clock)
+    assert clock.images == [4] * (COUNTS['num_cls_val'] // 4)
+    assert len(clock.begun) == len(clock.ended) == len(clock.images)
+    assert clock.begun[0] < clock.ended[0] < clock.ended[-1] < clock.finished
 
 
 @pytest.mark.parametrize('recipe', iterations.STOCK)
