@@ -89,6 +89,15 @@ def test_one_that_is_written_again_stays(runner, tmp_path):
     assert there(tmp_path) == ['best_accuracy_top1_epoch_1.pth', 'epoch_1.pth']
 
 
+def test_what_a_killed_run_left_half_written_goes(runner, tmp_path):
+    (tmp_path / '.epoch_1.pth.4321').write_bytes(b'half')
+    (tmp_path / '.epoch_2.pth.4321').write_bytes(b'half')
+    hook = hook_of(runner, interval=1)
+    epoch(hook, runner)
+    assert [path.name for path in tmp_path.glob('.*')] == ['.epoch_2.pth.4321']
+    assert there(tmp_path) == ['epoch_1.pth']
+
+
 @pytest.mark.usefixtures('ctrl_c')
 @pytest.mark.parametrize('kind', ['last', 'best', 'iteration'])
 def test_ctrl_c_waits_until_it_is_written(kind, runner, tmp_path, monkeypatch):

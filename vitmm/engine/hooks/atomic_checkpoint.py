@@ -1,5 +1,6 @@
 """Checkpoints that are whole or not there, whenever the process is killed."""
 
+import glob
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,7 +21,10 @@ class AtomicLocalBackend(LocalBackend):
 
     def put(self, obj: bytes, filepath: str | Path) -> None:
         """Write ``obj`` to ``filepath``; a reader sees the old file or the new one, whole."""
-        write_whole(filepath, obj)
+        path = Path(filepath)
+        for scratch in path.parent.glob(f'.{glob.escape(path.name)}.*'):  # of a killed run
+            scratch.unlink(missing_ok=True)
+        write_whole(path, obj)
 
 
 @HOOKS.register_module()
