@@ -28,11 +28,32 @@ def test_a_second_does_not():
         pytest.fail('not interrupted')
 
 
-def test_an_error_stays_the_reason():
-    with pytest.raises(KeyboardInterrupt) as caught, uninterrupted():
+def test_an_error_goes_first():
+    with pytest.raises(OSError, match='full'), uninterrupted():
         signal.raise_signal(signal.SIGINT)
         raise OSError('full')
-    assert isinstance(caught.value.__context__, OSError)
+
+
+def test_a_handler_of_ones_own_hears_each_with_its_frame():
+    heard = []
+
+    def handler(number, frame):
+        heard.append(frame.f_lineno)
+
+    before = signal.signal(signal.SIGINT, handler)
+    with uninterrupted():
+        signal.raise_signal(signal.SIGINT)
+        assert not heard
+        signal.raise_signal(signal.SIGINT)
+        assert len(heard) == 2
+        signal.raise_signal(signal.SIGINT)
+        assert len(heard) == 3
+    with uninterrupted():
+        signal.raise_signal(signal.SIGINT)
+    assert len(heard) == 4
+    with uninterrupted():
+        signal.signal(signal.SIGINT, before)
+    assert signal.getsignal(signal.SIGINT) is before
 
 
 def test_without_one_nothing_changes():
@@ -49,6 +70,10 @@ def test_nested_blocks_wait_for_the_outer():
             signal.raise_signal(signal.SIGINT)
         seen.append('the end')
     assert seen == ['the end']
+    with pytest.raises(KeyboardInterrupt), uninterrupted(), uninterrupted():
+        signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(signal.SIGINT)
+        pytest.fail('not interrupted')
 
 
 def test_other_threads_and_ignored_signals():

@@ -16,6 +16,7 @@ def uninterrupted() -> Iterator[None]:
 
     Raises:
         KeyboardInterrupt: behind the block, if Ctrl-C came meanwhile (whatever the handler does).
+            An error of the block goes first: it says why there is no file.
     """
     handler = signal.getsignal(signal.SIGINT)
     # Other threads are never interrupted; a process may ignore Ctrl-C, or end of it.
@@ -24,15 +25,18 @@ def uninterrupted() -> Iterator[None]:
         return
     held = []
 
-    def hold(number: int, frame: Any) -> None:
-        held.append(number)
+    def hold(*signalled: Any) -> None:
+        held.append(signalled)
+        if len(held) == 2:
+            handler(*held[0])
         if len(held) > 1:
-            handler(number, frame)
+            handler(*signalled)
 
     signal.signal(signal.SIGINT, hold)
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, handler)
-        if len(held) == 1:
-            handler(signal.SIGINT, None)
+        if signal.getsignal(signal.SIGINT) is hold:
+            signal.signal(signal.SIGINT, handler)
+    if len(held) == 1:
+        handler(*held[0])

@@ -81,12 +81,40 @@ def test_what_cannot_be_written_costs_no_older_one(kind, runner, tmp_path, monke
     assert there(tmp_path) == before == ['best_accuracy_top1_epoch_1.pth', 'epoch_1.pth']
 
 
-def test_one_that_is_written_again_stays(runner, tmp_path):
+def test_one_that_is_written_again_stays(runner, tmp_path, monkeypatch):
     hook = hook_of(runner, interval=1, max_keep_ckpts=1)
     epoch(hook, runner, 1.0)
     runner.epoch = 0  # resumed from elsewhere: the first epoch comes again, and is better
     epoch(hook, runner, 2.0)
     assert there(tmp_path) == ['best_accuracy_top1_epoch_1.pth', 'epoch_1.pth']
+    monkeypatch.chdir(tmp_path.parent)
+    runner.epoch, runner.work_dir = 0, f'./{tmp_path.name}'
+    again = hook_of(runner, interval=1, max_keep_ckpts=1)
+    epoch(again, runner, 3.0)
+    assert there(tmp_path) == ['best_accuracy_top1_epoch_1.pth', 'epoch_1.pth']
+
+
+def test_one_that_is_gone_already_is_no_error(runner, tmp_path, monkeypatch):
+    hook = hook_of(runner, interval=1, max_keep_ckpts=1)
+    epoch(hook, runner, 1.0)
+    save = runner.save_checkpoint
+
+    def tidied(*args, **kwargs):
+        save(*args, **kwargs)
+        (tmp_path / 'epoch_1.pth').unlink(missing_ok=True)
+
+    runner.save_checkpoint = tidied
+    hook.after_train_epoch(runner)
+    assert there(tmp_path) == ['best_accuracy_top1_epoch_1.pth', 'epoch_2.pth']
+
+
+def test_a_validation_alone_saves_nothing(runner, tmp_path):
+    AtomicCheckpointHook(interval=1).after_val_epoch(runner, {SCORE: 1.0})
+    assert there(tmp_path) == []
+
+
+def test_mmengines_older_way_to_name_a_backend(runner, tmp_path):
+    AtomicCheckpointHook(file_client_args=dict(backend='disk')).before_train(runner)
 
 
 def test_what_a_killed_run_left_half_written_goes(runner, tmp_path):

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from mmdet.structures.mask import BitmapMasks
 from pycocotools import mask as coco_masks
 
 from vitmm.evaluation import run_lengths as module
@@ -51,6 +52,16 @@ def test_other_kinds(kind):
 def test_parts_of_other_tensors():
     masks = torch.rand(5, 20, 30, 2)[..., 0].transpose(1, 2) < 0.3
     assert encode_masks(masks) == expected(masks)
+
+
+def test_arrays():
+    masks = torch.rand(4, 9, 7) < 0.4
+    arrays = masks.numpy()[:, ::-1]
+    wanted = expected(masks.flip(1))
+    assert encode_masks(arrays) == wanted
+    assert encode_masks([*arrays]) == encode_masks([*masks.flip(1)]) == wanted
+    assert encode_masks(BitmapMasks(arrays.astype(np.uint8), 9, 7)) == wanted
+    assert encode_masks([]) == []
 
 
 @pytest.mark.usefixtures('find')

@@ -1,5 +1,6 @@
 """Masks as COCO's compressed run lengths."""
 
+from collections.abc import Collection
 from typing import Any
 
 import numpy as np
@@ -9,14 +10,15 @@ from pycocotools import mask as coco_masks
 _PIXELS = 2**26  # at once on a GPU, of a byte each
 
 
-def encode_masks(masks: torch.Tensor) -> list[dict[str, Any]]:
-    """What ``pycocotools.mask.encode`` makes of each mask.
+def encode_masks(masks: torch.Tensor | Collection[np.ndarray]) -> list[dict[str, Any]]:
+    """What ``pycocotools.mask.encode`` makes of each mask of 0 and 1.
 
     From a GPU only the places where runs begin and end are copied, not the masks. On a CPU only
     what surrounds an object is looked through.
 
     Args:
-        masks: (N, H, W), of bool, or whole numbers of which 0 is outside.
+        masks: (N, H, W), H and W at least 1, of bool, or numbers of which 0 is outside (fractions
+            are cut off); or N arrays, as ``BitmapMasks`` has them.
 
     Returns:
         For each mask its ``size``, H and W, and its ``counts``, run lengths column by column in
@@ -24,6 +26,8 @@ def encode_masks(masks: torch.Tensor) -> list[dict[str, Any]]:
     """
     if not len(masks):
         return []
+    if not isinstance(masks, torch.Tensor):
+        masks = torch.from_numpy(np.stack([np.asarray(mask) for mask in masks]))
     count, height, width = masks.shape
     area = height * width
     if masks.dtype != torch.bool:

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from mmengine.structures import BaseDataElement
 
 from vitmm.datasets.errors import DataError
@@ -93,9 +92,8 @@ class CocoWriter:
     def _entries(self, sample: BaseDataElement) -> Iterator[tuple[int, dict[str, Any]]]:
         if self.task == 'seg':
             segments = sample.pred_sem_seg.data[0].numpy()
-            labels = np.unique(segments[segments < len(self.classes)])
-            codes = encode_masks(torch.from_numpy(segments == labels[:, None, None]))
-            for label, code in zip(labels.tolist(), codes, strict=True):
+            for label in np.unique(segments[segments < len(self.classes)]).tolist():
+                (code,) = encode_masks([segments == label])  # one by one, for their memory
                 yield label, dict(score=1.0, segmentation=code)
             return
         found = sample.pred_instances

@@ -5,7 +5,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import torch
 from tqdm import tqdm
 
 from vitmm.apis.predictions.charts import draw_errors
@@ -54,7 +53,7 @@ class Detection:
         boxes = getattr(found['bboxes'], 'tensor', found['bboxes'])
         masks = sample['pred_instances'].get('masks')
         if masks is not None:
-            masks = encode_masks(torch.as_tensor(masks))
+            masks = encode_masks(masks)
         return {
             'id': sample.get('img_id'),
             'size': tuple(int(side) for side in sample['ori_shape'][:2]),

@@ -1,8 +1,9 @@
 """Checkpoints that are whole or not there, whenever the process is killed."""
 
 import glob
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from os.path import realpath
 from pathlib import Path
 from typing import Any
 
@@ -31,13 +32,14 @@ class AtomicLocalBackend(LocalBackend):
 class AtomicCheckpointHook(CheckpointHook):
     """MMEngine's CheckpointHook, through :class:`AtomicLocalBackend`.
 
-    Takes the same arguments. An old checkpoint is removed after the new one is written, where
-    MMEngine does it before: for that moment there is one more than ``max_keep_ckpts``. Ctrl-C waits
-    until a checkpoint is written; a second one does not.
+    Takes the same arguments. Old checkpoints are removed after the new ones are written, where
+    MMEngine does it before: until then the disk has both. Ctrl-C waits until a checkpoint is
+    written; a second one does not.
     """
 
     def __init__(self, *args, **kwargs) -> None:
-        kwargs.setdefault('backend_args', {'backend': 'vitmm_atomic'})
+        if kwargs.get('file_client_args') is None:  # MMEngine takes one of them
+            kwargs.setdefault('backend_args', {'backend': 'vitmm_atomic'})
         super().__init__(*args, **kwargs)
 
     def after_train_iter(self, runner: Runner, batch_idx: int, *args, **kwargs) -> None:
@@ -63,13 +65,18 @@ class AtomicCheckpointHook(CheckpointHook):
     @contextmanager
     def _removing_last(self) -> Iterator[None]:
         """What the block removes is kept until it has ended without an error."""
-        backend, self.file_backend = self.file_backend, _RemovesLast(self.file_backend)
+        backend = getattr(self, 'file_backend', None)
+        if backend is None:  # without training nothing is saved
+            yield
+            return
+        self.file_backend = _RemovesLast(backend)
         try:
             yield
             # A resumed run may have written the same names again.
             best = getattr(self, 'best_ckpt_path', None)
             bests = getattr(self, 'best_ckpt_path_dict', {})
-            self.file_backend.remove_but({self.last_ckpt, best, *bests.values()})
+            written = (self.last_ckpt, best, *bests.values())
+            self.file_backend.remove_but([path for path in written if path])
         finally:
             self.file_backend = backend
 
@@ -79,18 +86,20 @@ class _RemovesLast:
 
     def __init__(self, backend: BaseStorageBackend) -> None:
         self._backend = backend
-        self._waiting: list[tuple[Any, str]] = []
+        self._waiting: dict[str, tuple[Callable, Callable, str]] = {}
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._backend, name)
 
     def remove(self, path: str) -> None:
-        self._waiting.append((self._backend.remove, path))
+        # A run that is resumed may spell the folder in another way.
+        self._waiting[realpath(path)] = self._backend.isfile, self._backend.remove, path
 
     def rmtree(self, path: str) -> None:
-        self._waiting.append((self._backend.rmtree, path))
+        self._waiting[realpath(path)] = self._backend.isdir, self._backend.rmtree, path
 
-    def remove_but(self, kept: set[str | None]) -> None:
-        for remove, path in self._waiting:
-            if path not in kept:
+    def remove_but(self, kept: Sequence[str]) -> None:
+        for place in self._waiting.keys() - {realpath(path) for path in kept}:
+            is_there, remove, path = self._waiting[place]
+            if is_there(path):
                 remove(path)

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from itertools import zip_longest
 from typing import Any, NamedTuple
-from weakref import ref
+from weakref import WeakKeyDictionary, ref
 
 import torch
 from mmdet.models.task_modules.assigners import AssignResult
@@ -99,6 +99,10 @@ class _Image(NamedTuple):
         return result.gt_inds, result.labels
 
 
+# What samplers have yet to draw; what an iteration that died has left is gone with it.
+_WAITING: WeakKeyDictionary[RandomSampler, list[ref]] = WeakKeyDictionary()
+
+
 class _Later(SamplingResult):
     """A result that is made when it is first looked at, and all others that wait along with it.
 
@@ -108,15 +112,13 @@ class _Later(SamplingResult):
 
     def __init__(self, sampler: RandomSampler, image: _Image) -> None:
         self._sampler, self._image = sampler, image
-        # What an iteration that died has drawn goes with it.
-        vars(sampler).setdefault('waiting', []).append(ref(self))
+        _WAITING.setdefault(sampler, []).append(ref(self))
 
     def __getattr__(self, name: str) -> Any:  # only of what is not there
         if name.startswith('_') or '_image' not in vars(self):
             raise AttributeError(name)
         sampler = self._sampler
-        waiting = [one for each in sampler.waiting if (one := each()) is not None]
-        sampler.waiting = []
+        waiting = [one for each in _WAITING.pop(sampler, ()) if (one := each()) is not None]
         if not any(one is self for one in waiting):  # an earlier draw of the batch failed
             waiting = [self]
         for one, found in zip(
