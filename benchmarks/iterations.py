@@ -109,6 +109,8 @@ def main() -> None:
     )
     parser.add_argument('--json', type=Path, help='write the figures there as well')
     args = parser.parse_args()
+    if args.warmup < 1:
+        parser.error('--warmup: the first iteration is never one that counts')
     rows = tuple(f'{row} / OpenMMLab' for row in full_size.OURS) if args.full_size else ROWS
     if args.validation:
         rows = tuple(row for row in rows if row.endswith('OpenMMLab'))
