@@ -83,7 +83,7 @@ def test_dry_run_lists_the_steps():
     assert '-m pytest -m cuda' in lines[0] and '--full-size' in lines[1]
     wanted = command('--dry-run', 'swin*', 'halts', 'swin').stdout.splitlines()
     names = [line.split()[0] for line in wanted]
-    assert names == ['swin', 'swin_compiled', 'swin_again', 'halts']
+    assert names == ['swin', 'swin_compiled', 'swin_validation', 'swin_again', 'halts']
     unknown = command('nothing')
     assert unknown.returncode == 1 and 'no step is called nothing' in unknown.stderr
 
