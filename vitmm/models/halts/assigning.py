@@ -24,6 +24,14 @@ def assign_later(
     return LaterAssigned(assigner, *both)
 
 
+def assign_now(
+    assigner: MaxIoUAssigner, priors: torch.Tensor, boxes: torch.Tensor, labels: torch.Tensor
+) -> AssignResult:
+    """``MaxIoUAssigner.assign`` of what :func:`tensors` gives."""
+    truth = InstanceData(bboxes=boxes, labels=labels)
+    return type(assigner).assign(assigner, InstanceData(priors=priors), truth)
+
+
 def tensors(pred_instances: InstanceData, gt_instances: InstanceData) -> tuple[Any, Any, Any]:
     """What is assigned: priors (P, 4), boxes (K, 4) and labels (K,) of objects."""
     return pred_instances.priors, gt_instances.bboxes, gt_instances.labels
@@ -66,10 +74,8 @@ class LaterAssigned(AssignResult):
             or '_extra_properties' in vars(self)
         ):
             raise AttributeError(name)
-        priors, boxes, labels = self.given
-        truth = InstanceData(bboxes=boxes, labels=labels)
-        made = type(self.assigner).assign(self.assigner, InstanceData(priors=priors), truth)
+        made = assign_now(self.assigner, *self.given)
         if self.with_truth:
-            made.add_gt_(labels)
+            made.add_gt_(self.given[-1])
         vars(self).update({**vars(made), **vars(self)})  # what was set stays
         return getattr(self, name)

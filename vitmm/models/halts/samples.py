@@ -12,7 +12,13 @@ from mmengine.structures import InstanceData
 from torch import nn
 
 from vitmm.models.assigners import MaxIoUAssigner, box_overlaps
-from vitmm.models.halts.assigning import LaterAssigned, are_tensors, assign_later, tensors
+from vitmm.models.halts.assigning import (
+    LaterAssigned,
+    are_tensors,
+    assign_later,
+    assign_now,
+    tensors,
+)
 from vitmm.models.halts.avoiding import read, replace
 from vitmm.models.halts.padding import Padding, groups
 
@@ -93,9 +99,7 @@ class _Image(NamedTuple):
         """Of each prior, (P,), 1 + its object, 0 for background, -1 for neither; and its label."""
         if self.told:
             return self.told
-        truth = InstanceData(bboxes=self.boxes, labels=self.labels)
-        priors = InstanceData(priors=self.priors)
-        result = type(self.assigner).assign(self.assigner, priors, truth)
+        result = assign_now(self.assigner, self.priors, self.boxes, self.labels)
         return result.gt_inds, result.labels
 
 
