@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from sides import print_row
 
 CLASSES, TRUTHS = 80, 7  # as in COCO
 SIZE = (480, 640)
@@ -69,10 +70,6 @@ def main() -> None:
     print(f'\nlargest difference of the {ours.size} figures: {abs(ours - theirs).max():.1g}')
 
 
-def print_row(cells: list[str]) -> None:
-    print(f'| {" | ".join(cells)} |')
-
-
 def measure(metric: Any, samples: list[dict], masks: bool, device: str) -> np.ndarray:
     """Seconds of CPU time, of wall time, and of CPU time before the last image is predicted."""
     import torch
@@ -99,6 +96,8 @@ def make(images: int, detections: int, masks: bool) -> tuple[dict, list[dict]]:
     """Random truth, and what a middling detector would say of it, data samples as dicts."""
     import torch
 
+    from vitmm.evaluation.run_lengths import encode_masks
+
     random = np.random.default_rng(0)
     truth, found = [], []
     for image in range(1, images + 1):
@@ -107,9 +106,10 @@ def make(images: int, detections: int, masks: bool) -> tuple[dict, list[dict]]:
         )
         labels = random.integers(1, CLASSES + 1, TRUTHS)
         crowds = random.random(TRUTHS) < 0.02
+        codes = [[]] * TRUTHS
         if masks:
-            codes = encode(ellipses(np.hstack([boxes[:, :2], boxes[:, :2] + boxes[:, 2:]])))
-        for i, (box, label, crowd) in enumerate(zip(boxes, labels, crowds, strict=True)):
+            codes = encode_masks(ellipses(np.hstack([boxes[:, :2], boxes[:, :2] + boxes[:, 2:]])))
+        for box, label, crowd, code in zip(boxes, labels, crowds, codes, strict=True):
             truth.append(
                 dict(
                     id=len(truth) + 1,
@@ -118,7 +118,7 @@ def make(images: int, detections: int, masks: bool) -> tuple[dict, list[dict]]:
                     bbox=box.tolist(),
                     area=float(box[2] * box[3]),
                     iscrowd=int(crowd),
-                    **(dict(segmentation=codes[i]) if masks else {}),
+                    segmentation=code,
                 )
             )
         which = random.integers(0, TRUTHS, detections)
@@ -147,14 +147,6 @@ def ellipses(boxes: np.ndarray) -> np.ndarray:
         for i, side in ((0, SIZE[1]), (1, SIZE[0]))
     )
     return down[:, :, None] + across[:, None] < 1
-
-
-def encode(masks: np.ndarray) -> list[dict]:
-    """COCO's run lengths, as JSON takes them."""
-    from pycocotools import mask as coco_masks
-
-    codes = [coco_masks.encode(np.asfortranarray(mask, np.uint8)) for mask in masks]
-    return [{**code, 'counts': code['counts'].decode()} for code in codes]
 
 
 if __name__ == '__main__':

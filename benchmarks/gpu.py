@@ -66,10 +66,12 @@ FULL_ROWS = (  # name, row, switches besides compile
 )
 
 
-def iterations(name: str, row: str, *switches: str, limit: int = 140) -> Step:
-    """Whole training iterations of a row, one pair of runs."""
+def iterations(
+    name: str, row: str, *switches: str, more: tuple[str, ...] = (), limit: int = 140
+) -> Step:
+    """Whole training iterations of a row, one pair of runs; ``more`` are options besides."""
     chosen = ('--switches', *switches) if switches else ()
-    return Step(name, (*FULL, row, *chosen, *JSON), limit)
+    return Step(name, (*FULL, row, *chosen, *more, *JSON), limit)
 
 
 # Limits: an H200 with 16 cores was 27 s at a process's first iteration, 54 s at a compiled ViT's.
@@ -97,10 +99,7 @@ STEPS = (
     Step('models', ('benchmarks/models.py', *MODELS, '--precision', 'bf16', *JSON), limit=150),
     Step('loader', ('benchmarks/loader.py', 'det', *LOADER, *JSON), limit=90),
     Step('start', ('benchmarks/start.py', '--repeats', '1'), limit=150),
-    *(
-        Step(f'{name}_validation', (*FULL, row, '--validation', *JSON), limit=140)
-        for name, row, _ in FULL_ROWS
-    ),
+    *(iterations(f'{name}_validation', row, more=('--validation',)) for name, row, _ in FULL_ROWS),
     Step('masks', ('benchmarks/evaluation.py', *MASKS), limit=90),
     Step('graphs', ('benchmarks/graphs.py',), limit=300),
     # Once more, for pairs: one is no median.

@@ -127,8 +127,15 @@ def test_what_a_killed_run_left_half_written_goes(runner, tmp_path):
 
 
 @pytest.mark.usefixtures('ctrl_c')
-@pytest.mark.parametrize('kind', ['last', 'best', 'iteration'])
-def test_ctrl_c_waits_until_it_is_written(kind, runner, tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    'kind, name',
+    [
+        ('last', 'epoch_1.pth'),
+        ('best', 'best_accuracy_top1_epoch_0.pth'),
+        ('iteration', 'iter_1.pth'),
+    ],
+)
+def test_ctrl_c_waits_until_it_is_written(kind, name, runner, tmp_path, monkeypatch):
     hook = hook_of(runner, interval=1, max_keep_ckpts=1, by_epoch=kind != 'iteration')
     save = torch.save
 
@@ -144,13 +151,5 @@ def test_ctrl_c_waits_until_it_is_written(kind, runner, tmp_path, monkeypatch):
             hook.after_train_epoch(runner)
         else:
             hook.after_train_iter(runner, 0, None, None)
-    (name,) = there(tmp_path)
-    assert (
-        name
-        == {
-            'last': 'epoch_1.pth',
-            'best': 'best_accuracy_top1_epoch_0.pth',
-            'iteration': 'iter_1.pth',
-        }[kind]
-    )
+    assert there(tmp_path) == [name]
     assert torch.load(tmp_path / name)['state_dict']['epoch'] == 0

@@ -5,10 +5,11 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-import numpy as np
+import torch
 from mmdet.evaluation.metrics import CocoMetric
 from mmengine import fileio
-from pycocotools import mask as rle
+
+from vitmm.evaluation.run_lengths import encode_masks
 
 
 def files_to_measure(
@@ -38,8 +39,8 @@ def files_to_measure(
     for kind in files:
         found = dict(image_id=image['id'], category_id=metric.cat_ids[0], bbox=[0.0] * 4, score=0.0)
         if kind == 'segm':
-            mask = rle.encode(np.zeros((image['height'], image['width']), np.uint8, order='F'))
-            found['segmentation'] = {**mask, 'counts': mask['counts'].decode()}
+            empty = torch.zeros(1, image['height'], image['width'], dtype=torch.bool)
+            (found['segmentation'],) = encode_masks(empty)
         others[kind] = str(Path(metric.scratch.name) / f'nothing.{kind}.json')
         fileio.dump([found], others[kind])
     return others
