@@ -24,7 +24,7 @@ def find(request, monkeypatch):
 
 
 @pytest.mark.usefixtures('find')
-@pytest.mark.parametrize('size', [(1, 1), (1, 9), (9, 1), (7, 13), (40, 30)])
+@pytest.mark.parametrize('size', [(1, 1), (1, 9), (9, 1), (7, 13), (40, 30), (30, 40)])
 @pytest.mark.parametrize('share', [0.0, 0.02, 0.5, 0.98, 1.0])
 def test_random_masks(size, share):
     torch.manual_seed(0)

@@ -3,6 +3,7 @@
 from collections.abc import Collection
 from typing import Any
 
+import cv2
 import numpy as np
 import torch
 from pycocotools import mask as coco_masks
@@ -59,24 +60,38 @@ def _of_crops(masks: torch.Tensor) -> np.ndarray:
     """
     masks = masks.numpy()
     _, height, width = masks.shape
-    spans = [_spans(masks.any(axis=axis)) for axis in (1, 2)]
     found = []
-    for number, (mask, (left, right), (top, bottom)) in enumerate(zip(masks, *spans, strict=True)):
-        if left < right:
-            ends = _ends(mask[top:bottom, left:right], np.concatenate)
-            row, column = np.divmod(np.flatnonzero(ends), right - left)
-            column *= height
-            column += row
-            column += number * (height * width + 1) + left * height + top
-            found.append(column)
-    return np.sort(np.concatenate(found)) if found else np.zeros(0, np.int64)
+    for number, (mask, rows) in enumerate(zip(masks, _in_rows(masks), strict=True)):
+        top, bottom = _span(rows)
+        if top == bottom:
+            continue
+        band = mask[top:bottom]
+        left, right = _span(band.any(axis=0))
+        # The columns one after the other, each with a place of 0 behind it, and one before all.
+        size = bottom - top + 1
+        columns = np.zeros((right - left) * size + 1, np.uint8)
+        crop = cv2.transpose(band[:, left:right].view(np.uint8))
+        columns[1:].reshape(-1, size)[:, :-1] = crop
+        ends = np.flatnonzero(columns[1:] != columns[:-1])
+        places = ends // size  # the column
+        places *= height - size
+        places += ends
+        places += number * (height * width + 1) + left * height + top
+        found.append(places)
+    return np.concatenate(found) if found else np.zeros(0, np.int64)
 
 
-def _spans(found: np.ndarray) -> list[list[int]]:
-    """The first, and the one behind the last, that is found in each row; twice 0 if none is."""
-    last = found.shape[1] - found[:, ::-1].argmax(axis=1)
-    spans = np.stack([found.argmax(axis=1), last], axis=1)
-    return (spans * found.any(axis=1, keepdims=True)).tolist()
+def _in_rows(masks: np.ndarray) -> np.ndarray:
+    """Whether each row of masks (N, H, W) of bool has anything, (N, H)."""
+    if masks.shape[2] % 8 or not masks.flags.c_contiguous:
+        return masks.any(axis=2)
+    return np.bitwise_or.reduce(masks.view(np.uint64), axis=2).astype(bool)  # eight at once
+
+
+def _span(found: np.ndarray) -> tuple[int, int]:
+    """The first that is found, and the one behind the last; twice 0 if none is."""
+    first = int(found.argmax())
+    return (first, len(found) - int(found[::-1].argmax())) if found[first] else (0, 0)
 
 
 def _of_whole_masks(masks: torch.Tensor) -> np.ndarray:
@@ -85,14 +100,10 @@ def _of_whole_masks(masks: torch.Tensor) -> np.ndarray:
     parts = masks.split(max(1, _PIXELS // (height * width)))
     found = []
     for number, part in enumerate(parts):
-        ends = _ends(part, torch.cat).transpose(1, 2).nonzero()  # in the order of columns
+        above, below = part[:, :-1], part[:, 1:]
+        ends = torch.cat([part[:, :1], above != below, part[:, -1:]], dim=1)
+        ends = ends.transpose(1, 2).nonzero()  # in the order of columns
         which, column, row = ends.unbind(1)
         which = which + number * len(parts[0])
         found.append(which * (height * width + 1) + column * height + row)
     return torch.cat(found).cpu().numpy()
-
-
-def _ends(masks: Any, join: Any) -> Any:
-    """Where columns of masks (..., H, W) begin and end to be inside, (..., H + 1, W) of bool."""
-    above, below = masks[..., :-1, :], masks[..., 1:, :]
-    return join([masks[..., :1, :], above != below, masks[..., -1:, :]], -2)
