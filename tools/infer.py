@@ -41,11 +41,13 @@ def main() -> None:
     args = parse_args()
     # Heavy imports come after the arguments, so that --help answers at once.
     from vitmm.apis.cli import run, settings_of
+    from vitmm.collector import starting
 
     def job() -> None:
-        from vitmm.apis.inference import infer
+        with starting():
+            from vitmm.apis.inference import infer
 
-        print(infer(**settings_of(args)))
+            print(infer(**settings_of(args)))
 
     run(job)
 

@@ -37,15 +37,17 @@ def main() -> None:
     args = parse_args()
     # Heavy imports come after the arguments, so that --help answers at once.
     from vitmm.apis.cli import run, settings_of
+    from vitmm.collector import starting
     from vitmm.errors import ConfigError
 
     def job() -> None:
-        from vitmm.apis.test import test
-
         if args.checkpoint is None and not Path(args.config).is_dir():
             raise ConfigError(f'give a checkpoint after {args.config}.')
         args.checkpoint = None if args.checkpoint == 'none' else args.checkpoint
-        test(**settings_of(args))
+        with starting():
+            from vitmm.apis.test import test
+
+            test(**settings_of(args))
 
     run(job)
 

@@ -46,11 +46,13 @@ def main() -> None:
     args = parse_args()
     # Heavy imports come after the arguments, so that --help answers at once.
     from vitmm.apis.cli import run, settings_of
+    from vitmm.collector import starting
 
     def job() -> None:
-        from vitmm.apis.train import train
+        with starting():
+            from vitmm.apis.train import train
 
-        train(**settings_of(args))
+            train(**settings_of(args))
 
     try:
         run(job)

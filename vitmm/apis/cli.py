@@ -2,6 +2,7 @@
 
 import argparse
 import ast
+import atexit
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -9,6 +10,7 @@ from typing import Any
 
 from mmengine.config import DictAction
 
+from vitmm.collector import leave
 from vitmm.compat.distributed import end_dist
 from vitmm.errors import VitmmError
 
@@ -81,6 +83,7 @@ def run(function: Callable[[], Any]) -> Any:
     ``custom_imports`` names them.
     """
     sys.path.insert(0, os.getcwd())
+    atexit.register(leave)
     try:
         result = function()
     except Exception as error:

@@ -7,6 +7,7 @@ from typing import Any
 
 from tqdm import tqdm
 
+from vitmm.collector import started
 from vitmm.datasets.errors import DataError, UnreadableError
 from vitmm.errors import ConfigError, VitmmError, did_you_mean
 from vitmm.inference.inputs import count_items, find_media
@@ -69,6 +70,7 @@ def infer(
     _check(formats, ann, batch_size)
     media = find_media(inputs, leave_out=str(out))
     predictor = Predictor(checkpoint, config, device=device, amp=amp, tta=tta, options=options)
+    started()
     items = predictor.stream(media, skip_bad)
     found = predictor.predict(items, batch_size, skip_bad)
     count = 0

@@ -13,6 +13,7 @@ from mmengine.runner import Runner
 
 from vitmm.apis.bad_data import check_or_leave_out
 from vitmm.apis.unknown_types import explain_unknown
+from vitmm.collector import set_aside
 from vitmm.compat import collect_env
 from vitmm.compat.checkpoint import use_in_mmengine
 from vitmm.compat.distributed import cpu_wrapper_cfg, init_dist
@@ -24,6 +25,7 @@ from vitmm.config.top_level import check_log_level, check_options
 from vitmm.config.trackers import check_trackers, leave_out, name_run
 from vitmm.datasets.errors import DataError, MissingError
 from vitmm.datasets.freed_memory import MOST, keep_freed_memory
+from vitmm.engine.hooks.started import StartedHook
 from vitmm.errors import ConfigError
 
 _runs = count()
@@ -112,4 +114,6 @@ def build_runner(config: Config) -> Runner:
     for module in runner.model.modules():
         if isinstance(module, BaseDataPreprocessor):
             module._non_blocking = True  # mmseg's has no argument for it
+    runner.register_hook(StartedHook())
+    set_aside()
     return runner
