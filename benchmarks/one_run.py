@@ -137,13 +137,16 @@ def hang_in(clock: Clock, validates: bool) -> dict[str, str]:
 def vitmm(job: dict, clock: Clock) -> None:
     """Our recipe, as tools/train.py runs it."""
     from vitmm.apis.cli import parse_options
-    from vitmm.apis.train import train
+    from vitmm.collector import starting
 
-    hooks = hang_in(clock, job['validates'])
-    options = job['options'] | parse_options(job['own'])
-    options |= {f'default_hooks.{name}.type': kind for name, kind in hooks.items()}
-    switches = {'amp': job['precision'] == 'bf16'} | job['switches']
-    train(job['recipe'], work_dir=job['work_dir'], options=options, **switches)
+    with starting():
+        from vitmm.apis.train import train
+
+        hooks = hang_in(clock, job['validates'])
+        options = job['options'] | parse_options(job['own'])
+        options |= {f'default_hooks.{name}.type': kind for name, kind in hooks.items()}
+        switches = {'amp': job['precision'] == 'bf16'} | job['switches']
+        train(job['recipe'], work_dir=job['work_dir'], options=options, **switches)
 
 
 def stock(job: dict, clock: Clock) -> None:
