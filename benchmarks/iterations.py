@@ -4,6 +4,7 @@ python benchmarks/iterations.py [ROWS ...] [--iterations 15] [--rounds 3] [--jso
 python benchmarks/iterations.py 'det/*' --switches amp compile --ours train_dataloader.batch_size=8
 python benchmarks/iterations.py --full-size --precision bf16 --switches compile     # on a GPU
 python benchmarks/iterations.py '* / OpenMMLab' --validation
+python benchmarks/iterations.py --epochs 5
 
 Data, forward, backward, optimiser and hooks, on the embedded data set, or with models and images as
 people train them (full_size.py). vitmm runs a recipe as
@@ -15,6 +16,9 @@ share of the iteration that waits for the loader; the first iteration's end is c
 command; the peak on a CPU is the whole main process. With --validation it is each image of a whole
 validation after one batch of training: data, predictions and metric; RetinaNet takes all scores, as
 if it had learnt to find something.
+With --epochs it is each of so many short epochs, from the end of a validation to the end of the
+next: a few iterations, a few images of validation, and what comes between; "data" is the time
+before the first batch.
 """
 
 import argparse
@@ -58,6 +62,7 @@ TIMM = {
     ),
 }
 HEADS = ('retinanet', 'faster_rcnn')  # of torchvision's, on --resnet
+SHORT = 6  # iterations of an epoch with --epochs
 ROWS = (
     *(f'{recipe} / OpenMMLab' for recipe in STOCK),
     *(f'{recipe} / timm' for recipe in TIMM),
@@ -92,6 +97,7 @@ def main() -> None:
     parser.add_argument('rows', nargs='*', default=['*'], help='names of rows, or globs')
     parser.add_argument('--full-size', action='store_true', help='other rows: as people train')
     parser.add_argument('--validation', action='store_true', help='time a validation instead')
+    parser.add_argument('--epochs', type=int, help='time so many short epochs instead')
     parser.add_argument('--iterations', type=int, default=40 if gpu else 15, help='that count')
     parser.add_argument('--warmup', type=int, default=20 if gpu else 5, help='before them')
     parser.add_argument('--rounds', type=int, default=3, help='pairs of runs')
@@ -112,7 +118,9 @@ def main() -> None:
     if args.warmup < 1:
         parser.error('--warmup: the first iteration is never one that counts')
     rows = tuple(f'{row} / OpenMMLab' for row in full_size.OURS) if args.full_size else ROWS
-    if args.validation:
+    if args.epochs:
+        args.warmup, args.iterations = 1, args.epochs
+    if args.validation or args.epochs:
         rows = tuple(row for row in rows if row.endswith('OpenMMLab'))
     names = chosen(rows, args.rows)
     if args.workers is None:
@@ -160,7 +168,7 @@ def compare(name: str, args: argparse.Namespace, device: str, folder: Path) -> d
         device=device,
         warmup=args.warmup,
         iterations=args.iterations,
-        validates=args.validation,
+        kind='epoch' if args.epochs else 'val' if args.validation else 'train',
     )
     ours = {**job, 'side': 'vitmm', 'own': list(args.ours or ()), 'switches': switches(args)}
     theirs = {**job, 'side': 'stock' if peer == 'OpenMMLab' else peer}
@@ -208,7 +216,7 @@ def write_small(folder: Path, task: str, split: str, number: int) -> dict:
 
 def settle(recipe: str, args: argparse.Namespace, folder: Path) -> tuple[Path, dict, int, int]:
     """Of a row, the recipe's file, the options with its data, the batch and the image size."""
-    iterations = args.warmup + args.iterations
+    iterations = SHORT if args.epochs else args.warmup + args.iterations
     if args.full_size:
         import full_size
 
@@ -225,6 +233,13 @@ def settle(recipe: str, args: argparse.Namespace, folder: Path) -> tuple[Path, d
         }
         if 'retinanet' in recipe:
             options |= {'model.test_cfg.score_thr': 0.0}
+    if args.epochs:
+        options |= {
+            'train_cfg.max_epochs': args.warmup + args.epochs,
+            'val_dataloader.num_workers': args.workers,
+            'default_hooks.checkpoint.interval': -1,
+            'default_hooks.checkpoint.save_best': None,
+        }
     return file, options, batch, size
 
 

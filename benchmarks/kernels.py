@@ -110,7 +110,7 @@ def main() -> None:
             own=[],
             precision=args.precision,
             switches=dict.fromkeys(args.switches, True),
-            validates=False,
+            kind='train',
         )
         try:
             (one_run.stock if args.stock else one_run.vitmm)(job, profiler)

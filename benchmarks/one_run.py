@@ -97,16 +97,19 @@ class Clock:
         }
 
 
-def hang_in(clock: Clock, validates: bool) -> dict[str, str]:
+def hang_in(clock: Clock, kind: str) -> dict[str, str]:
     """Register a hook that runs last in every iteration of a kind, and one that runs first when a
     validation is done, before checkpoints are written; returns their types by name.
+
+    Args:
+        clock: told of them.
+        kind: ``'train'``, ``'val'``, or ``'epoch'``: training and validation are one iteration,
+            and what comes before its first batch is the wait for data.
     """
     from mmengine.hooks import Hook
     from mmengine.registry import HOOKS
 
-    kind = 'val' if validates else 'train'
-
-    @HOOKS.register_module()
+    @HOOKS.register_module(force=True)  # again in a process that times again
     class ClockHook(Hook):
         priority = 'LOWEST'
 
@@ -114,22 +117,24 @@ def hang_in(clock: Clock, validates: bool) -> dict[str, str]:
             clock.model = runner.model
 
         def _before_iter(self, runner, batch_idx, data_batch=None, mode='train') -> None:
-            if mode == kind:
-                if validates:
-                    clock.images.append(len(data_batch['inputs']))
+            if mode == kind == 'val':
+                clock.images.append(len(data_batch['inputs']))
+            if mode == kind or (kind, mode, batch_idx) == ('epoch', 'train', 0):
                 clock.begins()
 
         def _after_iter(self, *args, mode='train', **kwargs) -> None:
             if mode == kind:
                 clock.ends()
 
-    @HOOKS.register_module()
+    @HOOKS.register_module(force=True)
     class EndHook(Hook):
         priority = 'VERY_HIGH'
 
         def after_val_epoch(self, *args, **kwargs) -> None:
-            if validates:
+            if kind == 'val':
                 clock.finishes()
+            elif kind == 'epoch':
+                clock.ends()
 
     return {'clock': 'mmengine.ClockHook', 'end': 'mmengine.EndHook'}
 
@@ -142,7 +147,7 @@ def vitmm(job: dict, clock: Clock) -> None:
     with starting():
         from vitmm.apis.train import train
 
-        hooks = hang_in(clock, job['validates'])
+        hooks = hang_in(clock, job['kind'])
         options = job['options'] | parse_options(job['own'])
         options |= {f'default_hooks.{name}.type': kind for name, kind in hooks.items()}
         switches = {'amp': job['precision'] == 'bf16'} | job['switches']
@@ -157,7 +162,7 @@ def stock(job: dict, clock: Clock) -> None:
 
     config = Config.fromfile(job['config'])
     config.work_dir = job['work_dir']
-    hooks = hang_in(clock, job['validates'])
+    hooks = hang_in(clock, job['kind'])
     config.default_hooks.update({name: dict(type=kind) for name, kind in hooks.items()})
     if job['precision'] == 'bf16':
         config.optim_wrapper.update(type='AmpOptimWrapper', dtype='bfloat16')
@@ -175,14 +180,14 @@ def main() -> None:
         import loops
 
         side = getattr(loops, job['side'])
-    counted = math.inf if job['validates'] else job['iterations']
+    counted = math.inf if job['kind'] == 'val' else job['iterations']
     clock = Clock(job['warmup'], counted, job['device'])
     try:
         side(job, clock)
     except EnoughError:
         Path(job['report']).write_text(json.dumps(clock.report(job['started'])))
     else:
-        sys.exit(f'an epoch has only {len(clock.ended)} iterations')
+        sys.exit(f'it ended after {len(clock.ended)} iterations')
 
 
 if __name__ == '__main__':

@@ -60,6 +60,8 @@ def to_stock(recipe: Config, backbone: dict, neck: dict | None = None) -> Config
     for loader in ('val_dataloader', 'test_dataloader'):
         if 'SameSize' in str(plain[loader].get('batch_sampler')):
             plain[loader]['batch_size'] = 1  # what mmseg's can take
+    for loader in ('train_dataloader', 'val_dataloader'):
+        plain[loader]['persistent_workers'] = plain[loader]['num_workers'] > 0  # in their configs
     stock = _exchange(plain)
     if 'vitmm' in str(stock):
         raise ValueError(f'a part of vitmm is left in {stock}')

@@ -17,7 +17,7 @@ import pytest
 import stock
 import torch
 from mmengine.config import Config
-from support import CONFIGS, COUNTS, ROOT
+from support import CONFIGS, COUNTS, ROOT, UNSAVED
 from torchvision.ops import box_iou
 
 BENCHMARKS = ROOT / 'benchmarks'
@@ -189,7 +189,7 @@ def test_a_whole_validation_is_timed(tiny_options, tmp_path):
             'model.backbone.model_name': 'test_resnet',
             'val_dataloader.batch_size': 4,
         },
-        **dict(own=[], switches={}, precision='fp32', work_dir=tmp_path, validates=True),
+        **dict(own=[], switches={}, precision='fp32', work_dir=tmp_path, kind='val'),
     )
     clock = one_run.Clock(1, math.inf, 'cpu')
     with pytest.raises(one_run.EnoughError):
@@ -197,6 +197,29 @@ def test_a_whole_validation_is_timed(tiny_options, tmp_path):
     assert clock.images == [4] * (COUNTS['num_cls_val'] // 4)
     assert len(clock.begun) == len(clock.ended) == len(clock.images)
     assert clock.begun[0] < clock.ended[0] < clock.ended[-1] < clock.finished
+
+
+def test_whole_epochs_are_timed(tiny_options, tmp_path):
+    job = dict(
+        recipe=CONFIGS / 'cls' / 'vit_linear.py',
+        options={
+            **tiny_options,
+            **UNSAVED,
+            'image_size': 32,
+            'model.backbone.model_name': 'test_resnet',
+            'train_cfg.max_epochs': 3,
+        },
+        **dict(own=[], switches={}, precision='fp32', work_dir=tmp_path, kind='epoch'),
+    )
+    clock = one_run.Clock(1, 2, 'cpu')
+    with pytest.raises(one_run.EnoughError):
+        one_run.vitmm(job, clock)
+    assert len(clock.begun) == len(clock.ended) == 3
+    order = [time for pair in zip(clock.begun, clock.ended, strict=True) for time in pair]
+    assert order == sorted(order)
+    told = clock.report(0)
+    assert told['seconds'] == pytest.approx((clock.ended[2] - clock.ended[0]) / 2)
+    assert 0 < told['data'] < 1
 
 
 @pytest.mark.parametrize('recipe', iterations.STOCK)

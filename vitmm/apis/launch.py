@@ -26,6 +26,7 @@ from vitmm.config.trackers import check_trackers, leave_out, name_run
 from vitmm.datasets.errors import DataError, MissingError
 from vitmm.datasets.freed_memory import MOST, keep_freed_memory
 from vitmm.engine.hooks.started import StartedHook
+from vitmm.engine.workers import keep_workers
 from vitmm.errors import ConfigError
 
 _runs = count()
@@ -114,6 +115,7 @@ def build_runner(config: Config) -> Runner:
     for module in runner.model.modules():
         if isinstance(module, BaseDataPreprocessor):
             module._non_blocking = True  # mmseg's has no argument for it
+    keep_workers(runner)
     runner.register_hook(StartedHook())
     set_aside()
     return runner

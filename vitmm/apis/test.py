@@ -15,6 +15,7 @@ from vitmm.apis.switches import test_with_amp, test_with_tta
 from vitmm.compat.checkpoint import PUBLISHED_CONFIG
 from vitmm.config.beside import beside_training
 from vitmm.engine.hooks.progress import stop_progress
+from vitmm.engine.workers import end_workers
 from vitmm.errors import ConfigError
 
 # How each codebase's visualization hook is told to draw test images into a folder. mmseg's
@@ -96,6 +97,7 @@ def test(
             metrics = runner.test()
         finally:
             stop_progress(runner)
+            end_workers(runner)
     if is_main_process():
         written = [path for path in (out, show_dir) if path is not None]
         runner.logger.info(f'\n{summarize_test(runner, checkpoint, metrics, written)}\n')

@@ -17,6 +17,7 @@ from vitmm.apis.report import summary_logged
 from vitmm.apis.small_images import note_of_small_images
 from vitmm.apis.switches import use_amp, use_channels_last, use_compile
 from vitmm.apis.too_few import refuse_too_few, too_few_classes
+from vitmm.engine.workers import end_workers
 from vitmm.engine.wrapping import bare
 from vitmm.errors import ConfigError, VitmmError
 from vitmm.models.parameters import count_parameters
@@ -105,4 +106,6 @@ def train(
             if told and not isinstance(error, VitmmError):
                 raise ConfigError(told) from error
             raise
+        finally:
+            end_workers(runner)
     return runner

@@ -2,9 +2,9 @@
 
 from mmengine.dist import get_rank
 from mmengine.hooks import Hook
-from mmengine.runner import Runner
+from mmengine.runner import EpochBasedTrainLoop, Runner
 
-from vitmm.engine.seeding import seed_everything
+from vitmm.engine.seeding import seed_everything, tell_workers
 from vitmm.registry import HOOKS
 
 
@@ -20,3 +20,5 @@ class EpochSeedHook(Hook):
     def before_train_epoch(self, runner: Runner) -> None:
         """Seed from (seed of the run, epoch, rank)."""
         seed_everything(runner.seed, runner.epoch, get_rank())
+        if isinstance(runner.train_loop, EpochBasedTrainLoop):  # others have begun their pass
+            tell_workers(runner.train_dataloader)
