@@ -1,4 +1,4 @@
-"""How long a start takes: --help, and from the command to the end of the first iteration.
+"""How long a start takes: --help, to the end of the first iteration, and a short command, whole.
 
 python benchmarks/start.py [CONFIGS ...] [--repeats 5]
 
@@ -18,6 +18,7 @@ MARK = 'first iteration ended at '  # as first_iteration.py says
 ROOT = Path(__file__).resolve().parent.parent
 DEFAULT = ('det/vit_retinanet.py', 'seg/vit_upernet.py', 'cls/vit_linear.py')
 TRAIN = [sys.executable, str(ROOT / 'tools' / 'train.py')]
+PRINT = [sys.executable, str(ROOT / 'tools' / 'print_config.py')]
 
 
 def main() -> None:
@@ -29,6 +30,7 @@ def main() -> None:
         commands = {
             'import torch, torchvision': [sys.executable, '-c', 'import torch, torchvision'],
             'tools/train.py --help': [*TRAIN, '--help'],
+            'tools/print_config.py, whole': [*PRINT, str(ROOT / 'configs' / DEFAULT[0])],
         }
         for number, config in enumerate(map(Path, args.configs)):
             recipe = Path(folder) / f'recipe_{number}.py'

@@ -1,6 +1,7 @@
 """The collector of reference cycles rests while a command starts, and does not hold up its end."""
 
 import gc
+import multiprocessing
 import subprocess
 import sys
 
@@ -19,23 +20,28 @@ def as_before():
 
 
 def test_it_rests_until_the_start_is_over():
+    before = gc.get_freeze_count()
     with collector.starting():
         assert not gc.isenabled()
         collector.set_aside()
-        assert gc.get_freeze_count() > len(gc.get_objects())
+        assert gc.get_freeze_count() > before + 10_000
         assert not gc.isenabled()
         collector.started()
         assert gc.isenabled()
-        assert gc.get_freeze_count() > len(gc.get_objects())
     assert gc.isenabled()
-    assert not gc.get_freeze_count()
+
+
+def test_workers_that_begin_meanwhile_collect():
+    context = multiprocessing.get_context('fork')
+    with collector.starting(), context.Pool(1) as pool:
+        assert pool.apply(gc.isenabled)
+        assert not gc.isenabled()
 
 
 def test_it_goes_on_after_an_error():
     with pytest.raises(OSError, match='no file'), collector.starting():
         raise OSError('no file')
     assert gc.isenabled()
-    assert not gc.get_freeze_count()
 
 
 def test_who_has_it_off_or_starts_nothing_keeps_it_so():
@@ -67,7 +73,7 @@ class Look(Hook):
         self.say(gc.isenabled(), gc.get_freeze_count() > 200_000, begun.count(2) <= 4)
 
     def before_train_epoch(self, runner):
-        self.say(len(gc.get_objects()) < 50_000)
+        self.say(len(gc.get_objects()) < 200_000)
 """
 
 
@@ -90,36 +96,30 @@ def test_a_training_starts_without_and_runs_with_it(tiny_shapes, tmp_path):
     assert seen == [['True', 'True', 'True'], ['True']]
 
 
-# A file in a cycle, which only the collector would close; what else the exit calls still comes.
+# What is in a cycle is finalised as ever; what was there before is not looked through.
 LEAVE = """
-import atexit, gc, sys
-atexit.register(lambda: print('set aside:', gc.get_freeze_count() > 10_000))
+import atexit, gc
+atexit.register(lambda: print('to look through:', len(gc.get_objects()) < 100_000))
 from vitmm.apis.cli import run
+import mmdet.models
 
-class Holder: pass
+class Holder:
+    def __del__(self):
+        print('finalised')
 
 def job():
     holder = Holder()
-    holder.itself, holder.file = holder, open(sys.argv[1], 'w')
-    holder.file.write('the end')
-    holder.raw = open(sys.argv[1] + '.bytes', 'wb')
-    holder.raw.write(b'the end')
-    holder.read, holder.closed = open(sys.argv[0]), open(sys.argv[0])
-    holder.closed.close()
+    holder.itself = holder
+    gc.disable()  # left to the end
 
 run(job)
 """
 
 
-def test_a_command_ends_at_once_with_its_files_written(tmp_path):
+def test_a_command_ends_without_a_look_through_its_imports(tmp_path):
     script = tmp_path / 'leave.py'
     script.write_text(LEAVE)
-    out = tmp_path / 'out.txt'
-    done = subprocess.run(
-        [sys.executable, script, out], capture_output=True, text=True, timeout=100
-    )
+    done = subprocess.run([sys.executable, script], capture_output=True, text=True, timeout=100)
     assert done.returncode == 0, done.stderr
-    assert done.stdout == 'set aside: True\n'
+    assert done.stdout == 'to look through: True\nfinalised\n'
     assert not done.stderr
-    assert out.read_text() == 'the end'
-    assert (tmp_path / 'out.txt.bytes').read_bytes() == b'the end'

@@ -1,9 +1,9 @@
-"""Python's collector of reference cycles, kept out of a command's start and end."""
+"""Python's collector of reference cycles, kept away from what imports bring."""
 
 import gc
+import os
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from io import BufferedRandom, BufferedWriter, TextIOWrapper
+from contextlib import contextmanager
 
 _starting = False
 
@@ -26,35 +26,24 @@ def starting() -> Iterator[None]:
         yield
     finally:
         started()
-        gc.unfreeze()  # a Runner, its model and its hooks are a cycle
 
 
 def set_aside() -> None:
-    """While a run starts: what is there by now is not looked through."""
+    """While a run starts: what is there by now, modules and all in them, is never looked through.
+
+    Not what has to go before the process does: a Runner and its model are a cycle.
+    """
     if _starting:
         gc.freeze()
 
 
 def started() -> None:
-    """The start is over: collect, but look only through what comes from now on.
-
-    Loader workers then do not copy, page by page, what they share with this process.
-    """
+    """The start is over: collect."""
     global _starting
     if _starting:
-        gc.freeze()
         gc.enable()
         _starting = False
 
 
-def leave() -> None:
-    """At the end of a process: its objects go with it, without a look through them (1.5 s).
-
-    Files that are still open are written out; so they would be where the collector finds them.
-    """
-    gc.unfreeze()
-    for file in gc.get_objects():
-        if type(file) in (TextIOWrapper, BufferedWriter, BufferedRandom):
-            with suppress(OSError, ValueError):  # closed, or only read
-                file.flush()
-    gc.freeze()
+if hasattr(os, 'register_at_fork'):  # workers may begin before, and live as long as the run
+    os.register_at_fork(after_in_child=started)

@@ -66,21 +66,29 @@ def test_numbers_of_workers_that_stay_are_those_of_new_ones(kind):
 
 @HOOKS.register_module()
 class NoteWorkers(Hook):
-    """Which workers there are in each epoch; ``fails``: an error in the second."""
+    """Which workers there are in each epoch; ``does``: an error, or new ones, in the second."""
 
     seen: list = []
+    states: list = []  # of the main process's generator after each validation
 
-    def __init__(self, fails=False):
-        self.fails = fails
+    def __init__(self, does=None):
+        self.does = does
+
+    def before_train_epoch(self, runner):
+        if self.does == 'restart' and runner.epoch == 1:
+            runner.train_dataloader._iterator = None
+
+    def after_val_epoch(self, runner, metrics=None):
+        self.states.append(torch.get_rng_state())
 
     def after_train_iter(self, runner, *args, **kwargs):
         self.seen.append(frozenset(one.pid for one in multiprocessing.active_children()))
-        if self.fails and runner.epoch == 1:
+        if self.does == 'fail' and runner.epoch == 1:
             raise OSError('the disk is full')
 
 
-def run(tiny_options, folder, epochs=3, fails=False, **more):
-    NoteWorkers.seen = []
+def run(tiny_options, folder, epochs=3, does=None, **more):
+    NoteWorkers.seen, NoteWorkers.states = [], []
     options = {
         **tiny_options,
         **SMALL_CLASSIFIER,
@@ -89,7 +97,7 @@ def run(tiny_options, folder, epochs=3, fails=False, **more):
         'val_dataloader.num_workers': 1,
         'custom_hooks': [
             dict(type='vitmm.EpochSeedHook'),
-            dict(type='NoteWorkers', fails=fails),
+            dict(type='NoteWorkers', does=does),
         ],
         **more,
     }
@@ -103,11 +111,18 @@ def test_a_training_is_the_same(tiny_options, tmp_path, monkeypatch):
     assert len(first) == 2  # that of validation has not begun
     assert first < last and len(last) == 3
     assert not multiprocessing.active_children()
+    states = NoteWorkers.states
+    assert len(states) == 3
 
     never = {f'{split}_dataloader.persistent_workers': False for split in ('train', 'val')}
     new = run(tiny_options, tmp_path / 'new', **never)
     assert not NoteWorkers.seen[0] & NoteWorkers.seen[-1]
     assert all(torch.equal(new[name], value) for name, value in stayed.items())
+    assert all(map(torch.equal, states, NoteWorkers.states))
+
+    restarted = run(tiny_options, tmp_path / 'restarted', does='restart')
+    assert all(torch.equal(restarted[name], value) for name, value in stayed.items())
+    assert all(map(torch.equal, states, NoteWorkers.states))
 
     monkeypatch.setattr(epoch_seed, 'tell_workers', lambda loader: None)
     untold = run(tiny_options, tmp_path / 'untold')
@@ -116,7 +131,7 @@ def test_a_training_is_the_same(tiny_options, tmp_path, monkeypatch):
 
 def test_they_go_when_a_run_fails(tiny_options, tmp_path):
     with pytest.raises((OSError, VitmmError), match='the disk is full'):
-        run(tiny_options, tmp_path, fails=True)
+        run(tiny_options, tmp_path, does='fail')
     assert len(NoteWorkers.seen[-1]) == 3
     assert not multiprocessing.active_children()
 

@@ -2,7 +2,7 @@
 
 import argparse
 import ast
-import atexit
+import gc
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -10,7 +10,6 @@ from typing import Any
 
 from mmengine.config import DictAction
 
-from vitmm.collector import leave
 from vitmm.compat.distributed import end_dist
 from vitmm.errors import VitmmError
 
@@ -83,7 +82,7 @@ def run(function: Callable[[], Any]) -> Any:
     ``custom_imports`` names them.
     """
     sys.path.insert(0, os.getcwd())
-    atexit.register(leave)
+    gc.freeze()  # what was imported stays: Python looks through it twice as a process ends
     try:
         result = function()
     except Exception as error:

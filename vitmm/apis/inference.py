@@ -7,7 +7,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-from vitmm.collector import started
+from vitmm.collector import set_aside, started
 from vitmm.datasets.errors import DataError, UnreadableError
 from vitmm.errors import ConfigError, VitmmError, did_you_mean
 from vitmm.inference.inputs import count_items, find_media
@@ -70,6 +70,7 @@ def infer(
     _check(formats, ann, batch_size)
     media = find_media(inputs, leave_out=str(out))
     predictor = Predictor(checkpoint, config, device=device, amp=amp, tta=tta, options=options)
+    set_aside()  # the model, too: it is used to the end
     started()
     items = predictor.stream(media, skip_bad)
     found = predictor.predict(items, batch_size, skip_bad)

@@ -25,6 +25,7 @@ from vitmm.config.top_level import check_log_level, check_options
 from vitmm.config.trackers import check_trackers, leave_out, name_run
 from vitmm.datasets.errors import DataError, MissingError
 from vitmm.datasets.freed_memory import MOST, keep_freed_memory
+from vitmm.engine.hooks.pass_over import PassOverHook
 from vitmm.engine.hooks.started import StartedHook
 from vitmm.engine.workers import keep_workers
 from vitmm.errors import ConfigError
@@ -111,11 +112,12 @@ def build_runner(config: Config) -> Runner:
     use_in_mmengine()
     format_once()
     collect_env.install()
+    set_aside()
     runner = RUNNERS.build(config) if 'runner_type' in config else Runner.from_cfg(config)
     for module in runner.model.modules():
         if isinstance(module, BaseDataPreprocessor):
             module._non_blocking = True  # mmseg's has no argument for it
     keep_workers(runner)
-    runner.register_hook(StartedHook())
-    set_aside()
+    for hook in (StartedHook(), PassOverHook()):
+        runner.register_hook(hook)
     return runner

@@ -122,6 +122,13 @@ def borrow(ticket: Ticket) -> np.ndarray:
     return np.frombuffer(memory, np.uint8)
 
 
+def forget(pid: int) -> None:
+    """Let go of what is kept of a worker that has ended: torch may hold on to its process."""
+    process = _workers.pop(pid, None)
+    if process is not None:
+        _kept.pop(process, None)
+
+
 def _pieces_of(pid: int) -> dict[int, _Piece] | None:
     """What is kept of a worker; None if it is no child of this process."""
     process = _workers.get(pid)

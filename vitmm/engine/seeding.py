@@ -27,7 +27,7 @@ def tell_workers(loader: DataLoader) -> None:
     Call it before the pass. torch draws a number for workers that begin, and none for those that
     stay: here it is drawn for them, so that both see the same numbers, in this process, too.
     """
-    if not loader.persistent_workers:
+    if not getattr(loader, 'persistent_workers', False):
         return
     told = getattr(loader.dataset, _TOLD, None)
     if told is None:
