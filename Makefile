@@ -55,6 +55,7 @@ benchmark: env  ## the figures of docs/performance.md, scale.md and compare.md, 
 	$(PY) benchmarks/models.py
 	$(PY) benchmarks/iterations.py
 	$(PY) benchmarks/iterations.py --validation
+	$(PY) benchmarks/iterations.py --epochs 4
 	$(PY) benchmarks/loader.py
 	$(PY) benchmarks/halts.py
 	$(PY) benchmarks/start.py
