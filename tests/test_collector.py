@@ -13,18 +13,18 @@ from vitmm import collector
 
 @pytest.fixture(autouse=True)
 def as_before():
-    """Nothing of these tests' process stays set aside."""
+    """These tests' process collects again."""
     yield
     gc.enable()
-    gc.unfreeze()
 
 
 def test_it_rests_until_the_start_is_over():
+    made = [[] for _ in range(10_000)]
     before = gc.get_freeze_count()
     with collector.starting():
         assert not gc.isenabled()
         collector.set_aside()
-        assert gc.get_freeze_count() > before + 10_000
+        assert gc.get_freeze_count() >= before + len(made)
         assert not gc.isenabled()
         collector.started()
         assert gc.isenabled()
@@ -45,9 +45,10 @@ def test_it_goes_on_after_an_error():
 
 
 def test_who_has_it_off_or_starts_nothing_keeps_it_so():
+    before = gc.get_freeze_count()
     collector.set_aside()
     collector.started()
-    assert not gc.get_freeze_count()
+    assert gc.get_freeze_count() <= before  # some may have gone meanwhile
     gc.disable()
     with collector.starting():
         collector.started()
