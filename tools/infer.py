@@ -43,11 +43,11 @@ def main() -> None:
     from vitmm.apis.cli import run, settings_of
     from vitmm.collector import starting
 
+    @starting()
     def job() -> None:
-        with starting():
-            from vitmm.apis.inference import infer
+        from vitmm.apis.inference import infer
 
-            print(infer(**settings_of(args)))
+        print(infer(**settings_of(args)))
 
     run(job)
 

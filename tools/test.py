@@ -40,14 +40,14 @@ def main() -> None:
     from vitmm.collector import starting
     from vitmm.errors import ConfigError
 
+    @starting()
     def job() -> None:
+        from vitmm.apis.test import test
+
         if args.checkpoint is None and not Path(args.config).is_dir():
             raise ConfigError(f'give a checkpoint after {args.config}.')
         args.checkpoint = None if args.checkpoint == 'none' else args.checkpoint
-        with starting():
-            from vitmm.apis.test import test
-
-            test(**settings_of(args))
+        test(**settings_of(args))
 
     run(job)
 

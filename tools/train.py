@@ -48,11 +48,11 @@ def main() -> None:
     from vitmm.apis.cli import run, settings_of
     from vitmm.collector import starting
 
+    @starting()
     def job() -> None:
-        with starting():
-            from vitmm.apis.train import train
+        from vitmm.apis.train import train
 
-            train(**settings_of(args))
+        train(**settings_of(args))
 
     try:
         run(job)

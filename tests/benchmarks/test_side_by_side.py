@@ -180,40 +180,28 @@ def test_the_metric_is_a_part_of_a_validation(monkeypatch):
     assert told['data'] == pytest.approx(1 / 8)
 
 
-def test_a_whole_validation_is_timed(tiny_options, tmp_path):
-    job = dict(
-        recipe=CONFIGS / 'cls' / 'vit_linear.py',
-        options={
-            **tiny_options,
-            'image_size': 32,
-            'model.backbone.model_name': 'test_resnet',
-            'val_dataloader.batch_size': 4,
-        },
-        **dict(own=[], switches={}, precision='fp32', work_dir=tmp_path, kind='val'),
-    )
-    clock = one_run.Clock(1, math.inf, 'cpu')
+def run_small(kind, iterations, options, work_dir):
+    """The clock of our side of a small classifier, when it has had enough."""
+    small = {'image_size': 32, 'model.backbone.model_name': 'test_resnet'}
+    job = dict(recipe=CONFIGS / 'cls' / 'vit_linear.py', options={**options, **small}, kind=kind)
+    job |= dict(own=[], switches={}, precision='fp32', work_dir=work_dir)
+    clock = one_run.Clock(1, iterations, 'cpu')
     with pytest.raises(one_run.EnoughError):
         one_run.vitmm(job, clock)
+    return clock
+
+
+def test_a_whole_validation_is_timed(tiny_options, tmp_path):
+    options = {**tiny_options, 'val_dataloader.batch_size': 4}
+    clock = run_small('val', math.inf, options, tmp_path)
     assert clock.images == [4] * (COUNTS['num_cls_val'] // 4)
     assert len(clock.begun) == len(clock.ended) == len(clock.images)
     assert clock.begun[0] < clock.ended[0] < clock.ended[-1] < clock.finished
 
 
 def test_whole_epochs_are_timed(tiny_options, tmp_path):
-    job = dict(
-        recipe=CONFIGS / 'cls' / 'vit_linear.py',
-        options={
-            **tiny_options,
-            **UNSAVED,
-            'image_size': 32,
-            'model.backbone.model_name': 'test_resnet',
-            'train_cfg.max_epochs': 3,
-        },
-        **dict(own=[], switches={}, precision='fp32', work_dir=tmp_path, kind='epoch'),
-    )
-    clock = one_run.Clock(1, 2, 'cpu')
-    with pytest.raises(one_run.EnoughError):
-        one_run.vitmm(job, clock)
+    options = {**tiny_options, **UNSAVED, 'train_cfg.max_epochs': 3}
+    clock = run_small('epoch', 2, options, tmp_path)
     assert len(clock.begun) == len(clock.ended) == 3
     order = [time for pair in zip(clock.begun, clock.ended, strict=True) for time in pair]
     assert order == sorted(order)

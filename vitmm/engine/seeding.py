@@ -34,8 +34,8 @@ def tell_workers(loader: DataLoader) -> None:
         told = torch.zeros(2, dtype=torch.int64).share_memory_()
         setattr(loader.dataset, _TOLD, told)
     if loader._iterator is not None:
-        drawn = torch.empty((), dtype=torch.int64).random_(generator=loader.generator)
-        told.copy_(torch.stack([told[0] + 1, drawn]))
+        told[0] += 1
+        told[1].random_(generator=loader.generator)
 
 
 @FUNCTIONS.register_module()

@@ -2,6 +2,7 @@
 
 from mmengine.runner import Runner
 
+from vitmm.config.length import counts_epochs
 from vitmm.datasets.lent_memory import forget
 
 
@@ -14,8 +15,8 @@ def keep_workers(runner: Runner) -> None:
     """
     names = ['_val_dataloader']
     loop = runner._train_loop
-    if isinstance(loop, dict) and 'IterBased' not in str(loop.get('type')):
-        names += ['_train_dataloader'] if loop.get('by_epoch', True) else []
+    if isinstance(loop, dict) and counts_epochs(loop):
+        names.append('_train_dataloader')
     for name in names:
         loader = getattr(runner, name, None)
         if isinstance(loader, dict) and loader.get('num_workers'):

@@ -6,6 +6,7 @@ from typing import Any
 
 from vitmm.apis.check_config.case import Case
 from vitmm.apis.check_config.images import count_images
+from vitmm.config.length import counts_epochs
 from vitmm.config.places import Key
 
 _WARM_UP = ('Linear', 'Constant')
@@ -16,7 +17,7 @@ _GRADUAL = ('CosineAnnealing', 'Poly')
 def check_schedule(case: Case) -> None:
     """Compare every schedule, interval and hook with the length of the training."""
     cfg = case.get('train_cfg') or {}
-    by_epoch = _by_epoch(cfg)
+    by_epoch = counts_epochs(cfg)
     length = cfg.get('max_epochs' if by_epoch else 'max_iters')
     if not isinstance(length, int):
         return
@@ -39,12 +40,6 @@ def check_schedule(case: Case) -> None:
         elif own in limits:
             _check_end(case, key, one, everyone, limits[own])
     _check_intervals(case, length, unit)
-
-
-def _by_epoch(cfg: Mapping[str, Any]) -> bool:
-    if 'by_epoch' in cfg:
-        return bool(cfg['by_epoch'])
-    return 'Iter' not in str(cfg.get('type', '')) if cfg.get('type') else 'max_epochs' in cfg
 
 
 def _schedulers(value: Any, key: Key = ('param_scheduler',)) -> Iterator[tuple[Key, Any]]:
