@@ -469,11 +469,14 @@ def test_a_model_that_cannot_be_built_says_what_was_left_out(tmp_path, data):
 
 def test_what_is_said_later_is_blamed(tmp_path, data):
     """What a hole points at, a type over the keys of another, the batch that a rate is for."""
-    text = DET + "train_cfg = dict(_delete_=True, type='IterBasedTrainLoop', max_iters=9)  # <-"
-    recipe, line = plant(text, tmp_path, data)
-    (found,) = [one for one in check_config(recipe) if one.kind == 'resolve']
-    assert (found.file, found.line) == (str(recipe), line)
-    assert "has no 'max_epochs'" in str(found)
+    for text, said in (
+        (ITERATIONS + 'train_cfg = dict(_delete_=True, max_epochs=9)  # <-', "has no 'max_iters'"),
+        (DET + 'train_cfg = dict(_delete_=True, by_epoch=False)  # <-', 'and needs max_iters'),
+    ):
+        recipe, line = plant(text, tmp_path, data)
+        (found,) = [one for one in check_config(recipe) if one.kind == 'resolve']
+        assert (found.file, found.line) == (str(recipe), line)
+        assert said in str(found)
     text = DET + "train_cfg = dict(\n    type='IterBasedTrainLoop',  # <-\n    max_iters=9,\n)"
     recipe, line = plant(text, tmp_path, data)
     (found,) = [one for one in check_config(recipe) if one.kind == 'keys']

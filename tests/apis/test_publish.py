@@ -7,10 +7,12 @@ import re
 import pytest
 import torch
 from safetensors import safe_open
+from support import CONFIGS
 
 from vitmm.apis.inference import Predictor
 from vitmm.apis.publish import publish
 from vitmm.apis.test import test as evaluate
+from vitmm.apis.train import train
 from vitmm.config.stored import read_stored
 from vitmm.datasets.errors import DataError
 from vitmm.errors import VitmmError, WeightsError
@@ -35,6 +37,34 @@ def test_a_published_folder_measures_the_same(any_model, tmp_path):
     assert digest in card
     assert 'license: apache-2.0' in card
     assert 'test_resnet' in card
+
+
+@pytest.mark.parametrize('by_epoch', [None, True])
+def test_a_card_of_a_training_by_iterations(by_epoch, tiny_options, tmp_path):
+    options = {
+        **{key: value for key, value in tiny_options.items() if key != 'train_cfg.max_epochs'},
+        'image_size': 32,
+        'resize_edge': 32,
+        'model.backbone.model_name': 'test_resnet',
+        'train_cfg._delete_': True,
+        'train_cfg.type': 'IterBasedTrainLoop',
+        'train_cfg.max_iters': 8,
+        'train_cfg.val_interval': 4,
+        'optim_wrapper.optimizer.lr': 0.05,
+        'param_scheduler': [],
+    }
+    if by_epoch:  # all validations are logged at epoch 0
+        options['default_hooks.logger.log_metric_by_epoch'] = True
+    train(CONFIGS / 'cls' / 'vit_linear.py', work_dir=tmp_path, options=options)
+    (config,) = tmp_path.glob('*.py')
+    for step in (4, 8):
+        checkpoint = tmp_path / f'iter_{step}.pth'
+        figures = evaluate(config, checkpoint, work_dir=tmp_path / 'test')
+        folder = publish(checkpoint, tmp_path / f'published_{step}')
+        card = (folder / 'README.md').read_text()
+        for name, value in figures.items():
+            assert (f'| {name} | {value:.4f} |' in card) is not bool(by_epoch)
+        assert ('Not known here' in card) is bool(by_epoch)
 
 
 def test_folder_and_file_are_checkpoints_of_any_config(trained, tmp_path):

@@ -46,6 +46,13 @@ def test_the_key_is_named(key, value, words, tiny_options, tmp_path):
         train(RECIPE, work_dir=tmp_path, options=options)
 
 
+def test_what_a_base_leaves_in_the_way(tiny_options, tmp_path):
+    loop = {'train_cfg.type': 'IterBasedTrainLoop', 'train_cfg.max_iters': 2}
+    options = {**tiny_options, 'image_size': 64, 'resize_edge': 64, **loop}
+    with pytest.raises(ConfigError, match=r'no max_epochs\. train_cfg\._delete_=True drops what'):
+        train(RECIPE, work_dir=tmp_path, options=options)
+
+
 @pytest.mark.parametrize(
     ('evaluator', 'words'),
     [

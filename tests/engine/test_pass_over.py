@@ -29,16 +29,13 @@ def by_iterations(tiny_options, tmp_path):
     recipe = tmp_path / 'recipe.py'
     paths = [str(CONFIGS / '_base_' / f'{base}.py') for base in BASES]
     recipe.write_text(
-        f'_base_ = {paths}\n'
-        "train_dataloader = dict(sampler=dict(type='InfiniteSampler'))\n"
-        'train_cfg = dict(max_iters=9, val_interval=3)\nwarmup_iters = 2\n'
+        f'_base_ = {paths}\ntrain_cfg = dict(max_iters=9, val_interval=3)\nwarmup_iters = 2\n'
     )
     del tiny_options['train_cfg.max_epochs']
     options = {
         **tiny_options,
         **SMALL_CLASSIFIER,
         'custom_hooks': [dict(type='vitmm.EpochSeedHook'), dict(type='NoteImages')],
-        'default_hooks.checkpoint.by_epoch': False,
         'default_hooks.checkpoint.interval': 3,
         'default_hooks.checkpoint.max_keep_ckpts': 3,
     }

@@ -34,11 +34,6 @@ ITERATIONS = {
     'train_cfg.type': 'IterBasedTrainLoop',
     'train_cfg.max_iters': 8,
     'train_cfg.val_interval': 4,
-    'log_processor.by_epoch': False,
-    'train_dataloader.sampler.type': 'InfiniteSampler',
-    'default_hooks.checkpoint.by_epoch': False,
-    'default_hooks.checkpoint.interval': 4,
-    'default_hooks.logger.log_metric_by_epoch': False,
     'optim_wrapper.accumulative_counts': 2,
     'param_scheduler': [],
 }

@@ -9,6 +9,7 @@ from mmengine.config import Config
 from torch import nn
 
 from vitmm.apis.scalars import last_scores
+from vitmm.config.length import counts_epochs
 from vitmm.datasets.sources import leaves
 from vitmm.inference.stored_model import StoredModel
 
@@ -145,7 +146,7 @@ def _length(meta: Mapping[str, Any]) -> str:
 def _metrics(stored: StoredModel) -> list[str]:
     found = scores_of(stored)
     if not found:
-        return ['Not known here: the logs of its training were not beside the checkpoint.']
+        return ['Not known here: no log of its training beside the checkpoint tells.']
     # COCO's -1 stands for sizes of which there are no objects.
     rows = [f'| {name} | {value:.4f} |' for name, value in found.items() if value != -1]
     return [
@@ -157,10 +158,17 @@ def _metrics(stored: StoredModel) -> list[str]:
     ]
 
 
+def _logged_by(config: Config) -> str | None:
+    """The counter that validations are logged by; None where it tells them not apart."""
+    logger = (config.get('default_hooks') or {}).get('logger') or {}
+    if not logger.get('log_metric_by_epoch', True):
+        return 'iter'
+    return 'epoch' if counts_epochs(config.get('train_cfg') or {}) else None
+
+
 def scores_of(stored: StoredModel) -> dict[str, float]:
     """The metrics of the validation at a checkpoint's own step, from the logs in its work dir."""
-    by_epoch = (stored.config.get('train_cfg') or {}).get('by_epoch', True)
-    step = stored.meta.get('epoch' if by_epoch else 'iter')
+    step = stored.meta.get(_logged_by(stored.config))
     found: dict[str, float] = {}
     if step is not None:
         logs = stored.path.parent.glob('*/vis_data/scalars.json')

@@ -56,7 +56,11 @@ def _of_keywords(cfg: Config, text: str) -> str | None:
         for key, part, cls in _built_by(cfg, name):
             if word in part:
                 known = _keywords_of(cls)
-                near = did_you_mean(word, known, limit=2) if known else ''
+                near = (
+                    did_you_mean(word, known - part.keys(), limit=2)
+                    or did_you_mean(word, known, limit=2, cutoff=0.75)  # the right one is a base's
+                    or f' {_dotted(key, "_delete_")}=True drops what a base sets there.'
+                )
                 return f'{_dotted(key, word)}: {cls.__name__} takes no {word}.{near}'
     elif found := _MISSING.search(text):
         name, words = found[1], re.findall(r"'(\w+)'", found[2])

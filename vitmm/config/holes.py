@@ -68,7 +68,7 @@ def _evaluate(expression: str, look_up: Callable[[str], Any], where: str) -> Any
         known = sorted(error.args[0])
         raise ConfigError(
             f"{hole}: nothing is called '{first}'.{did_you_mean(first, known)} A hole begins with "
-            "'backbone', 'data', 'machine', or a key at the top of the config."
+            "'backbone', 'data', 'machine', 'training', or a key at the top of the config."
         ) from error
     path = first
     for step in steps:

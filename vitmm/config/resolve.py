@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from mmengine.config import Config
 
-from vitmm.config import holes, machine
+from vitmm.config import holes, length, machine
 from vitmm.config.trackers import add_trackers
 from vitmm.config.wrappers import push_inwards
 from vitmm.datasets.classes import read_classes
@@ -17,6 +17,7 @@ from vitmm.errors import ConfigError, VitmmError, did_you_mean
 from vitmm.registry import FUNCTIONS, MODELS
 
 _DATALOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
+_TOLD = ('backbone', 'data', 'machine', 'training')
 _NO_OBJECT = 0.1  # Carion et al., DETR, https://arxiv.org/abs/2005.12872, section 4
 _ASKS_FOR_MORE = re.compile(r'\$\{backbone\b(?!\.in_chans\})')
 
@@ -28,10 +29,11 @@ def resolve(config: Config, known: Mapping[str, Any] | None = None) -> Config:
     ``std``, ``in_chans``, ``preprocessing``) is told by the backbone that the config names,
     ``${data.…}`` (``classes``, ``num_classes``; ``set_weights``, which weigh each class and, last,
     no object, in losses over sets of queries) by the data. ``${machine.…}`` (``workers``, ``gpu``)
-    is what data loaders are set by. Any other hole names a key at the top of the config,
-    ``${data_root}`` or ``${train_cfg.max_epochs}``, so that one change on the command line is
-    enough. An embedded data set that ``prepare_data`` names is written first. ``trackers`` become
-    backends of the visualizer (:mod:`vitmm.config.trackers`).
+    is what data loaders are set by, ``${training.…}`` (``by_epoch``, ``length``, ``save_interval``,
+    ``sampler``) all that counts epochs or iterations. Any other hole names a key at the top of the
+    config, ``${data_root}`` or ``${train_cfg.max_epochs}``, so that one change on the command line
+    is enough. An embedded data set that ``prepare_data`` names is written first. ``trackers``
+    become backends of the visualizer (:mod:`vitmm.config.trackers`).
 
     Args:
         config: a loaded config; it is not changed.
@@ -123,10 +125,12 @@ class _Names:
                 value = self._describe_data()
             elif name == 'machine':
                 value = machine.describe()
+            elif name == 'training':
+                value = length.describe(holes.fill(self.config.get('train_cfg'), self, 'train_cfg'))
             elif name in self.config:
                 value = holes.fill(self.config[name], self, name)
             else:
-                raise KeyError([*self.config, 'backbone', 'data', 'machine'])
+                raise KeyError([*self.config, *_TOLD])
         finally:
             self.open.pop()
         self.known[name] = value

@@ -8,17 +8,22 @@ env_cfg = dict(
 randomness = dict(seed=0)
 
 log_level = 'INFO'
-log_processor = dict(type='LogProcessor', window_size=20, by_epoch=True)
+log_processor = dict(type='LogProcessor', window_size=20, by_epoch='${training.by_epoch}')
 load_from = None
 resume = False
 
 default_hooks = dict(
     runtime_info=dict(type='vitmm.RuntimeInfoHook'),
     timer=dict(type='IterTimerHook'),
-    logger=dict(type='LoggerHook', interval=20),
+    logger=dict(type='LoggerHook', interval=20, log_metric_by_epoch='${training.by_epoch}'),
     param_scheduler=dict(type='ParamSchedulerHook'),
     # The one before the last stays until the last is whole.
-    checkpoint=dict(type='vitmm.AtomicCheckpointHook', interval=1, max_keep_ckpts=2),
+    checkpoint=dict(
+        type='vitmm.AtomicCheckpointHook',
+        by_epoch='${training.by_epoch}',
+        interval='${training.save_interval}',
+        max_keep_ckpts=2,
+    ),
     sampler_seed=dict(type='DistSamplerSeedHook'),
     progress=dict(type='vitmm.ProgressHook'),  # on a terminal
     fewer_halts=dict(type='vitmm.FewerHaltsHook'),

@@ -1,4 +1,7 @@
-"""AdamW, a short linear warm-up, then a cosine to the end: change the length in one place."""
+"""AdamW, a short linear warm-up, then a cosine to the end: change the length in one place.
+
+By iterations: train_cfg = dict(_delete_=True, by_epoch=False, max_iters=9000, val_interval=500).
+"""
 
 train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=12, val_interval=1)
 val_cfg = dict(type='vitmm.ValLoop')
@@ -15,10 +18,10 @@ param_scheduler = [
     dict(
         type='CosineAnnealingLR',
         eta_min_ratio=0.01,
-        T_max='${train_cfg.max_epochs}',
+        T_max='${training.length}',
         begin=0,
-        end='${train_cfg.max_epochs}',
-        by_epoch=True,
-        convert_to_iter_based=True,
+        end='${training.length}',
+        by_epoch='${training.by_epoch}',
+        convert_to_iter_based='${training.by_epoch}',
     ),
 ]

@@ -1,7 +1,6 @@
 """AdamW by iterations, as published segmentation counts: a linear warm-up, then a line to zero.
 
-No gradients are clipped. Batches come from a sampler without end: a recipe sets
-train_dataloader = dict(sampler=dict(type='InfiniteSampler')).
+No gradients are clipped.
 """
 
 warmup_iters = 1500

@@ -8,7 +8,7 @@ _base_ = [
     '../../_base_/models/retinanet.py',
     '../../_base_/datasets/det/coco2017.py',
     '../../_base_/schedules/adamw_vitdet.py',
-    '../../_base_/runtime/det_iterations.py',
+    '../../_base_/runtime/det.py',
 ]
 
 image_scale = (1024, 1024)
@@ -27,7 +27,6 @@ model = dict(
 )
 train_dataloader = dict(
     batch_size=8,
-    sampler=dict(type='InfiniteSampler'),
     dataset=dict(pipeline='${jitter_pipeline}'),
 )
 train_cfg = dict(max_iters=66375)

@@ -9,7 +9,7 @@ _base_ = [
     '../../_base_/models/vitdet.py',
     '../../_base_/datasets/det/coco2017.py',
     '../../_base_/schedules/adamw_vitdet.py',
-    '../../_base_/runtime/det_iterations.py',
+    '../../_base_/runtime/det.py',
 ]
 
 image_scale = (1024, 1024)
@@ -19,7 +19,6 @@ model = dict(
 )
 train_dataloader = dict(
     batch_size=8,
-    sampler=dict(type='InfiniteSampler'),
     dataset=dict(pipeline='${jitter_pipeline}'),
 )
 # detectron2 spares norms and position embeddings, and lets biases decay.

@@ -8,7 +8,7 @@ _base_ = [
     '../../_base_/models/upernet.py',
     '../../_base_/datasets/seg/ade20k.py',
     '../../_base_/schedules/adamw_iterations.py',
-    '../../_base_/runtime/seg_iterations.py',
+    '../../_base_/runtime/seg_sync_bn.py',
 ]
 
 image_scale = (2560, 640)
@@ -38,7 +38,7 @@ model = dict(
     auxiliary_head=dict(channels=256),
     test_cfg=dict(mode='slide', crop_size='${crop_size}', stride=(426, 426)),
 )
-train_dataloader = dict(batch_size=2, sampler=dict(type='InfiniteSampler'))
+train_dataloader = dict(batch_size=2)
 val_dataloader = dict(batch_size=1)
 optim_wrapper = dict(
     constructor='vitmm.LayerDecayConstructor',

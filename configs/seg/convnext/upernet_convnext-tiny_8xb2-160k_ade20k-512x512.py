@@ -10,7 +10,7 @@ _base_ = [
     '../../_base_/models/upernet.py',
     '../../_base_/datasets/seg/ade20k.py',
     '../../_base_/schedules/adamw_iterations.py',
-    '../../_base_/runtime/seg_iterations.py',
+    '../../_base_/runtime/seg_sync_bn.py',
 ]
 
 model = dict(
@@ -24,7 +24,7 @@ model = dict(
     auxiliary_head=dict(channels=256),
     test_cfg=dict(mode='slide', crop_size='${crop_size}', stride=(341, 341)),
 )
-train_dataloader = dict(batch_size=2, sampler=dict(type='InfiniteSampler'))
+train_dataloader = dict(batch_size=2)
 val_dataloader = dict(batch_size=1)
 _steps = {'stem': 7}  # below the head
 _steps.update({f'stages.{stage}': 6 - stage for stage in range(4)})

@@ -8,7 +8,7 @@ _base_ = [
     '../../_base_/models/linear_probe.py',
     '../../_base_/datasets/seg/ade20k.py',
     '../../_base_/schedules/adamw_iterations.py',
-    '../../_base_/runtime/seg_iterations.py',
+    '../../_base_/runtime/seg_sync_bn.py',
 ]
 
 model = dict(
@@ -17,7 +17,7 @@ model = dict(
     decode_head=dict(dropout_ratio=0.1),
     test_cfg=dict(mode='slide', crop_size='${crop_size}', stride=(341, 341)),
 )
-train_dataloader = dict(batch_size=2, sampler=dict(type='InfiniteSampler'))
+train_dataloader = dict(batch_size=2)
 val_dataloader = dict(batch_size=1)
 train_cfg = dict(max_iters=40000, val_interval=10000)
 default_hooks = dict(checkpoint=dict(interval=10000))

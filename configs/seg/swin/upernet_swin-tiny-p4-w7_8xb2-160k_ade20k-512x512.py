@@ -8,7 +8,7 @@ _base_ = [
     '../../_base_/models/upernet.py',
     '../../_base_/datasets/seg/ade20k.py',
     '../../_base_/schedules/adamw_iterations.py',
-    '../../_base_/runtime/seg_iterations.py',
+    '../../_base_/runtime/seg_sync_bn.py',
 ]
 
 model = dict(
@@ -22,7 +22,7 @@ model = dict(
     ),
     auxiliary_head=dict(channels=256),
 )
-train_dataloader = dict(batch_size=2, sampler=dict(type='InfiniteSampler'))
+train_dataloader = dict(batch_size=2)
 val_dataloader = dict(batch_size=1)
 optim_wrapper = dict(
     optimizer=dict(lr=6e-5, weight_decay=0.01),

@@ -48,7 +48,7 @@ train_dataloader = dict(
     pin_memory='${machine.gpu}',
     collate_fn=dict(type='vitmm.collate'),
     worker_init_fn=dict(type='vitmm.seed_worker'),
-    sampler=dict(type='DefaultSampler', shuffle=True),
+    sampler=dict(type='${training.sampler}', shuffle=True),
     dataset=dict(
         type='mmseg.NYUDataset',
         data_root='${data_root}',

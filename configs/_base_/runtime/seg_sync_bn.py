@@ -1,0 +1,5 @@
+"""Segmentation whose batch statistics are of all processes."""
+
+_base_ = './seg.py'
+
+sync_bn = 'torch'
