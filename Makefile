@@ -66,6 +66,7 @@ benchmark: env  ## the figures of docs/performance.md, scale.md and compare.md, 
 	$(PY) benchmarks/graphs.py
 	$(PY) benchmarks/evaluation.py
 	$(PY) benchmarks/evaluation.py --images 500 --masks
+	$(PY) benchmarks/inference.py
 	$(PY) benchmarks/coverage.py
 	$(PY) benchmarks/screening.py
 	$(PY) benchmarks/scale.py

@@ -16,6 +16,7 @@ STOCK = {  # ours -> theirs; None goes without anything in its place
     'vitmm.CocoMetric': 'mmdet.CocoMetric',
     'vitmm.ClsVisualizer': 'mmpretrain.UniversalVisualizer',
     'vitmm.DetVisualizer': 'mmdet.DetLocalVisualizer',
+    'vitmm.SegVisualizer': 'mmseg.SegLocalVisualizer',
     'vitmm.Accuracy': 'mmpretrain.Accuracy',
     'vitmm.CrossEntropyLoss': dict(type='mmpretrain.CrossEntropyLoss', loss_weight=1.0),
     'vitmm.MaxIoUAssigner': 'mmdet.MaxIoUAssigner',

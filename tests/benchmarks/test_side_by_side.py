@@ -117,6 +117,15 @@ def test_iterations(tmp_path):
     assert panel.get_xlim()[1] == pytest.approx(max(1.4, told['rows'][0]['ratio']['high']))
 
 
+def test_inference(tmp_path):
+    small = ('--images', '4', '--batch', '2', '--rounds', '1')
+    table, told = command('inference.py', ['cls'], tmp_path, *small)
+    assert list(table) == ['cls, predicted', 'cls, with pictures']
+    for row in told['rows']:
+        assert row['ratio']['median'] == pytest.approx(row['peer'] / row['vitmm'])  # images/s
+        assert min(row['peer'], row['vitmm']) > 0.1
+
+
 @pytest.mark.parametrize(
     'loop, told',
     [

@@ -3,10 +3,11 @@
 import numpy as np
 from mmpretrain.visualization import UniversalVisualizer
 
+from vitmm.engine.quick_pictures import QuickPictures
 from vitmm.engine.viewing import to_picture
 
 
-class ClsVisualizer(UniversalVisualizer):
+class ClsVisualizer(QuickPictures, UniversalVisualizer):
     """mmpretrain's UniversalVisualizer, whose hook hands over images as the model gets them."""
 
     def visualize_cls(self, image: np.ndarray, *args, **kwargs) -> np.ndarray:

@@ -5,10 +5,12 @@ from typing import Any
 from matplotlib.text import Text
 from mmdet.visualization import DetLocalVisualizer
 
+from vitmm.engine.quick_pictures import QuickPictures
+
 _ROOM = 2  # pixels around the letters, which lie on a black ground
 
 
-class DetVisualizer(DetLocalVisualizer):
+class DetVisualizer(QuickPictures, DetLocalVisualizer):
     """mmdet's DetLocalVisualizer, whose labels lie inside the picture as far as they fit."""
 
     def draw_texts(self, *args: Any, **kwargs: Any) -> Any:

@@ -22,3 +22,11 @@ def det_visualizer(**kwargs: Any) -> Any:
     from vitmm.engine.det_visualizer import DetVisualizer
 
     return DetVisualizer.get_instance(**kwargs)
+
+
+@VISUALIZERS.register_module(name='SegVisualizer')
+def seg_visualizer(**kwargs: Any) -> Any:
+    """Build :class:`vitmm.engine.seg_visualizer.SegVisualizer`."""
+    from vitmm.engine.seg_visualizer import SegVisualizer
+
+    return SegVisualizer.get_instance(**kwargs)

@@ -12,5 +12,5 @@ default_hooks = dict(
     ),
 )
 # Without a name it is the run's own: a named one is shared by all runs of a process.
-visualizer = dict(type='mmseg.SegLocalVisualizer', vis_backends='${vis_backends}')
+visualizer = dict(type='vitmm.SegVisualizer', vis_backends='${vis_backends}')
 tta_model = dict(type='mmseg.SegTTAModel')
