@@ -21,6 +21,7 @@ RECIPE = CONFIGS / 'cls' / 'vit_linear.py'
     [
         ('train_cfg.max_epoch', 1, r'train_cfg\.max_epoch: .* no max_epoch\. .*mean max_epochs'),
         ('optim_wrapper.optimizer.lrr', 1, r'optimizer\.lrr: AdamW takes no lrr\. Did you mean lr'),
+        ('default_hooks.logger.foo', 1, r'LoggerHook takes no foo\.$'),
         ('train_cfg.max_epochs', 'abc', r'train_cfg\.max_epochs=abc.*invalid literal'),
         ('train_dataloader.batch_size', 0, r'train_dataloader\.batch_size=0.*positive integer'),
         ('model.backbone.modelname', 'a', r'modelname.*Did you mean model_name'),
@@ -48,6 +49,7 @@ def test_the_key_is_named(key, value, words, tiny_options, tmp_path):
 
 def test_what_a_base_leaves_in_the_way(tiny_options, tmp_path):
     loop = {'train_cfg.type': 'IterBasedTrainLoop', 'train_cfg.max_iters': 2}
+    del tiny_options['train_cfg.max_epochs']
     options = {**tiny_options, 'image_size': 64, 'resize_edge': 64, **loop}
     with pytest.raises(ConfigError, match=r'no max_epochs\. train_cfg\._delete_=True drops what'):
         train(RECIPE, work_dir=tmp_path, options=options)

@@ -68,12 +68,28 @@ def test_what_a_config_says_stays(tiny_options):
         (dict(type='EpochBasedTrainLoop', max_epochs=3), True),
         (dict(type='mmengine.IterBasedTrainLoop', max_iters=3), False),
         (dict(by_epoch=False, max_iters=3), False),
+        (dict(type='MyLoop', max_iters=3), False),
+        (dict(type='MyLoop', max_epochs=3), True),
     ],
 )
 def test_the_unit(train_cfg, by_epoch):
     told = describe(train_cfg)
     assert told['by_epoch'] is by_epoch
     assert told.get('length', 3) == 3 and ('length' in told) is bool(train_cfg)
+
+
+def test_loops_of_ones_own():
+    told = describe(dict(type='MyLoop', max_steps=9))
+    assert told['by_epoch'] and 'length' not in told
+    assert describe('nonsense') == describe(None)
+
+
+def test_a_loop_named_twice(tiny_options):
+    del tiny_options['train_cfg.max_epochs']
+    options = {**tiny_options, 'train_cfg.by_epoch': False, 'train_cfg.max_iters': 3}
+    config = load_config(CONFIGS / 'det/vit_retinanet.py', options=options)
+    with pytest.raises(ConfigError, match=r'both name the loop\. train_cfg\._delete_=True drops'):
+        resolve(config)
 
 
 def test_no_length(tiny_options):

@@ -43,6 +43,20 @@ def test_what_is_read_is_let_through(options):
     check_options(load_config(RECIPE), options, RECIPE)
 
 
+@pytest.mark.parametrize(
+    ('option', 'who'),
+    [
+        ('training.by_epoch', 'train_cfg'),
+        ('backbone.channels', 'model.backbone'),
+        ('machine.workers', 'the machine'),
+        ('data', 'the data set'),
+    ],
+)
+def test_what_others_tell_is_not_set(option, who):
+    with pytest.raises(ConfigError, match=rf"{option}: '\w+' is not set; {who} tells it\.$"):
+        check_options(load_config(RECIPE), {option: 1}, RECIPE)
+
+
 def test_a_key_of_ones_own_is_written_into_a_config(tiny_options, tmp_path):
     recipe = tmp_path / 'mine.py'
     recipe.write_text(f'_base_ = [{str(RECIPE)!r}]\nmy_key = None\n')

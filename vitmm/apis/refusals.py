@@ -44,23 +44,25 @@ def refusals_explained(cfg: Config, options: Mapping[str, Any] | None = None) ->
             raise
         raise ConfigError(message) from error
     except (TypeError, ValueError, AssertionError) as error:
-        message = _of_keywords(cfg, str(error)) or _of_values(cfg, options or {}, error)
+        message = _of_keywords(cfg, options or {}, str(error)) or _of_values(
+            cfg, options or {}, error
+        )
         if message is None:
             raise
         raise ConfigError(message) from error
 
 
-def _of_keywords(cfg: Config, text: str) -> str | None:
+def _of_keywords(cfg: Config, options: Mapping[str, Any], text: str) -> str | None:
     if found := _UNEXPECTED.search(text):
         name, word = found.groups()
         for key, part, cls in _built_by(cfg, name):
             if word in part:
                 known = _keywords_of(cls)
-                near = (
-                    did_you_mean(word, known - part.keys(), limit=2)
-                    or did_you_mean(word, known, limit=2, cutoff=0.75)  # the right one is a base's
-                    or f' {_dotted(key, "_delete_")}=True drops what a base sets there.'
-                )
+                near = did_you_mean(word, known - part.keys(), limit=2)
+                # The right one may be there as well, from a base.
+                near = near or did_you_mean(word, known, limit=2, cutoff=0.75)
+                if not near and _dotted(key, word) not in options:
+                    near = f' {_dotted(key, "_delete_")}=True drops what a base sets there.'
                 return f'{_dotted(key, word)}: {cls.__name__} takes no {word}.{near}'
     elif found := _MISSING.search(text):
         name, words = found[1], re.findall(r"'(\w+)'", found[2])

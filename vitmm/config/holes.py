@@ -6,6 +6,13 @@ from typing import Any
 
 from vitmm.errors import ConfigError, did_you_mean
 
+# What no config sets, and who tells it.
+TOLD = {
+    'backbone': 'model.backbone',
+    'data': 'the data set',
+    'machine': 'the machine',
+    'training': 'train_cfg',
+}
 _HOLE = re.compile(r'\$\{([^{}]*)\}')
 _PATH = re.compile(r'[A-Za-z_]\w*(?:\.[A-Za-z_]\w*|\[-?\d+\])*')
 _STEP = re.compile(r'[A-Za-z_]\w*|-?\d+')
@@ -68,7 +75,7 @@ def _evaluate(expression: str, look_up: Callable[[str], Any], where: str) -> Any
         known = sorted(error.args[0])
         raise ConfigError(
             f"{hole}: nothing is called '{first}'.{did_you_mean(first, known)} A hole begins with "
-            "'backbone', 'data', 'machine', 'training', or a key at the top of the config."
+            f'{", ".join(map(repr, TOLD))}, or a key at the top of the config.'
         ) from error
     path = first
     for step in steps:

@@ -5,6 +5,7 @@ from typing import Any
 
 from vitmm.errors import ConfigError
 
+_LOOPS = {'EpochBasedTrainLoop': True, 'IterBasedTrainLoop': False}  # whether they count epochs
 _VAL_INTERVAL = 1000  # iterations, of MMEngine's IterBasedTrainLoop
 
 
@@ -12,8 +13,8 @@ def counts_epochs(train_cfg: Mapping[str, Any]) -> bool:
     """Whether a config's ``train_cfg`` counts epochs, not iterations."""
     if 'by_epoch' in train_cfg:
         return bool(train_cfg['by_epoch'])
-    if train_cfg.get('type'):
-        return 'Iter' not in str(train_cfg['type'])
+    if (kind := _kind(train_cfg)) in _LOOPS:
+        return _LOOPS[kind]
     return 'max_iters' not in train_cfg
 
 
@@ -22,15 +23,20 @@ def describe(train_cfg: Mapping[str, Any] | None) -> dict[str, bool | int | str]
 
     Returns:
         ``by_epoch``: whether epochs are counted; ``length``: of the training, in these or in
-        iterations, unless nothing is trained; ``save_interval``: how many from checkpoint to
-        checkpoint, an epoch or the iterations between two validations; ``sampler``: the type of
-        MMEngine's that shuffles images for such a loop.
+        iterations, if that is told; ``save_interval``: how many from checkpoint to checkpoint, an
+        epoch or the iterations between two validations; ``sampler``: the type of MMEngine's that
+        shuffles images for such a loop.
 
     Raises:
-        ConfigError: a loop without a length.
+        ConfigError: one of MMEngine's loops without a length, or named twice.
     """
-    train_cfg = train_cfg or {}
-    by_epoch = counts_epochs(train_cfg)
+    train_cfg = train_cfg if isinstance(train_cfg, Mapping) else {}
+    kind, by_epoch = _kind(train_cfg), counts_epochs(train_cfg)
+    if kind and 'by_epoch' in train_cfg:
+        raise ConfigError(
+            f'train_cfg: type={kind} and by_epoch={by_epoch} both name the loop. '
+            'train_cfg._delete_=True drops what a base sets there.'
+        )
     told = {
         'by_epoch': by_epoch,
         'save_interval': 1 if by_epoch else train_cfg.get('val_interval', _VAL_INTERVAL),
@@ -39,7 +45,13 @@ def describe(train_cfg: Mapping[str, Any] | None) -> dict[str, bool | int | str]
     key = 'max_epochs' if by_epoch else 'max_iters'
     if key in train_cfg:
         told['length'] = train_cfg[key]
-    elif train_cfg:
+    elif kind in _LOOPS or 'by_epoch' in train_cfg:
         unit = 'epochs' if by_epoch else 'iterations'
         raise ConfigError(f'train_cfg: it counts {unit}, and needs {key}.')
     return told
+
+
+def _kind(train_cfg: Mapping[str, Any]) -> str:
+    """The loop's class, ``''`` where none is named."""
+    kind = train_cfg.get('type') or ''
+    return str(getattr(kind, '__name__', kind)).rpartition('.')[2]

@@ -17,7 +17,6 @@ from vitmm.errors import ConfigError, VitmmError, did_you_mean
 from vitmm.registry import FUNCTIONS, MODELS
 
 _DATALOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
-_TOLD = ('backbone', 'data', 'machine', 'training')
 _NO_OBJECT = 0.1  # Carion et al., DETR, https://arxiv.org/abs/2005.12872, section 4
 _ASKS_FOR_MORE = re.compile(r'\$\{backbone\b(?!\.in_chans\})')
 
@@ -130,7 +129,7 @@ class _Names:
             elif name in self.config:
                 value = holes.fill(self.config[name], self, name)
             else:
-                raise KeyError([*self.config, *_TOLD])
+                raise KeyError([*self.config, *holes.TOLD])
         finally:
             self.open.pop()
         self.known[name] = value

@@ -71,7 +71,11 @@ def check_options(loaded: Mapping[str, Any], options: Mapping[str, Any], path: s
         first = option.split('.')[0]
         if first in loaded or first.startswith('_'):
             continue
-        asked = {*names_in(dict(loaded)), *names_in(dict(options))}
+        if first in holes.TOLD:
+            raise ConfigError(
+                f"--cfg-options {option}: '{first}' is not set; {holes.TOLD[first]} tells it."
+            )
+        asked = {*names_in(dict(loaded)), *names_in(dict(options))} - holes.TOLD.keys()
         if first in asked or first in read_keys():
             continue
         raise ConfigError(

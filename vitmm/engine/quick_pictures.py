@@ -8,9 +8,16 @@ import torch
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.backend_bases import RendererBase
+from matplotlib.transforms import Bbox
 from mmengine.dist import master_only
 from mmengine.visualization import Visualizer
-from mmengine.visualization.utils import color_str2rgb, tensor2ndarray, value2list
+from mmengine.visualization.utils import (
+    check_type,
+    check_type_and_length,
+    color_str2rgb,
+    tensor2ndarray,
+    value2list,
+)
 
 
 class QuickPictures:
@@ -45,12 +52,22 @@ class QuickPictures:
     ) -> Visualizer:
         """Draw (N, H, W) bool, or one (H, W), each in its colour, a name or R, G, B, 0 to 255; see
         MMEngine.
+
+        Raises:
+            ValueError: other numbers, or masks of another size than the image.
         """
+        check_type('binary_masks', binary_masks, (np.ndarray, torch.Tensor))
         masks = np.atleast_3d(tensor2ndarray(binary_masks).T).T
         image = np.ascontiguousarray(self.get_image())
+        if masks.dtype != bool or masks.shape[1:] != image.shape[:2]:
+            raise ValueError(
+                f'masks are bool, (N, {image.shape[0]}, {image.shape[1]}), '
+                f'not {masks.dtype}, {masks.shape}.'
+            )
+        check_type_and_length('colors', colors, (str, tuple, list), len(masks))
         colors = value2list(colors, (str, tuple), len(masks))
         alphas = value2list(alphas, float, len(masks))
-        for mask, color, alpha in zip(masks, colors, alphas, strict=True):
+        for mask, color, alpha in zip(masks, colors, alphas, strict=False):  # some may be left
             x, y, width, height = cv2.boundingRect(mask.view(np.uint8))
             if not width:
                 continue
@@ -77,8 +94,10 @@ class PictureAxes(Axes):
         if not self._made:
             super().clear()
             self._made = True
-        for artist in self._drawn():
-            artist.remove()
+        # Artists of a copy would remove themselves from the axes that were copied.
+        self._children.clear()
+        self.dataLim.set_points(Bbox.null().get_points())
+        self.ignore_existing_data_limits = True
         self.set_autoscale_on(True)
 
     def imshow(self, image: np.ndarray, **kwargs: Any) -> Any:
@@ -92,20 +111,15 @@ class PictureAxes(Axes):
             or self.figure.canvas.get_width_height() != (width, height)
         ):
             return super().imshow(image, **kwargs)
-        for artist in self.artists:
-            if isinstance(artist, _Pixels):  # not to be seen any more
-                artist.remove()
+        seen = [artist for artist in self._children if not isinstance(artist, _Pixels)]
+        self._children[:] = seen
         self.set(aspect='equal', xlim=(0, width), ylim=(height, 0))
         return self.add_artist(_Pixels(image))
 
     def untouched(self) -> np.ndarray | None:
         """The image, (H, W, 3) uint8, while nothing is drawn upon it."""
-        drawn = self._drawn()
-        return drawn[0].image if len(drawn) == 1 and isinstance(drawn[0], _Pixels) else None
-
-    def _drawn(self) -> list[Artist]:
-        kinds = self.images, self.artists, self.lines, self.patches, self.collections, self.texts
-        return [artist for kind in kinds for artist in kind]
+        first, *more = self._children or [None]
+        return first.image if isinstance(first, _Pixels) and not more else None
 
 
 class _Pixels(Artist):

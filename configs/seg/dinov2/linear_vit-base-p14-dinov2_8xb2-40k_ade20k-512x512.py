@@ -20,5 +20,4 @@ model = dict(
 train_dataloader = dict(batch_size=2)
 val_dataloader = dict(batch_size=1)
 train_cfg = dict(max_iters=40000, val_interval=10000)
-default_hooks = dict(checkpoint=dict(interval=10000))
 optim_wrapper = dict(optimizer=dict(lr=1e-3, weight_decay=1e-4))
