@@ -29,7 +29,7 @@ demo: env  ## train a ViT detector on the embedded data set, test it, draw what 
 	@echo
 	@echo "Drawn predictions (truth left, prediction right): $(OUT)/shown/*.jpg"
 
-test: env test-lora  ## the test suite (about 15 minutes on 2 cores)
+test: env test-lora  ## the test suite (15 to 20 minutes on 2 cores)
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
 	$(PY) -m pytest
