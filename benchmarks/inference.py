@@ -6,8 +6,8 @@ A starter's model with random weights predicts JPEGs: they are read, prepared an
 results are kept ("predicted"), or pictures of them are written, too ("with pictures": 8 objects, or
 specks of many classes). vitmm does it as tools/infer.py; its peer as OpenMMLab's demos, by
 DetInferencer, MMSegInferencer or ImageClassificationInferencer, with the same recipe in stock parts
-(stock.py). Each side is a process that has predicted some images already; sides take turns. A ratio
-is vitmm's time by the peer's, median with quartiles: below 1, vitmm is faster.
+(stock.py). Each side is a process of one thread that has predicted some images already; sides take
+turns. A ratio is vitmm's time by the peer's, median with quartiles: below 1, vitmm is faster.
 """
 
 import argparse
@@ -15,13 +15,11 @@ import tempfile
 import time
 from pathlib import Path
 
-from loader import photograph
+from loader import CLASSES, CONFIGS, write
 from sides import chosen, exit_for_ours, isolated, print_head, print_row, shown, write_json
 
 from vitmm.apis.compare.spread import spread
 
-CONFIGS = Path(__file__).resolve().parent.parent / 'configs'
-CLASSES = 20
 # task -> recipe, its data set, the width and height of the images, options
 TASKS = {
     'det': (
@@ -48,37 +46,37 @@ def main() -> None:
     figures = []
     print_head(COLUMNS)
     for task in chosen(list(TASKS), args.tasks):
-        for kind in KINDS:
-            with tempfile.TemporaryDirectory() as folder:
-                figures.append(compare(task, kind, Path(folder), args))
-            print_row(cells(figures[-1]))
+        with tempfile.TemporaryDirectory() as folder:
+            settled = isolated(prepare, task, Path(folder), args.images)
+            for kind in KINDS:
+                row = {'row': f'{task}, {kind}'}
+                if 'error' in settled:
+                    figures.append(row | {'error': f'vitmm fails: {settled["error"]}'})
+                else:
+                    figures.append(row | compare(task, kind, Path(folder), args))
+                print_row(cells(figures[-1]))
     write_json(args.json, {'images': args.images, 'batch': args.batch}, figures)
     exit_for_ours(figures)
 
 
 def compare(task: str, kind: str, folder: Path, args: argparse.Namespace) -> dict:
     """Both sides in turn."""
-    row = {'row': f'{task}, {kind}'}
-    settled = isolated(prepare, task, folder, args.images)
-    if 'error' in settled:
-        return row | {'error': f'vitmm fails: {settled["error"]}'}
     pairs = []
     for number in range(args.rounds):
         pair = {}
         for who in sorted(('vitmm', 'peer'), reverse=number % 2 == 0):  # who goes first alternates
             told = isolated(predict, who, task, kind == 'with pictures', folder, args.batch)
             if 'error' in told:
-                return row | {'error': f'{who} fails: {told["error"]}'}
+                return {'error': f'{who} fails: {told["error"]}'}
             pair[who] = told['seconds'] / args.images
         pairs.append(pair)
     ratio = spread([pair['vitmm'] / pair['peer'] for pair in pairs])
     rates = {who: spread([1 / pair[who] for pair in pairs])['median'] for who in pairs[0]}
-    return row | {'ratio': ratio, 'pairs': pairs} | rates
+    return {'ratio': ratio, 'pairs': pairs} | rates
 
 
 def prepare(task: str, folder: Path, count: int) -> dict:
-    """Write images, a config and a checkpoint."""
-    import cv2
+    """Write images, and a config and a checkpoint of each side."""
     import numpy as np
     import torch
     from iterations import STOCK
@@ -88,14 +86,9 @@ def prepare(task: str, folder: Path, count: int) -> dict:
     from vitmm.config import load_config, resolve
 
     recipe, data, (width, height), options = TASKS[task]
-    random = np.random.default_rng(0)
-    (folder / 'images').mkdir()
-    for number in range(count):
-        image = photograph(random, width, height)
-        quality = [cv2.IMWRITE_JPEG_QUALITY, 92]
-        cv2.imwrite(str(folder / 'images' / f'{number:04}.jpg'), image, quality)
+    write(folder / 'images', task, width, height, count)
     names = [f'class {number}' for number in range(CLASSES)]
-    palette = random.integers(0, 256, (CLASSES, 3)).tolist()
+    palette = np.random.default_rng(0).integers(0, 256, (CLASSES, 3)).tolist()
     drawn = {'classes': names, 'palette': palette}
     told = {'data': {'classes': names, 'num_classes': CLASSES}}
     config = resolve(load_config(CONFIGS / f'{recipe}.py', data=data, options=options), told)
@@ -119,8 +112,11 @@ def prepare(task: str, folder: Path, count: int) -> dict:
 
 def predict(who: str, task: str, pictures: bool, folder: Path, batch: int) -> dict:
     """Seconds from the first file to the last result, of a side that has predicted some before."""
+    import torch
+
+    torch.set_num_threads(1)
     side = ours if who == 'vitmm' else theirs
-    files = sorted(map(str, (folder / 'images').iterdir()))
+    files = sorted(map(str, (folder / 'images').rglob('*.jpg')))
     with tempfile.TemporaryDirectory() as out:
         work = side(task, folder, Path(out) if pictures else None, batch)
         work(files[: 2 * batch])
@@ -161,16 +157,11 @@ def theirs(task: str, folder: Path, out: Path | None, batch: int):
         'seg': ('mmseg.apis', 'MMSegInferencer'),
         'cls': ('mmpretrain.apis', 'ImageClassificationInferencer'),
     }[task]
-    make = getattr(import_module(place), name)
-    inferencer = make(config, checkpoint)
+    inferencer = getattr(import_module(place), name)(config, checkpoint)
+    written = {'show_dir' if task == 'cls' else 'out_dir': str(out)} if out else {}
 
     def work(files: list[str]) -> int:
-        settings = dict(batch_size=batch, return_datasamples=True)
-        if task == 'cls':
-            settings |= {'show_dir': str(out)} if out else {}
-        else:
-            settings |= {'out_dir': str(out)} if out else {}
-        found = inferencer(files, **settings)
+        found = inferencer(files, batch_size=batch, return_datasamples=True, **written)
         return len(found['predictions'] if isinstance(found, dict) else found)
 
     return work

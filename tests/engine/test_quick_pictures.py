@@ -23,11 +23,11 @@ from vitmm.engine.quick_pictures import QuickPictures
 from vitmm.engine.seg_visualizer import SegVisualizer
 from vitmm.inference.drawing import task_visualizer
 
-NAMES = [f'class {n}' for n in range(6)]
 same_sampling = pytest.mark.skipif(
     tuple(map(int, matplotlib.__version__.split('.')[:2])) < (3, 11),
     reason='matplotlib resamples images of their own size here, on the side of OpenMMLab',
 )
+NAMES = [f'class {n}' for n in range(6)]
 META = dict(classes=NAMES, palette=[(40 * n, 255 - 40 * n, 90) for n in range(6)])
 # In turn on one visualizer: sizes that differ, and one that comes again.
 SIZES = [(120, 160), (201, 333), (120, 160), (331, 97), (1, 1), (57, 64)]
@@ -75,9 +75,8 @@ def instances(random, height, width, count, masks, bitmaps=False):
         for mask, (x, y), (a, b) in zip(drawn, corners.astype(int), ends.astype(int), strict=True):
             mask[y:b, x:a] = True
         drawn[1::2] = False  # nothing at all
-        found.masks = BitmapMasks(drawn.astype(np.uint8), height, width) if bitmaps else drawn
-        if not bitmaps:
-            found.masks = torch.from_numpy(drawn)
+        packed = BitmapMasks(drawn.astype(np.uint8), height, width)
+        found.masks = packed if bitmaps else torch.from_numpy(drawn)
     return found
 
 
@@ -96,7 +95,7 @@ def test_objects(random, count, masks):
 
 @same_sampling
 def test_truth_beside_predictions(random, tmp_path):
-    """The file of both, and what is kept of it."""
+    """The file that shows both."""
     pair = both(DetVisualizer, DetLocalVisualizer)
     image = random.integers(0, 256, (420, 560, 3), np.uint8)
     sample = DetDataSample(

@@ -34,6 +34,7 @@ def refusals_explained(cfg: Config, options: Mapping[str, Any] | None = None) ->
     Raises:
         ConfigError: the message.
     """
+    options = options or {}
     try:
         yield
     except VitmmError:
@@ -44,9 +45,7 @@ def refusals_explained(cfg: Config, options: Mapping[str, Any] | None = None) ->
             raise
         raise ConfigError(message) from error
     except (TypeError, ValueError, AssertionError) as error:
-        message = _of_keywords(cfg, options or {}, str(error)) or _of_values(
-            cfg, options or {}, error
-        )
+        message = _of_keywords(cfg, options, str(error)) or _of_values(cfg, options, error)
         if message is None:
             raise
         raise ConfigError(message) from error
