@@ -103,18 +103,9 @@ def test_psa_mask_in_few_bits(device, dtype):
     assert out.dtype == input.grad.dtype == dtype
 
 
-@pytest.fixture(scope='module')
-def _one_process(tmp_path_factory):
-    torch.distributed.init_process_group(
-        'gloo', init_method=f'file://{tmp_path_factory.mktemp("group") / "store"}',
-        rank=0, world_size=1,
-    )  # fmt: skip
-    yield
-    torch.distributed.destroy_process_group()
-
-
 @pytest.mark.parametrize('dtype', [torch.float32, torch.float16])
-def test_sync_bn_is_batch_norm_with_one_process(device, dtype, _one_process):
+@pytest.mark.usefixtures('one_process')
+def test_sync_bn_is_batch_norm_with_one_process(device, dtype):
     if device == 'cuda':
         pytest.skip('one gloo group does not reduce GPU tensors')
     ours = SyncBatchNorm(3).to(device)

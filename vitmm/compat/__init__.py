@@ -19,9 +19,16 @@ def apply() -> None:
         from vitmm.compat import mmcv_ops
 
         mmcv_ops.install()
-    from vitmm.compat import checkpoint, mmdet_points, mmengine_lock, mmpretrain_multimodal
+    from vitmm.compat import (
+        checkpoint,
+        mmdet_points,
+        mmengine_lock,
+        mmpretrain_multimodal,
+        sync_bn,
+    )
 
     checkpoint.allow_mmengine_classes()
     mmdet_points.install()
     mmengine_lock.install()
     mmpretrain_multimodal.install()
+    sync_bn.install()

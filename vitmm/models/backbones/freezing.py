@@ -34,11 +34,11 @@ def norm_parameters(module: nn.Module) -> Iterator[str]:
             yield from (f'{prefix}.{name}' for name in own)
 
 
-def frozen_modules(module: nn.Module) -> list[nn.Module]:
-    """The modules inside it that have parameters, all of them frozen."""
+def frozen_modules(module: nn.Module) -> list[str]:
+    """The names of the modules inside it that have parameters, all of them frozen."""
     return [
-        inner
-        for inner in list(module.modules())[1:]
+        name
+        for name, inner in list(module.named_modules())[1:]
         if any(True for _ in inner.parameters())
         and not any(p.requires_grad for p in inner.parameters())
     ]

@@ -226,8 +226,10 @@ class TimmBackbone(BaseModule):
             frozen.update(norm_parameters(self))
         for name, parameter in self.named_parameters():
             parameter.requires_grad_(name not in frozen)
-        # Drop-path, dropout and batch statistics must rest wherever the weights do.
-        self._frozen = list(self.modules())[1:] if groups == 'all' else frozen_modules(self)
+        # Drop-path, dropout and batch statistics must rest wherever the weights do. Names, for
+        # batch norms may be replaced by synchronised ones.
+        every = [name for name, _ in self.named_modules()][1:]
+        self._frozen = every if groups == 'all' else frozen_modules(self)
         self.train(self.training)
 
     def compile_blocks(self, **settings: Any) -> int:
@@ -248,8 +250,8 @@ class TimmBackbone(BaseModule):
     def train(self, mode: bool = True) -> 'TimmBackbone':
         """Set training mode; frozen parts stay in eval mode."""
         super().train(mode)
-        for module in self._frozen:
-            module.eval()
+        for name in self._frozen:
+            self.get_submodule(name).eval()
         return self
 
     def init_weights(self) -> None:
