@@ -11,6 +11,7 @@ from mmengine.optim import OptimWrapper
 from mmengine.runner import Runner
 from torch import nn
 
+from vitmm.engine.optim.layout import lay_as_weights
 from vitmm.engine.sharding import gather, shard_model, shard_optimizer
 from vitmm.registry import RUNNERS
 
@@ -46,6 +47,8 @@ class FSDPRunner(Runner):
         super().load_or_resume()
         if self._sharded:
             return
+        if isinstance(self.optim_wrapper, OptimWrapper):
+            lay_as_weights(self.optim_wrapper.optimizer)  # slices keep the layout
         device = get_device()
         before = dict(self.model.named_parameters())
         unused = self.cfg.get('find_unused_parameters', False)
