@@ -232,6 +232,24 @@ def test_deformable_attention_in_few_bits(device, dtype):
         torch.testing.assert_close(few.grad, full.grad.to(dtype))
 
 
+@pytest.mark.parametrize('dtype', [torch.float16, torch.bfloat16])
+def test_points_of_deformable_attention_are_not_rounded(device, dtype):
+    """Under autocast the values alone have few bits; mmcv takes the points to them."""
+    shapes, starts = torch.tensor([[100, 168]]), torch.tensor([0])
+    value = (torch.arange(168.0) % 2).expand(100, 168).reshape(1, -1, 1, 1)  # stripes
+    points, weights = torch.rand(1, 50, 1, 1, 1, 2) * 0.9 + 0.05, torch.ones(1, 50, 1, 1, 1)
+    few = value.to(dtype)
+    expected = multi_scale_deformable_attn_pytorch(few.float(), shapes, points, weights)
+    inputs = [few.to(device).requires_grad_(), points.to(device), weights.to(device)]
+    out = MultiScaleDeformableAttnFunction.apply(
+        inputs[0], shapes.to(device), starts.to(device), *inputs[1:], 64
+    )
+    assert out.dtype == dtype
+    torch.testing.assert_close(out.cpu(), expected.to(dtype))
+    out.sum().backward()
+    assert inputs[0].grad.dtype == dtype
+
+
 def test_deformable_attention_layer_same_on_both_paths(device):
     """mmcv uses its own PyTorch version on the CPU and the extension on the GPU."""
     layer = MultiScaleDeformableAttention(16, num_heads=2, num_levels=2, num_points=2).eval()

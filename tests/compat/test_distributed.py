@@ -4,11 +4,14 @@ import os
 import subprocess
 import sys
 import weakref
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 import torch
+from support import CONFIGS
 
+from vitmm.apis.launch import prepare
 from vitmm.compat import distributed
 from vitmm.compat.distributed import LaunchError, end_dist, init_dist
 
@@ -55,7 +58,8 @@ def by(monkeypatch, launcher, rank, size, local_rank):
 def test_the_launchers_ranks_and_the_backend(monkeypatch, started, launcher):
     by(monkeypatch, launcher, 3, 4, 1)
     init_dist(launcher)
-    assert started == [(('gloo',), dict(rank=3, world_size=4))]
+    half_an_hour = timedelta(minutes=30)  # nccl would give up after ten
+    assert started == [(('gloo',), dict(rank=3, world_size=4, timeout=half_an_hour))]
     assert [os.environ[n] for n in ('RANK', 'WORLD_SIZE', 'LOCAL_RANK')] == ['3', '4', '1']
     assert os.environ['MASTER_PORT'] == ('1234' if launcher == 'pytorch' else '29500')
 
@@ -72,6 +76,20 @@ def test_with_gpus_each_process_takes_its_own(monkeypatch, started):
 def test_no_launcher_starts_nothing(started):
     init_dist('none')
     assert not started
+
+
+@pytest.mark.parametrize('seconds', [7200, 0.5, None])
+def test_the_configs_timeout(monkeypatch, started, tiny_options, seconds):
+    by(monkeypatch, 'pytorch', 3, 4, 1)
+    more = {} if seconds is None else {'env_cfg.dist_cfg.timeout': seconds}
+    prepare(CONFIGS / 'cls/vit_linear.py', launcher='pytorch', options=tiny_options | more)
+    assert started[0][1]['timeout'].total_seconds() == (seconds or 1800)
+
+
+@pytest.mark.parametrize('seconds', ['long', 0, -1, timedelta(hours=1)])
+def test_timeouts_are_seconds(monkeypatch, started, seconds):
+    by(monkeypatch, 'pytorch', 3, 4, 1)
+    assert 'a number of seconds' in refusal('pytorch', timeout=seconds)
 
 
 def refusal(launcher, **options):

@@ -80,3 +80,87 @@ def test_a_copy_calls_its_own():
     twin = copy.deepcopy(head)
     twin(torch.randn(3, 8))
     assert twin.types and not head.types
+
+
+@pytest.mark.parametrize('kind', ['mask2former', 'maskformer'])
+def test_what_follows_mmsegs_forward_pass_is_not_rounded(kind):
+    """One method of these heads is both; every pixel is a sum over all queries."""
+    from mmengine.registry import init_default_scope
+    from mmseg.models.decode_heads import Mask2FormerHead, MaskFormerHead
+
+    init_default_scope('mmseg')
+    base = {'mask2former': Mask2FormerHead, 'maskformer': MaskFormerHead}[kind]
+
+    class Small(base):
+        def __init__(self):
+            nn.Module.__init__(self)
+            self.classes, self.masks = nn.Linear(4, 6), nn.Linear(4, 64)
+
+        def forward(self, x, batch_data_samples):
+            query = x[0].flatten(2).mT
+            found = self.classes(query), self.masks(query).unflatten(-1, (8, 8))
+            assert found[0].dtype == found[1].dtype == torch.get_autocast_dtype('cpu')
+            return [found[0] * 100, found[0]], [found[1] * 100, found[1]]
+
+    torch.manual_seed(0)
+    head, maps = Small(), [torch.randn(2, 4, 5, 5)]
+    metas = [dict(img_shape=(16, 16), pad_shape=(16, 16))] * 2
+    with autocast(device_type='cpu', dtype=torch.bfloat16), torch.no_grad():
+        scores, masks = (layers[-1].float() for layers in head(maps, None))
+        assert head.predict(maps, metas, None).dtype == torch.bfloat16
+        use_full_precision_in_losses(head)
+        use_full_precision_in_losses(head)  # twice is once
+        found = copy.deepcopy(head).predict(maps, metas, None)
+        assert torch.is_autocast_enabled('cpu')
+    masks = nn.functional.interpolate(masks, (16, 16), mode='bilinear').sigmoid()
+    expected = torch.einsum('bqc,bqhw->bchw', scores.softmax(-1)[..., :-1], masks)
+    assert found.dtype == torch.float32
+    torch.testing.assert_close(found, expected)
+
+
+@pytest.mark.parametrize('name', ['instance_postprocess', 'panoptic_postprocess'])
+def test_masks_are_scored_in_single_precision(name):
+    from mmdet.models.seg_heads.panoptic_fusion_heads import MaskFormerFusionHead
+    from mmengine.config import ConfigDict
+
+    test_cfg = ConfigDict(max_per_image=5, object_mask_thr=0.0, iou_thr=0.0)
+    head = MaskFormerFusionHead(num_things_classes=2, num_stuff_classes=1, test_cfg=test_cfg)
+    torch.manual_seed(0)
+    scores, masks = torch.randn(5, 4).bfloat16(), torch.randn(5, 60, 70).bfloat16()
+    expected = getattr(head, name)(scores.float(), masks.float())
+    use_full_precision_in_losses(head)
+    with autocast(device_type='cpu', dtype=torch.bfloat16):
+        found = getattr(head, name)(scores, masks)
+    if name == 'instance_postprocess':
+        assert found.scores.dtype == torch.float32
+        assert torch.equal(found.scores, expected.scores)
+    else:
+        assert torch.equal(found.sem_seg, expected.sem_seg)
+
+
+def test_depth_is_not_rounded():
+    from mmengine.registry import init_default_scope
+
+    from vitmm.models.heads import DepthHead
+
+    init_default_scope('mmseg')
+    torch.manual_seed(0)
+    settings = dict(type='mmseg.FCNHead', in_channels=16, channels=16, in_index=0, num_convs=1)
+    head = DepthHead(settings).eval()
+    maps = (torch.randn(1, 16, 32, 32) * 3,)
+    with autocast(device_type='cpu', dtype=torch.bfloat16), torch.no_grad():
+        logits = head.head(maps)
+        depth = head(maps)
+    assert logits.dtype == torch.bfloat16 and depth.dtype == torch.float32
+    torch.testing.assert_close(depth, logits.float().sigmoid() * 10, rtol=0, atol=1e-5)
+    assert head.double()((maps[0].double(),)).dtype == torch.float64
+
+
+def test_autocast_of_the_tensors_device_is_off_beside_a_gpu(monkeypatch):
+    """MMEngine's own switch is for the GPU wherever there is one."""
+    monkeypatch.setattr('mmengine.device.utils.DEVICE', 'cuda')
+    head = Head()
+    use_full_precision_in_losses(head)
+    with torch.autocast('cpu', torch.bfloat16):
+        head(torch.randn(3, 8))
+    assert head.types == [torch.float32] * 3

@@ -71,8 +71,8 @@ def prepare(
     check_trackers(loaded)
     check_log_level(loaded)
     if launcher != 'none':
-        backend = loaded.get('env_cfg', {}).get('dist_cfg', {}).get('backend')
-        init_dist(launcher, backend)
+        settings = (loaded.get('env_cfg') or {}).get('dist_cfg') or {}
+        init_dist(launcher, settings.get('backend'), settings.get('timeout'))
     try:
         resolved = resolve(loaded)
         resolved.launcher = launcher

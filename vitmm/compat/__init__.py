@@ -21,6 +21,7 @@ def apply() -> None:
         mmcv_ops.install()
     from vitmm.compat import (
         checkpoint,
+        mmcv_deform,
         mmdet_points,
         mmengine_lock,
         mmpretrain_multimodal,
@@ -28,6 +29,7 @@ def apply() -> None:
     )
 
     checkpoint.allow_mmengine_classes()
+    mmcv_deform.install()
     mmdet_points.install()
     mmengine_lock.install()
     mmpretrain_multimodal.install()

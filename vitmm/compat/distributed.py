@@ -29,6 +29,8 @@ STARTERS = {
     'mpi': 'mpirun',
 }
 DEFAULT_PORT = '29500'  # torch.distributed's own
+# nccl's own is 10 minutes, and the others wait while the first process computes a metric.
+TIMEOUT = 1800
 
 
 class LaunchError(VitmmError, RuntimeError):
@@ -43,15 +45,19 @@ def init_dist(launcher: str, backend: str | None = None, timeout: float | None =
     Args:
         launcher: 'none', 'pytorch' (torchrun), 'slurm' or 'mpi' (Open MPI).
         backend: 'nccl', 'gloo' or 'mpi'; nccl with GPUs and gloo without where it is None.
-        timeout: seconds after which a collective operation gives up.
+        timeout: seconds after which a collective operation gives up; None is half an hour.
 
     Raises:
-        LaunchError: unknown launcher, its environment variables are missing, or too few GPUs.
+        LaunchError: unknown launcher, its environment variables are missing, or too few GPUs; no
+            number of seconds.
     """
     if launcher == 'none' or torch.distributed.is_initialized():
         return
     if launcher not in VARIABLES:
         raise LaunchError(f'Unknown launcher {launcher!r}: none, {", ".join(VARIABLES)}.')
+    timeout = TIMEOUT if timeout is None else timeout
+    if not isinstance(timeout, int | float) or not timeout > 0:
+        raise LaunchError(f'env_cfg.dist_cfg.timeout is a number of seconds, not {timeout!r}.')
     rank, size, local_rank = _ranks(launcher)
     gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
     backend = backend or ('nccl' if gpus else 'gloo')
@@ -78,8 +84,9 @@ def init_dist(launcher: str, backend: str | None = None, timeout: float | None =
     os.environ.update(RANK=str(rank), WORLD_SIZE=str(size), LOCAL_RANK=str(local_rank))
     if gpus:
         torch.cuda.set_device(local_rank)
-    options = {} if timeout is None else {'timeout': timedelta(seconds=timeout)}
-    torch.distributed.init_process_group(backend, rank=rank, world_size=size, **options)
+    torch.distributed.init_process_group(
+        backend, rank=rank, world_size=size, timeout=timedelta(seconds=timeout)
+    )
 
 
 def end_dist() -> None:

@@ -1,23 +1,28 @@
 """What autocast leaves in bfloat16 and needs more: boxes, regions of maps, losses, scores."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from functools import partial
 from typing import Any
 
 import torch
-from mmengine.runner import autocast
 from torch import nn
-from torch.utils._pytree import tree_map
+from torch.utils._pytree import tree_leaves, tree_map
 
 # Where heads hand their outputs over to losses and to post-processing: mmdet's and mmseg's, the
-# second stages of mmdet, mmpretrain's.
+# second stages of mmdet, mmpretrain's, mmdet's Mask2Former.
 _METHODS = (
     'loss_by_feat',
     'predict_by_feat',
     'loss_and_target',
     '_get_loss',
     '_get_predictions',
+    'instance_postprocess',
+    'panoptic_postprocess',
+    'semantic_postprocess',
 )
+# Where one method of mmseg's is both.
+_BOTH = tuple(f'mmseg.models.decode_heads.{name}_head' for name in ('mask2former', 'maskformer'))
 
 
 def use_full_precision_in_losses(model: nn.Module) -> None:
@@ -36,13 +41,39 @@ def use_full_precision_in_losses(model: nn.Module) -> None:
             if hasattr(module, name):
                 # Not a closure: a copy of the module (EMA) must call its own.
                 setattr(module, name, partial(_in_float32, getattr(module, name)))
+        if getattr(getattr(type(module), 'predict', None), '__module__', None) in _BOTH:
+            module.predict = partial(_predict, module)
 
 
 def _in_float32(function: Callable, *args: Any, **kwargs: Any) -> Any:
-    # A size would become a plain tuple, and mmseg asks which of the two it is.
-    args, kwargs = tree_map(_widen, (args, kwargs), is_leaf=lambda one: isinstance(one, torch.Size))
-    with autocast(enabled=False):
+    args, kwargs = _widened((args, kwargs))
+    # Of these, for MMEngine's autocast is that of the GPU wherever there is one.
+    kinds = {one.device.type for one in tree_leaves((args, kwargs)) if torch.is_tensor(one)}
+    with ExitStack() as stack:
+        for kind in kinds:
+            stack.enter_context(torch.autocast(kind, enabled=False))
         return function(*args, **kwargs)
+
+
+def _predict(head: nn.Module, maps: Sequence[torch.Tensor], *args: Any) -> torch.Tensor:
+    """``predict`` of mmseg's Mask2FormerHead: what follows the forward pass, in float32."""
+    kind = maps[0].device.type
+    half = torch.autocast(
+        kind, torch.get_autocast_dtype(kind), enabled=torch.is_autocast_enabled(kind)
+    )
+
+    def forward(*given: Any) -> tuple[list[torch.Tensor], ...]:
+        with half:
+            scores, masks = head(*given)
+        return _widened(scores[-1:]), _widened(masks[-1:])  # the last layer is all that is read
+
+    with torch.autocast(kind, enabled=False):
+        return type(head).predict(forward, maps, *args)
+
+
+def _widened(values: Any) -> Any:
+    # A size would become a plain tuple, and mmseg asks which of the two it is.
+    return tree_map(_widen, values, is_leaf=lambda one: isinstance(one, torch.Size))
 
 
 def _widen(value: Any) -> Any:
