@@ -1,10 +1,12 @@
 """FSDP without other processes: which parts a backbone has, slices, refusals; and as a user."""
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 from families import FAMILIES, cut_short
 from mmengine.config import Config
-from mmengine.optim import OptimWrapper
+from mmengine.optim import AmpOptimWrapper, OptimWrapper
 from support import CONFIGS, as_cfg_options, run_tool
 from torch import nn
 
@@ -12,6 +14,7 @@ from vitmm.apis.fsdp import use_fsdp
 from vitmm.apis.scalars import last_scores
 from vitmm.apis.test import test as evaluate
 from vitmm.apis.train import train
+from vitmm.engine.fsdp_runner import FSDPRunner
 from vitmm.engine.sharding import gather, shard_model, shard_optimizer
 from vitmm.errors import ConfigError
 from vitmm.models import TimmBackbone
@@ -200,3 +203,17 @@ def test_on_two_gpus(amp, tiny_options, tmp_path):
     tolerance = 1e-2 if amp else 1e-4
     for name, tensor in ddp['state_dict'].items():
         torch.testing.assert_close(fsdp['state_dict'][name], tensor, rtol=0, atol=tolerance)
+
+
+@pytest.mark.parametrize('shape', [(), (1,)])
+@pytest.mark.parametrize('kind', [OptimWrapper, AmpOptimWrapper])
+def test_a_gradient_scaler_beside_numbers_is_refused(shape, kind):
+    """torch scales slices and whole tensors in one call, and fails."""
+    model = nn.Module()
+    model.scale = nn.Parameter(torch.ones(shape))
+    runner = SimpleNamespace(model=model, optim_wrapper=object.__new__(kind))
+    if shape == () and kind is AmpOptimWrapper:
+        with pytest.raises(ConfigError, match=r'\(scale\): train in bfloat16'):
+            FSDPRunner._check_scaler(runner)
+    else:
+        FSDPRunner._check_scaler(runner)

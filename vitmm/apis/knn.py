@@ -85,8 +85,8 @@ def knn(
     else:
         runner.load_or_resume()
     model = runner.model.eval()
-    bank, labels = _features(model, known, 'training images', amp)
-    queries, truths = _features(model, asked, 'test images', amp)
+    bank, labels = features_of(model, known, 'training images', amp)
+    queries, truths = features_of(model, asked, 'test images', amp)
     topk = tuple(cfg.test_evaluator.get('topk') or (1,))
     found = {}
     for k in neighbours:
@@ -117,10 +117,10 @@ def vote(
     Returns:
         The share of each class, (N, num_classes).
     """
-    bank = F.normalize(bank, dim=1)
+    lengths = bank.norm(dim=1).clamp_min(1e-12)  # a second bank would take as much memory
     found = []
     for some in F.normalize(queries, dim=1).split(_QUERIES):
-        likeness, nearest = (some @ bank.T).topk(k, dim=1)
+        likeness, nearest = (some @ bank.T / lengths).topk(k, dim=1)
         shares = (likeness / temperature).softmax(dim=1)  # the same votes, of sum 1
         scores = shares.new_zeros(len(some), num_classes)
         found.append(scores.scatter_add_(1, labels[nearest], shares))
@@ -150,7 +150,7 @@ def plain_loaders(cfg: Config) -> tuple[dict, dict]:
     return train, test
 
 
-def _features(
+def features_of(
     model: nn.Module, loader: torch.utils.data.DataLoader, what: str, amp: bool
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Features (N, C) in float32 and classes (N,) of all images of a loader."""

@@ -7,12 +7,13 @@ from mmengine.device import get_device
 from mmengine.dist import barrier
 from mmengine.hooks import EMAHook
 from mmengine.model import BaseDataPreprocessor, convert_sync_batchnorm
-from mmengine.optim import OptimWrapper
+from mmengine.optim import AmpOptimWrapper, OptimWrapper
 from mmengine.runner import Runner
 from torch import nn
 
 from vitmm.engine.optim.layout import lay_as_weights
 from vitmm.engine.sharding import gather, shard_model, shard_optimizer
+from vitmm.errors import ConfigError
 from vitmm.registry import RUNNERS
 
 
@@ -47,6 +48,7 @@ class FSDPRunner(Runner):
         super().load_or_resume()
         if self._sharded:
             return
+        self._check_scaler()
         if isinstance(self.optim_wrapper, OptimWrapper):
             lay_as_weights(self.optim_wrapper.optimizer)  # slices keep the layout
         device = get_device()
@@ -83,6 +85,15 @@ class FSDPRunner(Runner):
             for handle in handles:
                 handle.remove()
         barrier()
+
+    def _check_scaler(self) -> None:
+        numbers = [n for n, p in self.model.named_parameters() if p.requires_grad and not p.ndim]
+        if numbers and isinstance(self.optim_wrapper, AmpOptimWrapper):
+            raise ConfigError(
+                f'--fsdp keeps slices of weights, and the gradient scaler of AmpOptimWrapper takes '
+                f'none beside weights that are single numbers ({numbers[0]}): train in bfloat16, '
+                'which needs no scaler: --amp.'
+            )
 
     def _averages(self) -> list[nn.Module]:
         return [hook.ema_model for hook in self.hooks if isinstance(hook, EMAHook)]

@@ -5,6 +5,7 @@ import shutil
 import torch
 import torch._dynamo
 import torch.fx.experimental._config
+from mmengine.device import get_device
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
@@ -46,7 +47,8 @@ class CompileHook(Hook):
         backbone = getattr(model, 'backbone', None)
         if not hasattr(backbone, 'compile_blocks'):
             raise ConfigError("--compile needs model.backbone.type='vitmm.TimmBackbone'.")
-        on_cpu = next(model.parameters()).device.type == 'cpu'
+        # Not where the model is: FSDP moves it later.
+        on_cpu = get_device() == 'cpu'
         if self.backend == 'inductor' and on_cpu and not any(map(shutil.which, _COMPILERS)):
             raise ConfigError(
                 f'--compile on a CPU needs a C++ compiler, and there is none of '

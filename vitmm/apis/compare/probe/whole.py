@@ -12,9 +12,10 @@ from vitmm.apis.compare.jobs import plain
 from vitmm.apis.compare.per_class import ask, take_apart
 from vitmm.apis.compare.probe.fit import fit, fit_classes, recalls
 from vitmm.apis.compare.testing import class_names
-from vitmm.apis.knn import feature_batches, plain_loaders, vote
+from vitmm.apis.knn import feature_batches, features_of, plain_loaders, vote
 
 _NEIGHBOURS = 10
+_AT_ONCE = 1024  # images
 
 
 def classify(model: nn.Module, cfg: Config, amp: bool) -> tuple[dict, dict]:
@@ -22,11 +23,9 @@ def classify(model: nn.Module, cfg: Config, amp: bool) -> tuple[dict, dict]:
     train, test = (Runner.build_dataloader(loader) for loader in plain_loaders(cfg))
     names = class_names(cfg)
     count = cfg.model.head.num_classes
-    kept = list(feature_batches(model, train, 'training images', amp))
-    queries = list(feature_batches(model, test, 'test images', amp))
-    classifier = fit_classes(kept, count)
-    features, truths = (torch.cat(parts) for parts in zip(*queries, strict=True))
-    bank, labels = (torch.cat(parts) for parts in zip(*kept, strict=True))
+    bank, labels = features_of(model, train, 'training images', amp)
+    features, truths = features_of(model, test, 'test images', amp)
+    classifier = fit_classes(zip(bank.split(_AT_ONCE), labels.split(_AT_ONCE), strict=True), count)
     k = min(_NEIGHBOURS, len(bank))
     votes = vote(features, bank, labels, k, 0.07, count)
     scored = classifier(features)
