@@ -24,7 +24,7 @@ _ASKS_FOR_MORE = re.compile(r'\$\{backbone\b(?!\.in_chans\})')
 def resolve(config: Config, known: Mapping[str, Any] | None = None) -> Config:
     """Return the plain, complete config: what is printed, dumped and stored in checkpoints.
 
-    Two things fill the holes of a recipe: ``${backbone.…}`` (``channels``, ``strides``, ``mean``,
+    What a recipe names fills its holes: ``${backbone.…}`` (``channels``, ``strides``, ``mean``,
     ``std``, ``in_chans``, ``preprocessing``) is told by the backbone that the config names,
     ``${data.…}`` (``classes``, ``num_classes``; ``set_weights``, which weigh each class and, last,
     no object, in losses over sets of queries) by the data. ``${machine.…}`` (``workers``, ``gpu``)

@@ -7,6 +7,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from vitmm.errors import BackboneError, VitmmError
+from vitmm.meta import RememberedShapes
 from vitmm.models.backbones.checkpointing import checkpoint_activations
 from vitmm.models.backbones.timm_backbone import TimmBackbone
 from vitmm.models.backbones.twin import skip_steps
@@ -55,7 +56,8 @@ def survey(name: str) -> Survey:
         backbone.freeze('all')  # torch counts by hooks on what has gradients, no_grad or not
         sizes = {(side, side) for side in (224, 512)} | {backbone.canvas.native}
         sizes |= {(224, 352), (250, 333)}
-        flops = {size: _run(backbone, size) for size in sorted(sizes)}
+        with RememberedShapes():
+            flops = {size: _run(backbone, size) for size in sorted(sizes)}
         checkpointing = _can_checkpoint(backbone)
     except VitmmError as error:
         return Survey(name, refused=str(error))

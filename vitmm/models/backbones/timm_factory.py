@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from vitmm.errors import BackboneError, did_you_mean
+from vitmm.meta import Unfilled
 
 
 def check_name(model_name: str) -> None:
@@ -48,9 +49,10 @@ def create(model_name: str, num_classes: int = 0, **kwargs) -> nn.Module:
     # No signature tells: most entry points hand **kwargs on to the class. So ask, and take a no.
     for extra in ({'dynamic_img_size': True}, {}):
         try:
-            model = timm.create_model(
-                model_name, pretrained=False, num_classes=num_classes, **{**extra, **settings}
-            )
+            with Unfilled():
+                model = timm.create_model(
+                    model_name, pretrained=False, num_classes=num_classes, **{**extra, **settings}
+                )
             model.register_load_state_dict_post_hook(_forget)
             return model
         except AssertionError as error:

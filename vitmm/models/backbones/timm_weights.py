@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from vitmm.compat.checkpoint import load_checkpoint_file
 from vitmm.errors import WeightsError
+from vitmm.meta import Unfilled
 from vitmm.models.backbones.hub import only_if_it_answers
 from vitmm.models.backbones.reading import Reading, read
 from vitmm.models.backbones.resample import resample, solid
@@ -182,7 +183,7 @@ def _unpruned(model: nn.Module, model_name: str) -> nn.Module:
     """The model as timm made it, without memory: timm's filters look for what was pruned."""
     changed = ('num_classes', *_POOLING)  # by pruning
     settings = {key: value for key, value in get_model_args(model).items() if key not in changed}
-    with torch.device('meta'):
+    with torch.device('meta'), Unfilled():
         return timm.create_model(model_name, **settings)
 
 

@@ -11,6 +11,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from vitmm.meta import RememberedShapes
 from vitmm.models.backbones import timm_factory
 from vitmm.models.cells import cells
 
@@ -19,6 +20,7 @@ Shapes = list[tuple[int, ...]]
 
 _known: dict[str, Any] = {}
 _last: dict[str, 'Twin'] = {}  # making one takes longer than asking it
+_shapes = RememberedShapes()  # of the last one
 
 
 @torch.inference_mode(False)  # some questions need gradients, wherever a backbone is built
@@ -42,13 +44,13 @@ def ask_once(
     model = f'{model_name} {sorted(settings.items())!r}'
     key = f'{kind} {model}'
     if key not in _known:
-        twin = None if changed else _last.get(model)
-        if twin is None:
-            twin = Twin(model_name, settings)
-            if not changed:
-                _last.clear()
-                _last[model] = twin
-        _known[key] = function(twin)
+        if model not in _last:
+            _last.clear()
+            _shapes.known.clear()
+            _last[model] = Twin(model_name, settings)
+        twin = Twin(model_name, settings) if changed else _last[model]
+        with _shapes:
+            _known[key] = function(twin)
     return _known[key]
 
 
