@@ -5,6 +5,7 @@ from mmcv.transforms import BaseTransform
 from mmengine import fileio
 
 from vitmm.compat import mmcv_flip, mmcv_resize
+from vitmm.datasets import waiting
 from vitmm.datasets.bands import decode
 from vitmm.datasets.errors import REMEDY, DataError, UnreadableError
 from vitmm.datasets.image_cache import ImageCache
@@ -15,6 +16,7 @@ IGNORED = 255  # the value of a mask's pixels that are of no class
 
 mmcv_resize.install()  # what is loaded here is resized later
 mmcv_flip.install()
+waiting.install()  # in between it is looked at
 
 
 @TRANSFORMS.register_module()
@@ -30,8 +32,8 @@ class LoadImage(BaseTransform):
             None is the largest of the file's integers, and 1 for floats.
         reduce: leave colour JPEGs undecoded until they are resized, and then decode them at 1/2,
             1/4 or 1/8 where that is still no enlargement (:class:`vitmm.datasets.jpeg.JpegImage`).
-            Sizes, boxes and masks stay those of the whole image. Transforms of OpenMMLab that come
-            before the resizing take such an image, others may refuse it.
+            Sizes, boxes and masks stay those of the whole image. Any other transform before the
+            resizing gets the whole array (:mod:`vitmm.datasets.waiting`).
         cache: a folder for decoded images (:class:`vitmm.datasets.image_cache.ImageCache`).
         cache_limit: GiB that it may take.
         backend_args: MMEngine's, for files elsewhere than on this machine.
