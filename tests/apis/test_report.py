@@ -100,10 +100,14 @@ def commands(tmp_path, monkeypatch):
     monkeypatch.setattr(next_commands, 'get_world_size', lambda: 4)
     monkeypatch.chdir(tmp_path)
 
-    def tell(launcher, error=None, switches=(), here=4):
+    def tell(launcher, error=None, switches=(), here=4, name='model_name'):
         monkeypatch.setenv('LOCAL_WORLD_SIZE', str(here))
         runner = SimpleNamespace(
-            cfg=dict(launcher=launcher, test_dataloader={'a': 1}),
+            cfg=dict(
+                launcher=launcher,
+                test_dataloader={'a': 1},
+                model=dict(backbone={'type': 'a', name: 'b'}),
+            ),
             work_dir='work',
             visualizer=SimpleNamespace(_vis_backends=[]),
         )
@@ -113,6 +117,11 @@ def commands(tmp_path, monkeypatch):
         return [shlex.split(one) for one in told]
 
     return tell
+
+
+def test_no_other_backbone_is_offered_for_one_without_a_name(commands):
+    assert 'model.backbone.model_name=resnet18' in commands('none')[-1]
+    assert commands('none', name='depth')[-1][1] == 'tools/infer.py'
 
 
 def taken(words, monkeypatch):

@@ -92,6 +92,13 @@ def test_a_loop_named_twice(tiny_options):
         resolve(config)
 
 
+@pytest.mark.parametrize('value', [0, -3, 1.5, '9', True])
+@pytest.mark.parametrize('key', ['train_cfg.max_epochs', 'val_dataloader.batch_size'])
+def test_counts_that_are_none(key, value, tiny_options):
+    with pytest.raises(ConfigError, match=f'{key} is a whole number, 1 or more, not {value!r}'):
+        resolve(load_config(CONFIGS / 'cls/vit_linear.py', options={**tiny_options, key: value}))
+
+
 def test_no_length(tiny_options):
     del tiny_options['train_cfg.max_epochs']
     options = {**tiny_options, 'train_cfg.type': 'IterBasedTrainLoop'}

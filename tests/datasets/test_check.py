@@ -1,4 +1,5 @@
 import json
+import re
 import shutil
 
 import pytest
@@ -6,6 +7,8 @@ from shapes_configs import coco, folders, seg, voc
 
 from vitmm.datasets import DataError, check_annotations
 from vitmm.datasets.draw import CLASSES
+from vitmm.datasets.inspection import inspect
+from vitmm.datasets.leave_out import leave_out
 
 ALL = [coco, voc, seg, folders]
 
@@ -59,6 +62,59 @@ def test_coco_boxes_of_no_category(copy):
     edit(path, annotations=annotations)
     with pytest.raises(DataError, match='category_id 0, but the categories are numbered 1 to 6'):
         check_annotations(coco(copy))
+
+
+@pytest.mark.parametrize(
+    ('kind', 'key', 'value', 'words'),
+    [
+        ('annotations', 'id', None, 'annotation number 3 has no id'),
+        ('annotations', 'id', 1, 'two annotations have the id 1'),
+        ('annotations', 'area', None, 'annotation 4 has no area'),
+        ('images', 'width', None, r'train_00003\.jpg has no width'),
+        ('annotations', 'category_id', '2', "category_id '2', but"),
+    ],
+)
+def test_coco_files_that_mmdet_cannot_read(kind, key, value, words, copy):
+    path = copy / 'coco/instances_train.json'
+    content = json.loads(path.read_text())
+    one = content[kind][3]
+    one[key] = value
+    if value is None:
+        del one[key]
+    edit(path, **content)
+    with pytest.raises(DataError, match=words):
+        check_annotations(coco(copy))
+    report = inspect(coco(copy))
+    assert re.search(words.removesuffix(', but'), '\n'.join(report.faults))
+
+
+def test_coco_boxes_in_shares_of_the_image(copy):
+    path = copy / 'coco/instances_train.json'
+    annotations = json.loads(path.read_text())['annotations']
+    annotations[0]['bbox'] = [4, 5, 0.7, 8]  # one alone is left out, as mmdet does
+    edit(path, annotations=annotations)
+    check_annotations(coco(copy))
+    (fault,) = inspect(coco(copy)).faults
+    assert 'box 1 (4, 5, 4.7, 13) is smaller than a pixel: it is left out' in fault
+    for one in annotations:
+        one['bbox'] = [side / 1000 for side in one['bbox']]
+    edit(path, annotations=annotations)
+    with pytest.raises(DataError, match=r'smaller than a pixel.*not in shares of the image'):
+        check_annotations(coco(copy))
+    assert len(inspect(coco(copy)).faults) == len(annotations)
+
+
+@pytest.mark.parametrize('line, words', [('\n', 'is empty'), (' train_00000\n', 'spaces')])
+def test_voc_lists_with_odd_lines(line, words, copy, tmp_path):
+    path = copy / voc(copy)['ann_file']
+    lines = path.read_text().splitlines(keepends=True)
+    path.write_text(''.join([*lines[:2], line, *lines[2:]]))
+    with pytest.raises(DataError, match=f'line 3 .*{words}'):
+        check_annotations(voc(copy))
+    assert any(f'line 3 {"is empty" if line.isspace() else "has spaces"}' in fault
+               for fault in inspect(voc(copy)).faults)  # fmt: skip
+    left, _ = leave_out(voc(copy, metainfo={'classes': CLASSES}), None, 'train', tmp_path / 'out')
+    check_annotations(left)
 
 
 def test_coco_classes_that_training_had_and_validation_has_not(copy):

@@ -193,3 +193,15 @@ def test_masks_are_measured_where_the_model_predicts_them(tmp_path):
 def test_unknown_backend():
     with pytest.raises(ConfigError, match='fast'):
         CocoMetric(backend='fast')
+
+
+@pytest.mark.parametrize('backend', ['faster', 'pycocotools'])
+def test_annotations_numbered_from_0(backend, tmp_path):
+    """To pycocotools an object matched to number 0 is matched to none."""
+    path, results = make(tmp_path, 4, 2, 3, 6)
+    expected = evaluate(path, results, 2, metric=['bbox', 'segm'], backend=backend)
+    content = json.loads(path.read_text())
+    for one in content['annotations']:
+        one['id'] -= 1
+    path.write_text(json.dumps(content))
+    assert evaluate(path, results, 2, metric=['bbox', 'segm'], backend=backend) == expected

@@ -3,6 +3,7 @@
 import json
 import os
 import pickle
+import shlex
 import shutil
 import signal
 import subprocess
@@ -52,6 +53,12 @@ def test_print_config_prints_what_trains(words):
     assert done.returncode == 0, done.stderr
     assert "model_name='vit_tiny_patch16_224'" in done.stdout
     assert '${' not in done.stdout
+
+
+def test_a_reader_that_goes_ends_it_quietly(words):
+    command = shlex.join([sys.executable, 'tools/print_config.py', str(DET), *words])
+    done = subprocess.run(f'{command} | true', shell=True, capture_output=True, text=True, cwd=ROOT)
+    assert 'Error' not in done.stderr
 
 
 def test_kill_9_then_resume(words, tmp_path):

@@ -4,6 +4,7 @@ import argparse
 import ast
 import gc
 import os
+import select
 import sys
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -85,13 +86,25 @@ def run(function: Callable[[], Any]) -> Any:
     gc.freeze()  # what was imported stays: Python looks through it twice as a process ends
     try:
         result = function()
+        sys.stdout.flush()
     except Exception as error:
+        if isinstance(error, BrokenPipeError) and _nobody_reads():
+            sys.exit(1)
         message = user_message(error)
         if message is None:
             raise
         sys.exit(f'error: {message}')
     end_dist()  # not after an error: other processes may still be waiting for this one
     return result
+
+
+def _nobody_reads() -> bool:
+    """Whether what reads the output is gone (``| head``); then nothing more is written."""
+    asked = select.poll()
+    asked.register(sys.stdout, 0)
+    if gone := bool(asked.poll(0)):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return gone
 
 
 def user_message(error: BaseException) -> str | None:

@@ -44,7 +44,7 @@ def next_commands(
         if last:  # whole, however many processes have trained it
             yield f'python tools/test.py {dumped} {last} --show-dir {work_dir}/shown'
             yield f'python tools/infer.py {last} IMAGES --out {work_dir}/results'
-        if not error:
+        if not error and 'model_name' in runner.cfg.get('model', {}).get('backbone', {}):
             yield f'{_train(runner, str(config))} {_again(data, options, switches)}'
 
 

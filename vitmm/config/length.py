@@ -28,7 +28,8 @@ def describe(train_cfg: Mapping[str, Any] | None) -> dict[str, bool | int | str]
         shuffles images for such a loop.
 
     Raises:
-        ConfigError: one of MMEngine's loops without a length, or named twice.
+        ConfigError: one of MMEngine's loops without a length, or with none of 1 or more, or named
+            twice.
     """
     train_cfg = train_cfg if isinstance(train_cfg, Mapping) else {}
     kind, by_epoch = _kind(train_cfg), counts_epochs(train_cfg)
@@ -44,11 +45,22 @@ def describe(train_cfg: Mapping[str, Any] | None) -> dict[str, bool | int | str]
     }
     key = 'max_epochs' if by_epoch else 'max_iters'
     if key in train_cfg:
-        told['length'] = train_cfg[key]
+        told['length'] = count(train_cfg[key], f'train_cfg.{key}')
     elif kind in _LOOPS or 'by_epoch' in train_cfg:
         unit = 'epochs' if by_epoch else 'iterations'
         raise ConfigError(f'train_cfg: it counts {unit}, and needs {key}.')
     return told
+
+
+def count(value: Any, name: str) -> int:
+    """A number of epochs, iterations, images, as a config has it.
+
+    Raises:
+        ConfigError: it is none of 1 or more.
+    """
+    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+        raise ConfigError(f'{name} is a whole number, 1 or more, not {value!r}.')
+    return value
 
 
 def _kind(train_cfg: Mapping[str, Any]) -> str:

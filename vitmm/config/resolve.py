@@ -40,7 +40,7 @@ def resolve(config: Config, known: Mapping[str, Any] | None = None) -> Config:
             asked for it. Where ``data`` is known, none is written.
 
     Raises:
-        ConfigError: a hole that nothing fills, or that refers to itself.
+        ConfigError: a hole that nothing fills, or that refers to itself; batches of no images.
         VitmmError: a backbone that timm lacks; data whose classes cannot be read.
     """
     plain = _plain(config)
@@ -49,6 +49,9 @@ def resolve(config: Config, known: Mapping[str, Any] | None = None) -> Config:
     if 'data' not in names.known:
         _prepare_data(plain, names)
     filled = holes.fill(plain, names)
+    for loader in _DATALOADERS:
+        if 'batch_size' in (filled.get(loader) or {}):
+            length.count(filled[loader]['batch_size'], f'{loader}.batch_size')
     add_trackers(filled)
     # MMEngine dumps it under this name, and by its suffix: the resolved config is always Python.
     filename = config.filename and str(Path(config.filename).with_suffix('.py'))

@@ -13,6 +13,7 @@ class Box:
     Attributes:
         number: its place in the file, from 0.
         name: what to call it in a message.
+        least: the sides, in pixels, below which mmdet leaves it out.
     """
 
     number: int
@@ -21,6 +22,7 @@ class Box:
     top: float
     right: float
     bottom: float
+    least: float = 0
 
     def fault(self, size: tuple[int, int]) -> tuple[str, bool]:
         """What is wrong with it in an image of ``size`` (width, height) pixels.
@@ -34,6 +36,8 @@ class Box:
             fault, useless = 'has no area', True
         elif min(self.right, self.bottom) <= 0 or self.left >= width or self.top >= height:
             fault, useless = f'lies outside the image, {width} x {height} pixels', True
+        elif min(self.right - self.left, self.bottom - self.top) < self.least:
+            fault, useless = 'is smaller than a pixel: it is left out', True
         # Half a pixel for what annotation tools round.
         elif min(edges) < -0.5 or self.right > width + 0.5 or self.bottom > height + 0.5:
             fault, useless = f'reaches out of the image, {width} x {height} pixels', False

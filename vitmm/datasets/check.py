@@ -14,6 +14,7 @@ from vitmm.datasets.files import (
     class_folders,
     missing,
     need_lvis,
+    odd_line,
     read_coco,
     read_labels,
     read_lines,
@@ -73,13 +74,22 @@ def _check_coco(source: Source, scope: str | None) -> _Bad:
     if not source.ann_file:
         raise DataError(f'{source.type}: the config has no ann_file')
     content = read_coco(source.ann_file)
+    if content.faults:
+        more = f' (and {len(content.faults) - 1} more)' if content.faults[1:] else ''
+        raise DataError(f'{source.ann_file} is not whole: {content.faults[0]}{more}')
     if content.stray_category is not None:  # mmdet would leave these boxes out without a word
         raise DataError(
-            f'{source.ann_file}: boxes have the category_id {content.stray_category}, but the '
+            f'{source.ann_file}: boxes have the category_id {content.stray_category!r}, but the '
             f'categories are numbered {content.category_range}'
         )
     if not content.num_annotations:
         raise DataError(f'{source.ann_file} has no boxes: its annotations are empty')
+    if content.num_small * 2 > content.num_annotations:  # mmdet would leave them out, likewise
+        raise DataError(
+            f'{source.ann_file}: {content.num_small} of its {content.num_annotations} boxes are '
+            'smaller than a pixel and would be left out: bbox is [left, top, width, height] in '
+            'pixels, not in shares of the image'
+        )
     if _wants_masks(source) and content.num_masks < content.num_annotations:
         raise DataError(
             f'{source.ann_file}: {content.num_annotations - content.num_masks} of its '
@@ -104,6 +114,8 @@ def _check_voc(source: Source, scope: str | None) -> _Bad:
             'take a model of boxes (Faster R-CNN for Mask R-CNN), or data in COCO format'
         )
     ids = read_lines(source.ann_file)
+    if odd := odd_line(source.ann_file):
+        raise DataError(f'{source.ann_file}: {odd}; take it out, or set bad_data=skip')
     files = [voc_files(source, id) for id in ids]
     _check_exist('annotation file', (xml for _, xml in files), source)
     _check_exist('image', (image for image, _ in files), source)

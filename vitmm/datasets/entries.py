@@ -12,7 +12,15 @@ from pathlib import Path
 
 from vitmm.datasets.boxes import Box
 from vitmm.datasets.errors import DataError
-from vitmm.datasets.files import class_folders, read_coco, read_labels, read_lines, read_voc
+from vitmm.datasets.files import (
+    class_folders,
+    coco_faults,
+    odd_line,
+    read_coco,
+    read_labels,
+    read_lines,
+    read_voc,
+)
 from vitmm.datasets.listing import IMAGE_SUFFIXES, mask_paths, mask_suffix
 from vitmm.datasets.sources import Source, voc_files
 
@@ -98,8 +106,6 @@ def _coco(source: Source, classes: Sequence[str]) -> list[Entry]:
         # LVIS tells the name on disk by the end of a URL.
         name = image.get('file_name') or '/'.join(image.get('coco_url', '').split('/')[-2:])
         entry = Entry(os.path.join(folder, name), size)
-        if image['id'] in entries:
-            strays.faults.append(f'two images have the id {image["id"]}, the second is {name}')
         entries[image['id']] = entry
     for number, annotation in enumerate(content.get('annotations') or []):
         entry = entries.get(annotation.get('image_id'), strays)
@@ -109,7 +115,7 @@ def _coco(source: Source, classes: Sequence[str]) -> list[Entry]:
         category = annotation.get('category_id')
         if category not in names:
             entry.box_faults[number] = (
-                f'{name} has the category_id {category}; there are {min(names)} to {max(names)}'
+                f'{name} has the category_id {category!r}; there are {min(names)} to {max(names)}'
             )
             continue
         try:
@@ -121,7 +127,8 @@ def _coco(source: Source, classes: Sequence[str]) -> list[Entry]:
             continue
         entry.labels.append(names[category])
         if entry is not strays:
-            entry.boxes.append(Box(number, name, left, top, left + width, top + height))
+            entry.boxes.append(Box(number, name, left, top, left + width, top + height, least=1))
+    strays.faults += coco_faults(content)
     return [*entries.values(), *([strays] if strays.faults else [])]
 
 
@@ -132,6 +139,8 @@ def _voc(source: Source, classes: Sequence[str]) -> list[Entry]:
             entries.append(voc_entry(image, xml, read_voc(xml), classes))
         except DataError as error:
             entries.append(Entry(image, faults=[str(error)]))
+    if odd := odd_line(source.ann_file):
+        entries.append(Entry(source.ann_file, faults=[odd], is_image=False))
     return entries
 
 

@@ -48,6 +48,19 @@ def read_lines(path: str | os.PathLike) -> list[str]:
     return [line.strip() for line in text.splitlines() if line.strip()]
 
 
+def odd_line(path: str | os.PathLike) -> str:
+    """What is wrong with the first line that is empty or padded, '' if none is.
+
+    mmdet takes all between two line breaks for a name.
+    """
+    read_lines(path)  # its errors
+    for number, line in enumerate(Path(path).read_text(encoding='utf-8').splitlines(), 1):
+        if not line or line != line.strip():
+            what = 'has spaces around its name' if line.strip() else 'is empty'
+            return f'line {number} {what}'
+    return ''
+
+
 def write_lines(path: Path, lines: Iterable[str]) -> None:
     """Write a text file of so many lines."""
     path.write_text(''.join(f'{line}\n' for line in lines), encoding='utf-8')
@@ -61,8 +74,10 @@ class CocoFile:
     file_names: tuple[str, ...]
     num_annotations: int
     num_masks: int
-    stray_category: int | None  # that a box has and that is no category
+    stray_category: object  # that a box has and that is no category
     category_range: str
+    faults: tuple[str, ...]  # of the file as a whole, without which nothing can be read
+    num_small: int  # boxes with sides below a pixel
     bad_boxes: int  # without four numbers or area, or out of the image
     bad_box: str  # the first of these, and what is wrong with it
     sizes: tuple[tuple[int, int], ...]  # (width, height) of the images that are given one
@@ -101,7 +116,7 @@ def _read_coco(path: str, mtime: int, size: int) -> CocoFile:
     except (KeyError, TypeError) as error:
         raise DataError(f'{path} is not in COCO format: an entry without {error}') from error
     masks = sum(bool(annotation.get('segmentation')) for annotation in annotations)
-    stray = min(used - known, default=None)
+    stray = min(used - known, default=None, key=str)
     known_as = f'{min(known)} to {max(known)}'
     faults = list(filter(None, (_coco_box_fault(one, sizes) for one in annotations)))
     return CocoFile(
@@ -111,6 +126,8 @@ def _read_coco(path: str, mtime: int, size: int) -> CocoFile:
         masks,
         stray,
         known_as,
+        tuple(coco_faults(content)),
+        sum(_is_small(one.get('bbox')) for one in annotations),
         len(faults),
         faults[0] if faults else '',
         tuple(
@@ -119,6 +136,29 @@ def _read_coco(path: str, mtime: int, size: int) -> CocoFile:
             if all(isinstance(image.get(side), int) for side in ('width', 'height'))
         ),
     )
+
+
+def coco_faults(content: dict) -> list[str]:
+    """What mmdet could not read a COCO file for: numbers that are missing or there twice."""
+    faults = []
+    for kind, wanted in (('images', ('id', 'width', 'height')), ('annotations', ('id', 'area'))):
+        seen = set()
+        for number, one in enumerate(content.get(kind) or []):
+            name = one.get('file_name') or f'{kind[:-1]} {one.get("id", f"number {number}")}'
+            lacks = [key for key in wanted if key not in one]
+            if lacks:
+                faults.append(f'{name} has no {" and no ".join(lacks)}')
+            elif one['id'] in seen:
+                faults.append(f'two {kind} have the id {one["id"]}')
+            seen.add(one.get('id'))
+    return faults
+
+
+def _is_small(box: object) -> bool:
+    try:
+        return 0 < min(float(side) for side in box[2:]) < 1
+    except (TypeError, ValueError):
+        return False
 
 
 def _coco_box_fault(annotation: dict, images: dict) -> str:

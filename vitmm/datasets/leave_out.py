@@ -152,7 +152,7 @@ def _voc(
 ) -> dict[str, str]:
     good = [
         (id, one)
-        for id, one in zip(read_lines(source.ann_file), seen, strict=True)
+        for id, one in zip(read_lines(source.ann_file), seen, strict=False)  # and what is no image
         if not one.faults
     ]
     write_lines(out / 'images.txt', [id for id, _ in good])

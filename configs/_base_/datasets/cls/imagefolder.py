@@ -14,7 +14,7 @@ bad_data = 'stop'  # 'skip' leaves out what is bad, and counts it
 reduce = True  # decode JPEGs at 1/2, 1/4 or 1/8 where that is still no enlargement
 image_cache = None  # a folder for decoded images: pays where they fit into memory
 cache_limit = 16  # GiB
-_extensions = ('.jpg', '.jpeg', '.png', '.ppm', '.bmp', '.pgm', '.tif', '.tiff')
+_extensions = ('.jpg', '.jpeg', '.png', '.ppm', '.bmp', '.pgm', '.tif', '.tiff', '.webp')
 
 load_image = dict(
     type='vitmm.LoadImage',

@@ -41,7 +41,7 @@ train_dataloader = dict(
         data_root='${data_root}',
         data_prefix='${train_images}',
         with_label=False,
-        extensions=('.jpg', '.jpeg', '.png', '.ppm', '.bmp', '.pgm', '.tif', '.tiff'),
+        extensions=('.jpg', '.jpeg', '.png', '.ppm', '.bmp', '.pgm', '.tif', '.tiff', '.webp'),
         pipeline='${train_pipeline}',
     ),
 )
