@@ -128,6 +128,28 @@ def test_four_bands_of_sixteen_bits(tiny_shapes, tmp_path):
         next(Predictor(tmp_path / 'bands.pth')(array))
 
 
+def test_arrays_count_as_files_do(trained, tiny_shapes):
+    predictor = Predictor(trained('cls'))
+    path = next((tiny_shapes / 'JPEGImages').glob('*.jpg'))
+    bytes8 = cv2.imread(str(path))
+    ((_, expected),) = predictor(bytes8)
+    for image in (bytes8.astype(np.uint16) * 257, bytes8 / np.float32(255), bytes8 / 255):
+        ((_, found),) = predictor(image)
+        torch.testing.assert_close(found.pred_score, expected.pred_score, rtol=1e-4, atol=1e-5)
+    for image, words in (
+        (bytes8.astype(np.float32), 'image 0 holds floats up to 25'),
+        (bytes8.astype(np.int64), 'image 0 holds int64, of which nobody knows'),
+        (bytes8.astype(object), 'image 0 holds values of the type object'),
+    ):
+        with pytest.raises(DataError, match=words):
+            next(predictor(image))
+    for image in (Image.open(path), torch.from_numpy(bytes8), [Image.open(path)]):
+        with pytest.raises(DataError, match='neither a path nor an array'):
+            next(predictor(image))
+    ((_, found),) = predictor(np.asarray(Image.open(path))[..., ::-1])  # as the message says
+    torch.testing.assert_close(found.pred_score, expected.pred_score, rtol=0, atol=0.01)
+
+
 def test_a_checkpoint_without_config_takes_one(trained, tmp_path, tiny_shapes):
     bare = change(trained('cls'), tmp_path / 'bare.pth', lambda c: c.pop('meta'))
     path = next((tiny_shapes / 'JPEGImages').glob('*.jpg'))

@@ -66,7 +66,7 @@ def decode(
             f'has {bands} band{"s" if bands > 1 else ""}, and the model takes {channels}: set '
             f'model.backbone.in_chans={bands}, or give images of {channels}.'
         )
-    return np.ascontiguousarray(_to_255(image, max_value))
+    return np.ascontiguousarray(to_255(image, max_value))
 
 
 def read_tiff(content: bytes, channels: int) -> np.ndarray | None:
@@ -130,7 +130,12 @@ def _read_other(content: bytes, flags: int) -> np.ndarray:
     return image
 
 
-def _to_255(image: np.ndarray, max_value: float | None) -> np.ndarray:
+def to_255(image: np.ndarray, max_value: float | None = None) -> np.ndarray:
+    """An image with its values brought to 0 to 255: see :func:`decode`.
+
+    Raises:
+        DataError: no real numbers; floats above 1 without ``max_value``.
+    """
     kind = image.dtype.kind
     if kind not in 'buif':
         raise DataError(f'holds values of the type {image.dtype}: give real numbers.')

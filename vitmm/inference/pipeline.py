@@ -9,6 +9,7 @@ from mmcv.transforms import Compose
 from mmengine.config import Config
 from mmengine.registry import TRANSFORMS
 
+from vitmm.datasets.bands import to_255
 from vitmm.datasets.errors import DataError, UnreadableError
 from vitmm.datasets.sources import leaves
 from vitmm.errors import ConfigError, VitmmError
@@ -34,6 +35,7 @@ class Pipeline:
     def __init__(self, config: Config) -> None:
         loader, rest = split(config)
         self.channels: int = loader.get('channels', 3)
+        self.max_value: float | None = loader.get('max_value')
         with building(config):
             self.loader, self.transforms = TRANSFORMS.build(loader), Compose(rest)
 
@@ -45,7 +47,7 @@ class Pipeline:
         """
         data: dict[str, Any] = {'img_path': item.label, 'img_id': item.label}
         if item.image is not None:
-            image = check_array(item.image, self.channels, item.label)
+            image = check_array(item.image, self.channels, item.label, self.max_value)
             data |= {'img': image, 'img_shape': image.shape[:2], 'ori_shape': image.shape[:2]}
             return self.transforms(data)
         try:
@@ -102,17 +104,29 @@ def _loads_images(step: dict[str, Any]) -> bool:
     return _name(step).startswith('Load') and 'Image' in _name(step)
 
 
-def check_array(image: np.ndarray, channels: int, label: str) -> np.ndarray:
-    """Return ``image`` as (H, W, channels).
+def check_array(
+    image: np.ndarray, channels: int, label: str, max_value: float | None = None
+) -> np.ndarray:
+    """Return ``image`` as (H, W, channels), its values as those of a file: 0 to 255.
 
     Args:
         image: (H, W) or (H, W, bands); a colour image for a model of one channel is made grey.
         channels: that the model takes.
         label: names it in the error.
+        max_value: the value that becomes 255; None is the largest of 8 or 16 bits, and 1 of floats.
 
     Raises:
-        DataError: another number of channels, or no pixels.
+        DataError: another number of channels, no pixels, or other values.
     """
+    if image.dtype.kind in 'iu' and image.dtype.itemsize > 2 and not max_value:
+        raise DataError(
+            f'image {label} holds {image.dtype}, of which nobody knows the brightest value: give '
+            'uint8, uint16, or floats from 0 to 1.'
+        )
+    try:
+        image = to_255(image, max_value)
+    except DataError as error:
+        raise DataError(f'image {label} {error}') from error
     if image.ndim == 2:
         image = image[..., None]
     if image.ndim == 3 and image.shape[2] == 3 and channels == 1:

@@ -123,8 +123,9 @@ class Predictor:
         """Predict, batch by batch, while the results are asked for.
 
         Args:
-            inputs: paths of images, folders and videos, globs, or arrays: (H, W, 3) uint8 in
-                OpenCV's order, BGR, or (H, W, channels) in a model of other channels. One or many.
+            inputs: paths of images, folders and videos, globs, or arrays: (H, W, 3) in OpenCV's
+                order, BGR, or (H, W, channels) in a model of other channels, of uint8, uint16 or
+                floats from 0 to 1, which count as they do in files. One or many.
             batch_size: images that go through the model together, those that are padded to one
                 size: no result depends on its neighbours.
             progress: show a bar.
@@ -246,7 +247,14 @@ def _arrays(inputs: Any) -> tuple[bool, list[Any]]:
         return False, [inputs]
     if isinstance(inputs, np.ndarray) and inputs.ndim < 4:
         return True, [inputs]
-    inputs = list(inputs)
+    inputs = list(inputs) if isinstance(inputs, Iterable) else [inputs]
+    for one in inputs:
+        if not isinstance(one, str | os.PathLike | np.ndarray):
+            raise DataError(
+                f'{type(one).__name__} is neither a path nor an array: '
+                'np.asarray(image)[..., ::-1] makes one of a Pillow image, '
+                'tensor.permute(1, 2, 0).flip(-1).numpy() of a tensor of RGB.'
+            )
     kinds = {isinstance(one, np.ndarray) for one in inputs}
     if len(kinds) > 1:
         raise DataError('give paths or arrays, not both at once.')
