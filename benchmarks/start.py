@@ -19,6 +19,8 @@ ROOT = Path(__file__).resolve().parent.parent
 DEFAULT = ('det/vit_retinanet.py', 'seg/vit_upernet.py', 'cls/vit_linear.py')
 TRAIN = [sys.executable, str(ROOT / 'tools' / 'train.py')]
 PRINT = [sys.executable, str(ROOT / 'tools' / 'print_config.py')]
+LARGE = 'swin_base_patch4_window7_224'  # whose many operators are asked for their shapes
+SWAP = ['--cfg-options', f'model.backbone.model_name={LARGE}']
 
 
 def main() -> None:
@@ -31,6 +33,7 @@ def main() -> None:
             'import torch, torchvision': [sys.executable, '-c', 'import torch, torchvision'],
             'tools/train.py --help': [*TRAIN, '--help'],
             'tools/print_config.py, whole': [*PRINT, str(ROOT / 'configs' / DEFAULT[0])],
+            f'the same of {LARGE}': [*PRINT, str(ROOT / 'configs' / DEFAULT[0]), *SWAP],
         }
         for number, config in enumerate(map(Path, args.configs)):
             recipe = Path(folder) / f'recipe_{number}.py'

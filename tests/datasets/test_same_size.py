@@ -5,6 +5,7 @@ from collections import Counter
 import numpy as np
 import pytest
 from mmengine.dataset import DefaultSampler
+from mmengine.dist import collect_results
 from PIL import Image
 from support import CONFIGS
 
@@ -39,6 +40,24 @@ def test_batches(drop_last, expected, tmp_path):
     sampler = DefaultSampler(Files(tmp_path), shuffle=False)
     batches = SameSizeBatchSampler(sampler, 2, drop_last)
     assert list(batches) == expected and len(batches) == len(expected)
+
+
+@pytest.mark.parametrize('world', [2, 3, 5, 9])
+@pytest.mark.parametrize('size', [1, 2, 4])
+def test_processes_together_have_every_image_once(world, size, tmp_path, monkeypatch):
+    files, parts = Files(tmp_path), []
+    for rank in range(world):
+        monkeypatch.setattr(
+            'mmengine.dataset.sampler.get_dist_info', lambda rank=rank: (rank, world)
+        )
+        batches = SameSizeBatchSampler(DefaultSampler(files, shuffle=False), size)
+        parts.append([index for batch in batches for index in batch])
+        assert len(batches) == len(list(batches))
+    # As MMEngine gathers results: in turn, and no more than there are.
+    monkeypatch.setattr('mmengine.dist.dist.get_dist_info', lambda *_: (0, world))
+    monkeypatch.setattr('mmengine.dist.dist.all_gather_object', lambda *_: parts)
+    gathered = collect_results(parts[0], len(files), device='gpu')
+    assert sorted(gathered) == list(range(len(files)))
 
 
 def test_a_broken_file_is_a_batch_of_its_own(tmp_path):

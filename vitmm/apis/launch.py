@@ -28,6 +28,7 @@ from vitmm.datasets.freed_memory import MOST, keep_freed_memory
 from vitmm.engine.hooks.pass_over import PassOverHook
 from vitmm.engine.hooks.started import StartedHook
 from vitmm.engine.hooks.state_layout import StateLayoutHook
+from vitmm.engine.hooks.sync_statistics import SyncStatisticsHook
 from vitmm.engine.workers import keep_workers
 from vitmm.errors import ConfigError
 
@@ -119,6 +120,9 @@ def build_runner(config: Config) -> Runner:
         if isinstance(module, BaseDataPreprocessor):
             module._non_blocking = True  # mmseg's has no argument for it
     keep_workers(runner)
-    for hook in (StartedHook(), PassOverHook(), StateLayoutHook()):
+    hooks = [StartedHook(), PassOverHook(), StateLayoutHook()]
+    if config.launcher != 'none':
+        hooks.append(SyncStatisticsHook())
+    for hook in hooks:
         runner.register_hook(hook)
     return runner

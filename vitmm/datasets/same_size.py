@@ -21,7 +21,7 @@ class SameSizeBatchSampler(BatchSampler):
 
     In testing, segmenters of mmseg take batches of one size; padding, which changes what pooling
     and borders see, would change the figures. In such batches they are those of single images.
-    Images come in another order than without.
+    Images come in another order than without; what fills up the last processes comes last.
 
     Args:
         sampler: MMEngine's, whose ``dataset`` tells the files.
@@ -41,15 +41,27 @@ class SameSizeBatchSampler(BatchSampler):
 
     def _batches(self) -> list[list[int]]:
         waiting: dict[tuple, list[int]] = defaultdict(list)
-        batches = []
-        for index in self.sampler:
+        batches, again = [], []
+        for place, index in enumerate(self.sampler):
+            if self._is_filling(place):
+                again.append([index])
+                continue
             batch = waiting[self._size(index)]
             batch.append(index)
             if len(batch) == self.batch_size:
                 batches.append(batch.copy())
                 batch.clear()
         rest = [] if self.drop_last else [batch for batch in waiting.values() if batch]
-        return batches + rest
+        return batches + rest + again
+
+    def _is_filling(self, place: int) -> bool:
+        """Whether an image is there for a second time, so that all processes have as many.
+
+        MMEngine takes turns with the processes' results and drops as many of the last.
+        """
+        world = getattr(self.sampler, 'world_size', 1)
+        number = place * world + getattr(self.sampler, 'rank', 0)
+        return getattr(self.sampler, 'round_up', False) and number >= len(self.sampler.dataset)
 
     def _size(self, index: int) -> tuple:
         if index not in self.sizes:
