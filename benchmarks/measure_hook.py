@@ -22,12 +22,13 @@ MIB = 2**20
 class MeasureHook(Hook):
     """Peak memory of training alone, bytes that outlive an iteration, seconds an update."""
 
-    priority = 'LOWEST'
+    priority = 'ABOVE_NORMAL'  # before the log; a validation follows the last iteration
 
     def __init__(self, out: str, parts: int) -> None:
         self.out = Path(out)
         self.parts = parts
         self.ends: list[float] = []
+        self.peak = 0
 
     def before_train(self, runner) -> None:
         if not torch.cuda.is_available():
@@ -39,6 +40,7 @@ class MeasureHook(Hook):
         if torch.cuda.is_available():
             torch.cuda.synchronize()
         self.ends.append(time.perf_counter())
+        self.peak = max(self.peak, peak())  # a line of MMEngine's log forgets it, on a GPU
 
     def after_train(self, runner) -> None:
         updates = self.ends[self.parts - 1 :: self.parts]
@@ -48,7 +50,7 @@ class MeasureHook(Hook):
         tensors = [v for values in optimizer.state.values() for v in values.values() if v.ndim]
         kept = parameters + [p for p in parameters if p.requires_grad] + tensors
         row = dict(
-            peak=peak() / MIB,
+            peak=self.peak / MIB,
             state=sum(_own(t).numel() * t.element_size() for t in kept) / MIB,
             seconds=statistics.median(seconds),
         )

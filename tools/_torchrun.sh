@@ -6,7 +6,8 @@ launch() {
         '' | *[!0-9]* | 0) echo "N is the number of processes on this machine, not '$n'" >&2; exit 2 ;;
     esac
     # torchrun gives every process one thread; on the CPU, share the cores out instead.
-    cores=$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo "$n")
+    # nproc knows those that are allowed (Slurm, containers), getconf those of the machine.
+    cores=$(nproc 2>/dev/null || getconf _NPROCESSORS_ONLN 2>/dev/null || echo "$n")
     export OMP_NUM_THREADS=${OMP_NUM_THREADS:-$((cores / n > 0 ? cores / n : 1))}
     if [ -n "${NNODES:-}" ] && [ "$NNODES" -gt 1 ]; then
         set -- --nnodes "$NNODES" --node_rank "${NODE_RANK:?is which of the machines this is, from 0}" \

@@ -100,7 +100,7 @@ def commands(tmp_path, monkeypatch):
     monkeypatch.setattr(next_commands, 'get_world_size', lambda: 4)
     monkeypatch.chdir(tmp_path)
 
-    def tell(launcher, error=None, switches=(), here=4, name='model_name'):
+    def tell(launcher, error=None, switches=(), here=4, name='model_name', work_dir='work'):
         monkeypatch.setenv('LOCAL_WORLD_SIZE', str(here))
         runner = SimpleNamespace(
             cfg=dict(
@@ -108,7 +108,7 @@ def commands(tmp_path, monkeypatch):
                 test_dataloader={'a': 1},
                 model=dict(backbone={'type': 'a', name: 'b'}),
             ),
-            work_dir='work',
+            work_dir=work_dir,
             visualizer=SimpleNamespace(_vis_backends=[]),
         )
         told = next_commands.next_commands(
@@ -117,6 +117,12 @@ def commands(tmp_path, monkeypatch):
         return [shlex.split(one) for one in told]
 
     return tell
+
+
+def test_paths_with_spaces_can_be_pasted(commands):
+    for error in (None, ValueError()):
+        for words in commands('none', error, work_dir='my work'):
+            assert not {'my', 'work'} & {*words}
 
 
 def test_no_other_backbone_is_offered_for_one_without_a_name(commands):

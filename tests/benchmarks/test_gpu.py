@@ -1,22 +1,27 @@
 """What benchmarks/gpu.py does about steps that fail, hang or come too late; and counting halts."""
 
 import json
+import os
 import signal
 import subprocess
 import sys
 import time
 import warnings
 from collections import Counter
+from types import SimpleNamespace
 
 import full_size
 import gpu
 import graphs
 import halts
+import measure_hook
 import pytest
 import stock
 import torch
 from gpu import Step
+from mmengine.hooks import LoggerHook
 from mmengine.registry import init_default_scope
+from mmengine.runner import get_priority
 from support import ROOT
 
 from vitmm.config import load_config, resolve
@@ -25,6 +30,35 @@ from vitmm.registry import MODELS
 
 def python(name, code, limit=60, **settings):
     return Step(name, ('-c', code, *(settings.pop('words', ()))), limit, **settings)
+
+
+def test_what_has_ended_and_waits_to_be_asked_is_not_waited_for():
+    child = subprocess.Popen([sys.executable, '-c', ''], start_new_session=True)
+    until = time.monotonic() + 30
+    while gpu.group_lives(child.pid):
+        assert time.monotonic() < until
+        time.sleep(0.05)
+    os.killpg(child.pid, 0)  # it is there
+    assert child.wait() == 0
+    child = subprocess.Popen(['sleep', '60'], start_new_session=True)
+    assert gpu.group_lives(child.pid)
+    gpu.end(child, (signal.SIGKILL,))
+    assert child.returncode and not gpu.group_lives(child.pid)
+
+
+def test_the_peak_of_a_training_is_none_of_its_validation(monkeypatch, tmp_path):
+    """MMEngine's log forgets the peak on a GPU, and a validation follows the last iteration."""
+    peaks = iter([5, 9, 3])
+    monkeypatch.setattr(measure_hook, 'peak', lambda: next(peaks) * measure_hook.MIB)
+    hook = measure_hook.MeasureHook(tmp_path / 'row.json', parts=1)
+    layer = torch.nn.Linear(2, 2)
+    wrapper = SimpleNamespace(optimizer=torch.optim.SGD(layer.parameters(), lr=1))
+    runner = SimpleNamespace(optim_wrapper=wrapper)
+    for _ in range(3):
+        hook.after_train_iter(runner)
+    hook.after_train(runner)
+    assert json.loads((tmp_path / 'row.json').read_text())['peak'] == 9
+    assert get_priority(hook.priority) < get_priority(LoggerHook.priority)
 
 
 def test_a_step_that_fails_or_hangs_stops_no_other(tmp_path, capsys):

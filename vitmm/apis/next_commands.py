@@ -37,13 +37,16 @@ def next_commands(
     if error and last:
         # The dumped config has what the other switches change.
         kept = [switch for switch in switches if switch == '--fsdp']
-        yield ' '.join([_train(runner, dumped), '--work-dir', work_dir, '--resume', *kept])
+        resumed = shlex.join(['--work-dir', work_dir, '--resume', *kept])
+        yield f'{_train(runner, dumped)} {resumed}'
     if any('Tensorboard' in name for name in runner.visualizer._vis_backends):
-        yield f'tensorboard --logdir {work_dir}'
+        yield shlex.join(['tensorboard', '--logdir', work_dir])
     if runner.cfg.get('test_dataloader'):  # pretraining has none, and takes some backbones only
         if last:  # whole, however many processes have trained it
-            yield f'python tools/test.py {dumped} {last} --show-dir {work_dir}/shown'
-            yield f'python tools/infer.py {last} IMAGES --out {work_dir}/results'
+            shown = ['--show-dir', f'{work_dir}/shown']
+            yield shlex.join(['python', 'tools/test.py', dumped, last, *shown])
+            results = ['--out', f'{work_dir}/results']
+            yield shlex.join(['python', 'tools/infer.py', last, 'IMAGES', *results])
         if not error and 'model_name' in runner.cfg.get('model', {}).get('backbone', {}):
             yield f'{_train(runner, str(config))} {_again(data, options, switches)}'
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config
-from mmengine.dist import is_main_process
+from mmengine.dist import get_world_size, is_main_process
 
 from vitmm.apis.checkpoints import check_belongs, load_pretrained
 from vitmm.apis.launch import build_runner, prepare
@@ -100,6 +100,11 @@ def test(
             end_workers(runner)
     if is_main_process():
         written = [path for path in (out, show_dir) if path is not None]
+        if show_dir is not None and get_world_size() > 1:
+            runner.logger.warning(
+                f'{show_dir} has what the first of {get_world_size()} processes tested: one alone '
+                'draws all images.'
+            )
         runner.logger.info(f'\n{summarize_test(runner, checkpoint, metrics, written)}\n')
     return metrics
 

@@ -60,6 +60,8 @@ class CompileHook(Hook):
         # Else sizes that are equal in the first batch must stay so, and others make new graphs.
         if hasattr(torch.fx.experimental._config, 'use_duck_shape'):
             torch.fx.experimental._config.use_duck_shape = False
+        # Blocks are small enough for DDP as they are; it would cut the large ones in two.
+        torch._dynamo.config.optimize_ddp = False
         count = backbone.compile_blocks(backend=self.backend, options=self.options or None)
         runner.logger.info(
             f'compiled: {count} parts of {backbone.model_name}; the first iterations take longer.'

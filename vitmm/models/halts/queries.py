@@ -142,7 +142,8 @@ def _losses(
     ones = torch.ones_like(weights)
     loss_cls = class_loss(head.loss_cls, flat_scores, classes, ones, factor)
 
-    count = reduce_mean(loss_cls.new_full((), positives)).clamp(min=1)
+    # In mmdet's shape, which it has in a process whose images have no object.
+    count = reduce_mean(loss_cls.new_full((1,), positives))[0].clamp(min=1)
     found = boxes.reshape(-1, 4)
     pixels = scales.repeat_interleave(queries, dim=0)
     corners = [bbox_cxcywh_to_xyxy(one) * pixels for one in (found, wanted)]
