@@ -56,6 +56,14 @@ def test_a_list_is_a_tuple_where_the_config_has_one():
     assert (config.trackers.a, config.new) == ([1], [1])
 
 
+@pytest.mark.parametrize('value', ['320x240', '96'])
+def test_text_where_the_config_has_numbers(value):
+    with pytest.raises(ConfigError, match=f'image_scale={value} is text.* has 224,224'):
+        load_config(CONFIGS / 'det/vit_retinanet.py', options={'image_scale': value})
+    holes = load_config(CONFIGS / 'det/vit_retinanet.py', options={'image_scale': '${wide}'})
+    assert holes.image_scale == '${wide}'
+
+
 def test_model_kwargs_go_with_the_model_that_they_were_for():
     swin = CONFIGS / 'det' / 'swin_faster_rcnn.py'
     assert 'model_kwargs' in load_config(swin).model.backbone

@@ -90,7 +90,11 @@ def _find(base: Any, path: Path, scratch: Path) -> Path:
 
 
 def like(value: Any, base: Any, where: object) -> Any:
-    """``value``, its lists made tuples where ``base`` has them."""
+    """``value``, its lists made tuples where ``base`` has them.
+
+    Raises:
+        ConfigError: a value that no config can have, or text where ``base`` has several numbers.
+    """
     if isinstance(value, Mapping):
         known = base if isinstance(base, Mapping) else {}
         return {key: like(item, known.get(key), f'{where}: {key}') for key, item in value.items()}
@@ -101,6 +105,10 @@ def like(value: Any, base: Any, where: object) -> Any:
         return kind(like(v, b, where) for v, b in zip(value, known, strict=True))
     if isinstance(value, datetime.date | bytes | set):
         raise ConfigError(f'{where} = {value!r} is no value of a config; quote it to make it text.')
+    numbers = isinstance(base, tuple) and base and all(isinstance(b, int | float) for b in base)
+    if isinstance(value, str) and numbers and '${' not in value:
+        known = ','.join(map(str, base))
+        raise ConfigError(f'{where}={value} is text, where the base has {known}.')
     return value
 
 
