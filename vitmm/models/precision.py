@@ -50,7 +50,7 @@ def _in_float32(function: Callable, *args: Any, **kwargs: Any) -> Any:
     # Of these, for MMEngine's autocast is that of the GPU wherever there is one.
     kinds = {one.device.type for one in tree_leaves((args, kwargs)) if torch.is_tensor(one)}
     with ExitStack() as stack:
-        for kind in kinds:
+        for kind in filter(torch.amp.is_autocast_available, kinds):  # meta has none
             stack.enter_context(torch.autocast(kind, enabled=False))
         return function(*args, **kwargs)
 
