@@ -72,10 +72,8 @@ SLOW = {
     [*RECIPES.items(), *(pytest.param(*one, marks=pytest.mark.slow) for one in SLOW.items())],
     ids=[*RECIPES, *SLOW],
 )
-def test_a_recipe_on_a_gpu(recipe, waits, tiny_options, tmp_path, monkeypatch):
+def test_a_recipe_on_a_gpu(recipe, waits, tiny_options, tmp_path):
     """Its losses under autocast, and its validation."""
-    precision = 'vitmm.models.precision.autocast'
-    monkeypatch.setattr(precision, lambda enabled: torch.autocast('cuda', enabled=enabled))
     config = load_config(CONFIGS / f'{recipe}.py')
     if recipe == 'depth/vit_depth':
         options = {'data_root': str(write_rooms(tmp_path / 'rooms', 2, 1)), 'prepare_data': None}
