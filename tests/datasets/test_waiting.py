@@ -5,6 +5,7 @@ import random
 import mmseg.datasets  # noqa: F401 (these declare their transforms)
 import numpy as np
 import pytest
+from mmcv import transforms
 from mmcv.transforms import BaseTransform
 from mmdet.structures.bbox import HorizontalBoxes
 from mmengine.dataset import Compose
@@ -121,13 +122,17 @@ def negative(results):
 
 
 def test_transforms_of_ones_own(photograph):
-    for transform in (Negative(), Compose([negative]), Compose([Negative()])):
+    stock = transforms.Compose([])  # of the Predictor; it builds its parts
+    stock.transforms.append(negative)
+    for transform in (Negative(), stock, Compose([negative]), Compose([Negative()])):
         expected, found = (run(transform, photograph, reduce) for reduce in (False, True))
         assert np.array_equal(found['img'], expected['img'])
     own = OwnResize(scale=(80, 60))
     assert not may_wait(own)
     assert run(own, photograph, True)['img'].shape == (60, 80, 3)
     assert Compose([lambda results: None, negative])({}) is None
+    stock.transforms.insert(0, lambda results: None)
+    assert stock({}) is None
 
 
 def test_images_that_are_mixed(photograph):

@@ -10,6 +10,7 @@ from functools import wraps
 from typing import Any
 
 import numpy as np
+from mmcv import transforms
 from mmcv.transforms import BaseTransform
 from mmengine.dataset import Compose
 
@@ -35,6 +36,7 @@ def install() -> None:
     if not hasattr(BaseTransform.__call__, '__wrapped__'):
         BaseTransform.__call__ = _decoding(BaseTransform.__call__)
         Compose.__call__ = _composed(Compose.__call__)
+        transforms.Compose.transform = _composed(transforms.Compose.transform)
 
 
 def may_wait(transform: Any) -> bool:
@@ -65,7 +67,7 @@ def _composed(stock: Callable) -> Callable:
     """Any function may be a part; stock transforms were asked above."""
 
     @wraps(stock)
-    def call(self: Compose, data: Any) -> Any:
+    def call(self: Compose | transforms.Compose, data: Any) -> Any:
         for transform in self.transforms:
             if not isinstance(transform, BaseTransform):
                 _decode(data)
