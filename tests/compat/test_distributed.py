@@ -73,6 +73,15 @@ def test_with_gpus_each_process_takes_its_own(monkeypatch, started):
     assert started[1][0] == ('gloo',) and started[1][1]['timeout'].total_seconds() == 60
 
 
+def test_slurm_may_show_each_task_its_own_gpu_alone(monkeypatch, started):
+    by(monkeypatch, 'slurm', 3, 4, 3)
+    devices = gpus(monkeypatch, 1)
+    assert 'has no GPU: torch sees 1' in refusal('slurm')
+    monkeypatch.setenv('SLURM_GPUS_PER_TASK', '1')
+    init_dist('slurm')
+    assert started[0][1]['rank'] == 3 and devices == [0] and os.environ['LOCAL_RANK'] == '0'
+
+
 def test_no_launcher_starts_nothing(started):
     init_dist('none')
     assert not started

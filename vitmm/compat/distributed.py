@@ -66,6 +66,8 @@ def init_dist(launcher: str, backend: str | None = None, timeout: float | None =
             'The backend nccl needs GPUs, and this machine has none that torch can use. '
             'Use gloo, or name no backend: gloo is chosen where there is no GPU.'
         )
+    if launcher == 'slurm' and gpus == 1 and 'SLURM_GPUS_PER_TASK' in os.environ:
+        local_rank = 0  # each task sees its own GPU alone
     if gpus and local_rank >= gpus:
         raise LaunchError(
             f'Process {local_rank} of this machine has no GPU: torch sees {gpus}. Start at most '
