@@ -16,17 +16,14 @@ def install() -> None:
 
 
 def _correct(module: ModuleType) -> None:
-    import torch
+    from vitmm.compat.mmcv_ops.common import widen
 
     function = module.MultiScaleDeformableAttnFunction
     stock = function.apply
 
     @wraps(stock)
     def apply(value, shapes, starts, points, weights, im2col_step):
-        wide = torch.promote_types(value.dtype, torch.float32)
-        found = stock(
-            value.to(wide), shapes, starts, points.to(wide), weights.to(wide), im2col_step
-        )
-        return found.to(value.dtype)
+        wide = widen(value), shapes, starts, widen(points), widen(weights), im2col_step
+        return stock(*wide).to(value.dtype)
 
     function.apply = apply

@@ -14,7 +14,6 @@ from vitmm.datasets.boxes import Box
 from vitmm.datasets.errors import DataError
 from vitmm.datasets.files import (
     class_folders,
-    coco_faults,
     odd_line,
     read_coco,
     read_labels,
@@ -95,7 +94,7 @@ def _seg(source: Source, scope: str | None) -> list[Entry]:
 
 
 def _coco(source: Source, classes: Sequence[str]) -> list[Entry]:
-    read_coco(source.ann_file)  # whether it is one at all
+    faults = read_coco(source.ann_file).faults
     content = json.loads(Path(source.ann_file).read_bytes())
     names = {category['id']: category['name'] for category in content['categories']}
     folder = source.folders.get('img', str(source.root))
@@ -128,7 +127,7 @@ def _coco(source: Source, classes: Sequence[str]) -> list[Entry]:
         entry.labels.append(names[category])
         if entry is not strays:
             entry.boxes.append(Box(number, name, left, top, left + width, top + height, least=1))
-    strays.faults += coco_faults(content)
+    strays.faults += faults
     return [*entries.values(), *([strays] if strays.faults else [])]
 
 

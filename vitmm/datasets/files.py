@@ -39,13 +39,17 @@ def need_lvis() -> None:
 
 def read_lines(path: str | os.PathLike) -> list[str]:
     """The lines of a text file that are not empty, without the space around them."""
+    return [line.strip() for line in _lines(path) if line.strip()]
+
+
+def _lines(path: str | os.PathLike) -> list[str]:
     try:
         text = Path(path).read_text(encoding='utf-8')
     except FileNotFoundError:
         raise missing('file', path) from None
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f'cannot read {path}: {error}') from error
-    return [line.strip() for line in text.splitlines() if line.strip()]
+    return text.splitlines()
 
 
 def odd_line(path: str | os.PathLike) -> str:
@@ -53,8 +57,7 @@ def odd_line(path: str | os.PathLike) -> str:
 
     mmdet takes all between two line breaks for a name.
     """
-    read_lines(path)  # its errors
-    for number, line in enumerate(Path(path).read_text(encoding='utf-8').splitlines(), 1):
+    for number, line in enumerate(_lines(path), 1):
         if not line or line != line.strip():
             what = 'has spaces around its name' if line.strip() else 'is empty'
             return f'line {number} {what}'
@@ -126,7 +129,7 @@ def _read_coco(path: str, mtime: int, size: int) -> CocoFile:
         masks,
         stray,
         known_as,
-        tuple(coco_faults(content)),
+        tuple(_coco_faults(content)),
         sum(_is_small(one.get('bbox')) for one in annotations),
         len(faults),
         faults[0] if faults else '',
@@ -138,7 +141,7 @@ def _read_coco(path: str, mtime: int, size: int) -> CocoFile:
     )
 
 
-def coco_faults(content: dict) -> list[str]:
+def _coco_faults(content: dict) -> list[str]:
     """What mmdet could not read a COCO file for: numbers that are missing or there twice."""
     faults = []
     for kind, wanted in (('images', ('id', 'width', 'height')), ('annotations', ('id', 'area'))):

@@ -73,9 +73,10 @@ def _predict(head: nn.Module, maps: Sequence[torch.Tensor], *args: Any) -> torch
 
 def _widened(values: Any) -> Any:
     # A size would become a plain tuple, and mmseg asks which of the two it is.
-    return tree_map(_widen, values, is_leaf=lambda one: isinstance(one, torch.Size))
+    return tree_map(widen, values, is_leaf=lambda one: isinstance(one, torch.Size))
 
 
-def _widen(value: Any) -> Any:
+def widen(value: Any) -> Any:
+    """A tensor of 16 bits in float32; anything else as it is."""
     narrow = isinstance(value, torch.Tensor) and value.dtype in (torch.bfloat16, torch.float16)
     return value.float() if narrow else value

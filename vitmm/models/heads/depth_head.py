@@ -7,6 +7,7 @@ from mmengine.model import BaseModule
 from torch import Tensor
 from torch.nn import functional as F
 
+from vitmm.models.precision import widen
 from vitmm.registry import MODELS
 
 
@@ -45,9 +46,7 @@ class DepthHead(BaseModule):
 
         At least in float32: bfloat16 would round it to 6 cm at 10 m.
         """
-        found = self.head(maps)
-        found = found.to(torch.promote_types(found.dtype, torch.float32))
-        return found.sigmoid() * self.max_depth
+        return widen(self.head(maps)).sigmoid() * self.max_depth
 
     def loss(self, maps: tuple[Tensor, ...], samples: list, train_cfg: Any = None) -> dict:
         """The loss over the measured pixels, where the truth is above 0."""
