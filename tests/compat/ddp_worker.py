@@ -1,4 +1,4 @@
-"""One process of the run in test_distributed.py: trains a line and stores its last weights."""
+"""One process of the run in test_distributed.py: trains a line and stores what it ends with."""
 
 import sys
 from pathlib import Path
@@ -10,15 +10,17 @@ from mmengine.runner import Runner
 from torch import nn
 
 from vitmm.compat.distributed import cpu_wrapper_cfg, end_dist, init_dist
+from vitmm.engine.hooks.sync_statistics import SyncStatisticsHook
 
 
 class Line(BaseModel):
     def __init__(self):
         super().__init__()
+        self.norm = nn.BatchNorm1d(2, momentum=None)  # the plain mean of all batches
         self.layer = nn.Linear(2, 1)
 
     def forward(self, inputs, mode='loss'):
-        return dict(loss=self.layer(torch.stack(inputs)).square().mean())
+        return dict(loss=self.layer(self.norm(torch.stack(inputs))).square().mean())
 
 
 class Points(torch.utils.data.Dataset):
@@ -40,16 +42,18 @@ def main(folder: Path) -> None:
         ),
         train_cfg=dict(by_epoch=True, max_epochs=2),
         optim_wrapper=dict(optimizer=dict(type='SGD', lr=0.01)),
+        custom_hooks=[SyncStatisticsHook()],
         cfg=dict(model_wrapper_cfg=cpu_wrapper_cfg()),
         launcher='pytorch',
+        randomness=dict(seed=0),
         default_scope='mmengine',
         log_level='ERROR',
     )  # fmt: skip
     before = runner.model.module.layer.weight.detach().clone()
     runner.train()
-    weight = runner.model.module.layer.weight.detach()
-    assert not torch.equal(before, weight)
-    torch.save(weight, folder / f'rank_{get_rank()}.pt')
+    state = runner.model.module.state_dict()
+    assert not torch.equal(before, state['layer.weight'])
+    torch.save(state, folder / f'rank_{get_rank()}.pt')
 
 
 if __name__ == '__main__':
