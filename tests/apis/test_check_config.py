@@ -53,6 +53,11 @@ model = dict(
         DET + "custom_hooks = [\n    dict(type='EarlyStopingHook', monitor='a'),  # <-\n]",
         "no hook is called 'EarlyStopingHook': did you mean EarlyStoppingHook",
     ),
+    'a head of no registry, which alone would read what is in train_cfg': (
+        'types',
+        DET + "model = dict(\n    bbox_head=dict(\n        type='RetinaHeadd',  # <-\n    ),\n)",
+        "no registry knows 'RetinaHeadd': did you mean RetinaHead",
+    ),
     'an optimiser of no registry': (
         'types',
         DET + "optim_wrapper = dict(\n    optimizer=dict(type='AdamWw'),  # <-\n)",
