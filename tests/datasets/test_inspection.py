@@ -41,6 +41,13 @@ def test_a_whole_set_has_no_faults_and_is_counted(cfg, shapes):
         assert report.sizes == sizes
 
 
+def test_what_a_training_would_refuse(shapes):
+    learns_masks = {'pipeline': [{'type': 'mmdet.LoadAnnotations', 'with_mask': True}]}
+    (fault,) = faults(voc(shapes, **learns_masks))
+    assert 'have boxes only' in fault
+    assert faults(coco(shapes, **learns_masks)) == []
+
+
 @pytest.mark.parametrize('cfg', [coco, voc, seg])
 def test_images(cfg, copy):
     whole = (copy / 'JPEGImages/train_00001.jpg').read_bytes()

@@ -17,6 +17,7 @@ from PIL import Image, UnidentifiedImageError
 from tqdm import tqdm
 
 from vitmm.datasets.bands import TIFF, decode
+from vitmm.datasets.check import check_annotations
 from vitmm.datasets.classes import read_classes
 from vitmm.datasets.entries import Entry, read_entries, zero_is_ignored
 from vitmm.datasets.errors import DataError
@@ -89,7 +90,8 @@ def inspect(dataset_cfg: dict, scope: str | None = None, name: str = 'data set')
 
     Bad are: files that are missing or do not decode whole, images of another size than their
     annotations say, boxes outside the image or of no area, labels and mask values of no class,
-    masks of another size than their images or of none, class folders and splits without images.
+    masks of another size than their images or of none, class folders and splits without images;
+    and, where all of that is well, whatever else a training refuses, such as boxes without masks.
 
     Args:
         dataset_cfg: resolved config of a data set of mmdet, mmseg or mmpretrain, wrapped or not.
@@ -114,6 +116,11 @@ def inspect(dataset_cfg: dict, scope: str | None = None, name: str = 'data set')
         report.sizes.update([one.size] if one.size else [])
         report.classes.update(one.classes)
         report.faults += one.lines()
+    if not report.faults:
+        try:
+            check_annotations(dataset_cfg, scope)
+        except DataError as error:
+            report.faults.append(str(error))
     return report
 
 
