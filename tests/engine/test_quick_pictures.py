@@ -126,6 +126,18 @@ def test_classes_of_pixels(random, with_labels):
     same(random, both(SegVisualizer, SegLocalVisualizer), work)
 
 
+def test_classes_on_a_view_of_a_tensor(random):
+    ours, _ = both(SegVisualizer, SegLocalVisualizer)
+    image = random.integers(0, 256, (3, 40, 60), np.uint8)
+    data = PixelData(data=torch.tensor(random.integers(0, 3, (1, 40, 60))))
+    sample = SegDataSample(gt_sem_seg=data)
+    drawn = []
+    for laid in (image.transpose(1, 2, 0), np.ascontiguousarray(image.transpose(1, 2, 0))):
+        ours.add_datasample('a', laid, sample, draw_pred=False)
+        drawn.append(ours.get_image())
+    np.testing.assert_array_equal(*drawn)
+
+
 def test_the_middle_of_a_class(random):
     ours, theirs = both(SegVisualizer, SegLocalVisualizer)
     for density in (0.001, 0.05, 0.5, 1):

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from support import CONFIGS, ROOT, on_path
+from support import CONFIGS, ROOT, on_path, run_tool
 
 from vitmm.__main__ import find_script
 from vitmm.apis.scalars import last_scores
@@ -63,6 +63,25 @@ def test_they_test_and_resume_what_we_trained(package, tiny_options, tmp_path):
     assert second['meta']['epoch'] == 2
     assert second['meta']['iter'] == 2 * first['meta']['iter']
     assert first['state_dict'].keys() == second['state_dict'].keys()
+
+
+def test_they_analyse_what_we_trained(tiny_options, tmp_path):
+    train(
+        CONFIGS / 'det/vit_retinanet.py', work_dir=tmp_path / 'ours',
+        options={**tiny_options, 'image_scale': (96, 96), 'model.test_cfg.score_thr': 0.0},
+    )  # fmt: skip
+    dumped = tmp_path / 'ours/vit_retinanet.py'
+    analysis = 'mmdet/tools/analysis_tools'
+    browsed = run(
+        f'{analysis}/browse_dataset.py', dumped, '--not-show', '--output-dir', tmp_path / 'shown'
+    )
+    assert browsed.returncode == 0, browsed.stderr[-3000:]
+    assert [*(tmp_path / 'shown').glob('train_*.jpg')]
+    predicted = tmp_path / 'predicted.pkl'
+    run_tool('test.py', dumped, tmp_path / 'ours/epoch_1.pth', '--out', predicted)
+    counted = run(f'{analysis}/confusion_matrix.py', dumped, predicted, tmp_path / 'matrix')
+    assert counted.returncode == 0, counted.stderr[-3000:]
+    assert (tmp_path / 'matrix/confusion_matrix.png').is_file()
 
 
 def test_scripts_by_path_and_by_package(tmp_path):

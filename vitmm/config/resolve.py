@@ -174,7 +174,7 @@ class _Names:
         dataset = holes.fill(_without_data_holes(dataset), self, f'{loader}.dataset')
         classes = read_classes(dataset, self.config.get('default_scope'))
         return {
-            'classes': list(classes),
+            'classes': tuple(classes),  # mmdet's tools add to them as to such
             'num_classes': len(classes),
             'set_weights': [1.0] * len(classes) + [_NO_OBJECT],
         }

@@ -56,6 +56,9 @@ class StoredModel:
     classes: list[str] | None
     palette: list[tuple[int, int, int]] | None
 
+    def __post_init__(self) -> None:
+        self.classes = list(self.classes) if self.classes else None  # they may be a tuple's
+
     def build(self) -> nn.Module:
         """Build the model with its weights, in eval mode.
 
