@@ -93,6 +93,19 @@ SEGMENTED = {
     'train_dataloader.batch_size': 2,
 }
 
+# Windows that slide over images one by one: more of them over the larger ones.
+UNEVEN = {
+    **SEGMENTED,
+    'train_cfg.val_interval': 1,
+    'default_hooks.ema.type': 'EMAHook',
+    'default_hooks.ema.momentum': 0.5,
+    'val_dataloader.batch_size': 1,
+    'val_dataloader.dataset.indices': [0, 3],
+    'image_scale': (128, 128),
+    'model.test_cfg': dict(mode='slide', crop_size=(64, 64), stride=(32, 32)),
+    'env_cfg.dist_cfg.timeout': 60,
+}
+
 
 @pytest.fixture(scope='session')
 def alike(tmp_path_factory):
@@ -188,6 +201,7 @@ def runs(alike, donor, tiny_shapes, tmp_path_factory):
         'thawed': (CLS, {**shapes, **THAWED}),
         'numbers': (CLS, {**shapes, **NUMBERS}),
         'segmented': (SEG, {**shapes, **SEGMENTED}),
+        'uneven': (SEG, {**shapes, **UNEVEN}),
     }
     if find_spec('peft'):
         pairs['lora'] = (CLS, {**shapes, **LORA})
@@ -227,6 +241,7 @@ def assert_same(first: dict, second: dict, moved_from: dict | None = None) -> No
         'thawed',
         'numbers',
         'segmented',
+        'uneven',
         pytest.param('lora', marks=pytest.mark.skipif(not find_spec('peft'), reason='no peft')),
     ],
 )
@@ -274,6 +289,14 @@ def test_resumed_with_and_without_it_is_as_straight(runs, name):
     assert resumed['meta']['iter'] == straight['meta']['iter'] == IMAGES
     assert_same(straight['state_dict'], resumed['state_dict'])
     assert_same(straight['ema_state_dict'], resumed['ema_state_dict'])
+
+
+def test_processes_that_predict_more_often_than_others_validate_as_one(runs):
+    one, two = (
+        last_scores(next((runs.root / side / 'uneven').rglob('scalars.json')))
+        for side in ('one', 'two')
+    )
+    assert one and two == pytest.approx(one, abs=1e-9)
 
 
 def test_one_process_tests_what_two_have_saved(runs):

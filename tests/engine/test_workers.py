@@ -64,6 +64,19 @@ def test_numbers_of_workers_that_stay_are_those_of_new_ones(kind):
     assert passes(kind(), stay=True, told=False) != new
 
 
+@pytest.mark.parametrize('stay', [False, True])
+def test_processes_that_begin_alike_draw_otherwise(stay, monkeypatch):
+    """As loops by iterations do, whose pass begins before any hook."""
+    first = passes(Drawn(), stay)
+    monkeypatch.setenv('RANK', '1')
+    second = passes(Drawn(), stay)
+    for batches, others in zip(first, second, strict=True):
+        assert batches[1:] == others[1:]  # the main process
+        for one, other in zip(sum(batches[0], []), sum(others[0], []), strict=True):
+            assert one[0] == other[0]
+            assert not set(one[1:]) & set(other[1:])
+
+
 @HOOKS.register_module()
 class NoteWorkers(Hook):
     """Which workers there are in each epoch; ``does``: an error, or new ones, in the second."""

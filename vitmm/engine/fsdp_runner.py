@@ -12,7 +12,7 @@ from mmengine.runner import Runner
 from torch import nn
 
 from vitmm.engine.optim.layout import lay_as_weights
-from vitmm.engine.sharding import gather, shard_model, shard_optimizer
+from vitmm.engine.sharding import gather, keep_whole, shard_model, shard_optimizer, slice_again
 from vitmm.errors import ConfigError
 from vitmm.registry import RUNNERS
 
@@ -68,6 +68,19 @@ class FSDPRunner(Runner):
                 else dict(average.module.named_parameters())
             )
         self._sharded = True
+
+    def call_hook(self, fn_name: str, **kwargs) -> None:
+        """Keep all weights whole while the model is measured.
+
+        Each gathering waits for all processes, and these need not predict as often: batches have
+        images of one size, and a larger image has more sliding windows. Averaged weights change
+        places with the model's as slices.
+        """
+        if fn_name in ('after_val_epoch', 'after_test_epoch'):
+            slice_again(self.model)
+        super().call_hook(fn_name, **kwargs)
+        if fn_name in ('before_val_epoch', 'before_test_epoch'):
+            keep_whole(self.model)
 
     def save_checkpoint(self, *args, **kwargs) -> None:
         """Gather what is sharded, which takes all processes, and save it on the first."""

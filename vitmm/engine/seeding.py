@@ -1,5 +1,6 @@
 """Random numbers that depend on the seed, the epoch, the rank and the worker alone."""
 
+import os
 import random
 from typing import Any
 
@@ -43,14 +44,20 @@ def seed_worker(worker_id: int) -> None:
     """Seed a loader's worker from what torch drew for it in the main process.
 
     MMEngine's own ``worker_init_fn`` gives a worker the same seed in every epoch, so that its
-    augmentations repeat; torch's differs by epoch, and follows :class:`EpochSeedHook`.
+    augmentations repeat; torch's differs by epoch, and follows :class:`EpochSeedHook`. The rank
+    has a part in it: loops by iterations begin their pass before any hook, in all processes alike.
     The worker is also told to keep the memory of its images.
     """
     keep_freed_memory()
-    seed_everything(torch.initial_seed())
+    _seed(torch.initial_seed())
     worker = get_worker_info()
     if worker and hasattr(worker.dataset, _TOLD):
         _seed_each_pass(worker.dataset, worker_id)
+
+
+def _seed(number: int) -> None:
+    rank = int(os.environ.get('RANK', 0))  # a worker need not know the process group
+    seed_everything(number, *([rank] if rank else []))
 
 
 def _seed_each_pass(dataset: Any, worker_id: int) -> None:
@@ -63,7 +70,7 @@ def _seed_each_pass(dataset: Any, worker_id: int) -> None:
         number, seed = told.tolist()
         if number != seen:
             seen = number
-            seed_everything(seed + worker_id)
+            _seed(seed + worker_id)
         return plain(indices) if plain else [dataset[index] for index in indices]
 
     dataset.__getitems__ = fetch  # torch's fetcher asks for it

@@ -56,6 +56,20 @@ def shard_model(model: nn.Module, device: str, unused: bool = False) -> None:
         model.set_reduce_scatter_unused_params(True)
 
 
+def keep_whole(model: nn.Module) -> None:
+    """Gather all parameters of a sharded model, until :func:`slice_again`."""
+    for part in _parts(model):
+        part.set_reshard_after_forward(False, recurse=False)
+        part.unshard()
+
+
+def slice_again(model: nn.Module) -> None:
+    """Leave each process its slices again, and gather parts when they run."""
+    for part in _parts(model):
+        part.set_reshard_after_forward(True, recurse=False)
+        part.reshard()
+
+
 def shard_optimizer(
     optim_wrapper: OptimWrapper, before: dict[str, nn.Parameter], model: nn.Module
 ) -> None:
@@ -120,6 +134,12 @@ def gather(state: Any) -> Any:
         return tensor.cpu() if first else None
 
     return tree_map_only(DTensor, whole, state)
+
+
+def _parts(model: nn.Module) -> list[Any]:
+    from torch.distributed.fsdp import FSDPModule
+
+    return [module for module in model.modules() if isinstance(module, FSDPModule)]
 
 
 def _place(parameter: nn.Parameter, processes: int) -> Shard | None:
