@@ -2,9 +2,11 @@
 
 import pytest
 import torch
+from pretended_gpu import OnGPU, PretendedGPU
 from support import BACKBONES
 
 from vitmm.engine import TestLoop, ValLoop
+from vitmm.engine.loops import keep_on_cpu
 from vitmm.models import TimmBackbone
 
 
@@ -54,6 +56,17 @@ def test_inference_mode_and_autocast(kind, fp16, dtype):
     assert loop.run() == {'size': 6}
     assert loop.evaluator.seen == [(True, dtype)] * 3
     assert not torch.is_inference_mode_enabled()
+
+
+def test_what_metrics_keep_comes_from_a_gpu():
+    results = [torch.ones(1)]
+    with torch.no_grad(), PretendedGPU():
+        there = OnGPU(torch.ones(2))
+        results += [dict(score=there, label=3), (there, there)]
+        keep_on_cpu(results, since=1)
+    assert results[1]['label'] == 3
+    for tensor in (results[1]['score'], *results[2]):
+        assert tensor.device.type == 'cpu' and not isinstance(tensor, OnGPU)
 
 
 @pytest.mark.parametrize('name', BACKBONES)

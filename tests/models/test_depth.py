@@ -14,6 +14,7 @@ from vitmm.apis.train import train
 from vitmm.config import load_config, resolve
 from vitmm.datasets import write_rooms
 from vitmm.datasets.errors import DataError
+from vitmm.errors import ConfigError
 from vitmm.models import DepthHead
 
 RECIPE = CONFIGS / 'depth' / 'vit_depth.py'
@@ -106,11 +107,33 @@ def test_metrics_are_their_formulas():
                 d1=sum(max(f / t, t / f) < 1.25 for f, t in pairs) / len(pairs),
             )
         )
+    nowhere = sample(torch.full((6, 7), 9.5))  # beyond what is measured
+    nowhere.pred_depth_map = PixelData(data=torch.ones(1, 6, 7))
+    metric.process({}, [nowhere.to_dict()])
+    assert all(isinstance(n, float) for one in metric.results for n in one.values())  # no pixels
     result = metric.compute_metrics(metric.results)
     for name in ('rmse', 'abs_rel', 'd1'):
         mean = sum(score[name] for score in scores) / 2
         assert result[name] == pytest.approx(mean, rel=1e-5), name
         assert 0.05 < mean < 5
+
+
+def test_the_metrics_are_those_of_mmseg():
+    init_default_scope('mmseg')
+    pair = [METRICS.build(dict(type=f'{where}.DepthMetric')) for where in ('mmseg', 'vitmm')]
+    torch.manual_seed(0)
+    for _ in range(3):
+        one = sample(torch.rand(6, 7) * 10)
+        one.pred_depth_map = PixelData(data=torch.rand(1, 6, 7) * 10)
+        for metric in pair:
+            metric.process({}, [one.to_dict()])
+    theirs, ours = (metric.compute_metrics(metric.results) for metric in pair)
+    assert ours == pytest.approx(theirs, rel=1e-6)
+    chosen = METRICS.build(dict(type='vitmm.DepthMetric', depth_metrics=['rmse', 'd2']))
+    chosen.process({}, [one.to_dict()])
+    assert list(chosen.compute_metrics(chosen.results)) == ['rmse', 'd2']
+    with pytest.raises(ConfigError, match="has no 'mse'; there are d1"):
+        METRICS.build(dict(type='vitmm.DepthMetric', depth_metrics=['mse']))
 
 
 def test_a_recipe_trains_and_its_checkpoint_says_the_same(options, tmp_path):

@@ -4,7 +4,7 @@ from typing import Any
 
 from vitmm.registry import METRICS
 
-__all__ = ['accuracy', 'coco_metric', 'lvis_metric']
+__all__ = ['accuracy', 'coco_metric', 'depth_metric', 'lvis_metric']
 
 
 @METRICS.register_module(name='Accuracy')
@@ -21,6 +21,14 @@ def coco_metric(*args: Any, **kwargs: Any) -> Any:
     from vitmm.evaluation.coco_metric import CocoMetric
 
     return CocoMetric(*args, **kwargs)
+
+
+@METRICS.register_module(name='DepthMetric')
+def depth_metric(*args: Any, **kwargs: Any) -> Any:
+    """Build :class:`vitmm.evaluation.depth_metric.DepthMetric`."""
+    from vitmm.evaluation.depth_metric import DepthMetric
+
+    return DepthMetric(*args, **kwargs)
 
 
 @METRICS.register_module(name='LVISMetric')

@@ -86,7 +86,7 @@ test_dataloader = '${val_dataloader}'
 
 # abs_rel; rmse, metres; d1, the share within a factor of 1.25; and others.
 val_evaluator = dict(
-    type='mmseg.DepthMetric',
+    type='vitmm.DepthMetric',
     min_depth_eval='${min_eval}',
     max_depth_eval='${max_eval}',
     crop_type='${eval_crop}',
