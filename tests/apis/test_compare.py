@@ -357,6 +357,20 @@ def test_costs_are_timms_and_a_count_by_hand(options, tmp_path):
     assert found['gflops'] == pytest.approx(sum(counted) / 1e9)
 
 
+def test_with_amp_losses_and_boxes_are_measured_in_float32_as_they_are_tested(
+    options, tmp_path, monkeypatch
+):
+    from vitmm.apis.compare import measure as module
+
+    seen = []
+    monkeypatch.setattr(module, 'use_full_precision_in_losses', seen.append)
+    options = {**options, 'model.backbone.model_name': 'test_resnet'}
+    for amp in (False, True):
+        told = dict(recipe=RECIPE, data=None, options=options, checkpoint=None, amp=amp)
+        module.measure(told, tmp_path)
+        assert len(seen) == amp
+
+
 class _Fake:
     """A launcher whose jobs end at once; those of ``broken`` fail."""
 

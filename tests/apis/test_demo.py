@@ -211,7 +211,8 @@ def test_models_and_their_order(trained, tmp_path):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch()
         os.utime(path, (number, number))
-    (new / 'recipe.py').touch()
+    (new / 'recipe.py').write_text("model = dict(type='A')\n")
+    (new / 'script.py').write_text('import torch\n')
     publish(trained('cls'), tmp_path / 'published')
     found = find_models([old / 'best_x_epoch_1.pth', tmp_path])
     names = [re.sub(r'vit_linear_\d+', 'vit_linear', model.name) for model in found]

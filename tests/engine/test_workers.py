@@ -2,6 +2,7 @@
 
 import multiprocessing
 import random
+from itertools import chain
 
 import numpy as np
 import pytest
@@ -72,7 +73,7 @@ def test_processes_that_begin_alike_draw_otherwise(stay, monkeypatch):
     second = passes(Drawn(), stay)
     for batches, others in zip(first, second, strict=True):
         assert batches[1:] == others[1:]  # the main process
-        for one, other in zip(sum(batches[0], []), sum(others[0], []), strict=True):
+        for one, other in zip(chain(*batches[0]), chain(*others[0]), strict=True):
             assert one[0] == other[0]
             assert not set(one[1:]) & set(other[1:])
 

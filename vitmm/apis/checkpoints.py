@@ -7,12 +7,14 @@ from typing import Any
 
 import torch
 from mmengine.config import Config
+from mmengine.dist import broadcast_object_list, get_rank, is_main_process
 from mmengine.logging import print_log
 from mmengine.runner import Runner
 from torch import nn
 
 from vitmm.apis.bare_model import bare_model
 from vitmm.compat.checkpoint import CheckpointError, load_checkpoint_file
+from vitmm.config.stored import configs_in
 from vitmm.engine.wrapping import bare
 from vitmm.errors import ConfigError, WeightsError
 
@@ -20,9 +22,31 @@ from vitmm.errors import ConfigError, WeightsError
 def find_last(work_dir: str | Path) -> Path | None:
     """The newest checkpoint of a work dir that is whole, or None where there is none at all.
 
+    The first process looks, for all: a folder may not be the same on every machine.
+
     Raises:
-        CheckpointError: there are checkpoints, and not one of them can be read.
+        CheckpointError: there are checkpoints, and not one of them can be read; or a process does
+            not see the one that the first has found.
     """
+    found: list[Any] = [None]
+    if is_main_process():
+        try:
+            found = [_find_last(work_dir)]
+        except CheckpointError as error:
+            found = [error]
+    broadcast_object_list(found)
+    (path,) = found
+    if isinstance(path, CheckpointError):
+        raise path
+    if path and not path.is_file():
+        raise CheckpointError(
+            f'The first process goes on from {path}, which process {get_rank()} does not see: '
+            'all machines need the same work dir.'
+        )
+    return path
+
+
+def _find_last(work_dir: str | Path) -> Path | None:
     work_dir = Path(work_dir)
     found = sorted(
         [*work_dir.glob('epoch_*.pth'), *work_dir.glob('iter_*.pth')],
@@ -199,5 +223,5 @@ def check_state(model: nn.Module, state: Mapping[str, torch.Tensor], path: str |
 
 def _config_beside(checkpoint: Path) -> str:
     # Tests write theirs beside it, under longer names.
-    found = min(checkpoint.parent.glob('*.py'), key=lambda path: len(path.name), default=None)
+    found = min(configs_in(checkpoint.parent), key=lambda path: len(path.name), default=None)
     return f', or {found}, which has them all' if found else '; the work dir holds it'

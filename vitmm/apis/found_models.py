@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vitmm.compat.checkpoint import PUBLISHED, CheckpointError, weights_file
-from vitmm.config.stored import read_stored
+from vitmm.config.stored import configs_in, read_stored
 from vitmm.datasets.classes import given_classes
 from vitmm.datasets.entries import read_entries
 from vitmm.datasets.sources import leaves, read_source
@@ -72,7 +72,7 @@ def _newest_first(root: Path) -> Iterator[Path]:
 
 def _describe(path: Path, name: str) -> FoundModel:
     folder = path if path.is_dir() else path.parent
-    config = max(folder.glob('*.py'), key=lambda file: file.stat().st_mtime, default=None)
+    config = max(configs_in(folder), key=lambda file: file.stat().st_mtime, default=None)
     told = config.stem if config and path.is_file() else None
     if path.is_dir():
         with suppress(CheckpointError):

@@ -9,7 +9,7 @@ from mmengine.config import Config
 
 from vitmm.compat.checkpoint import load_checkpoint_file
 from vitmm.config import load_config
-from vitmm.config.stored import read_stored, without
+from vitmm.config.stored import configs_in, read_stored, without
 from vitmm.errors import ConfigError, WeightsError
 from vitmm.models.backbones.lora import merge
 from vitmm.registry import MODELS
@@ -65,10 +65,10 @@ def merge_checkpoint(checkpoint: str | Path, out: str | Path | None = None) -> P
 
 
 def _config_beside(checkpoint: Path) -> dict[str, Any]:
-    found = sorted(checkpoint.parent.glob('*.py'))
+    found = configs_in(checkpoint.parent)
     if len(found) != 1:
         raise ConfigError(
-            f'{checkpoint} holds no config, and there is not one .py file beside it but '
+            f'{checkpoint} holds no config, and there is not one resolved config beside it but '
             f'{len(found)}: put it into a folder with the resolved config of its run.'
         )
     return load_config(found[0]).to_dict()

@@ -124,6 +124,7 @@ def visualize(
                         backend.add_image(kind, picture, step=count)
                     if show_windows and kind == 'sheet':
                         show_picture(picture, name)
+                del seen  # its graph, before the next image has one
                 count += 1
     except OSError as error:
         raise VitmmError(f'--out {out} cannot be written: {error}.') from error

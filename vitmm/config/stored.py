@@ -2,6 +2,7 @@
 
 import ast
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from vitmm.errors import ConfigError
@@ -26,6 +27,18 @@ def read_stored(text: str) -> dict[str, Any]:
     except (SyntaxError, ValueError) as error:
         raise ConfigError(f'the stored config is not plain ({error}).') from error
     return config
+
+
+def configs_in(folder: Path) -> list[Path]:
+    """The resolved configs among a folder's Python files, by name; others may lie there too."""
+    return [path for path in sorted(folder.glob('*.py')) if _is_config(path)]
+
+
+def _is_config(path: Path) -> bool:
+    try:
+        return 'model' in read_stored(path.read_text(encoding='utf-8'))
+    except (ConfigError, OSError, UnicodeDecodeError):
+        return False
 
 
 def _value(node: ast.expr) -> Any:

@@ -17,6 +17,7 @@ from vitmm.apis.compare.spread import spread
 from vitmm.apis.launch import prepare
 from vitmm.apis.memory import forget_peak, peak, resident
 from vitmm.compat.checkpoint import load_checkpoint_file
+from vitmm.models.precision import use_full_precision_in_losses
 from vitmm.registry import MODELS
 
 _ROUNDS = 20  # timed runs, at least
@@ -63,6 +64,8 @@ def measure(told: dict, folder: Path) -> dict:
         state = load_checkpoint_file(checkpoint)
         model.load_state_dict(state.get('state_dict', state))
         del state
+    if told['amp']:
+        use_full_precision_in_losses(model)  # as tested
 
     @torch.inference_mode()
     def step(batch: Any) -> None:
