@@ -25,6 +25,7 @@ def apply() -> None:
         mmdet_points,
         mmengine_lock,
         mmpretrain_multimodal,
+        mmseg_losses,
         sync_bn,
     )
 
@@ -33,4 +34,5 @@ def apply() -> None:
     mmdet_points.install()
     mmengine_lock.install()
     mmpretrain_multimodal.install()
+    mmseg_losses.install()
     sync_bn.install()
