@@ -58,6 +58,12 @@ model = dict(
         DET + "model = dict(\n    bbox_head=dict(\n        type='RetinaHeadd',  # <-\n    ),\n)",
         "no registry knows 'RetinaHeadd': did you mean RetinaHead",
     ),
+    'a sampler without end in a training of epochs': (
+        'schedule',
+        DET
+        + "train_dataloader = dict(\n    sampler=dict(\n        type='InfiniteSampler',  # <-\n    ),\n)",
+        'never ends',
+    ),
     'an optimiser of no registry': (
         'types',
         DET + "optim_wrapper = dict(\n    optimizer=dict(type='AdamWw'),  # <-\n)",

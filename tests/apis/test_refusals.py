@@ -3,7 +3,7 @@
 import pytest
 from mmengine.config import Config
 from mmengine.evaluator import BaseMetric
-from mmengine.registry import METRICS, MODELS
+from mmengine.registry import METRICS, MODELS, TRANSFORMS
 from support import CONFIGS, PUBLISHED, RECIPES
 
 from vitmm.apis.evaluators import refuse_unknown_evaluators
@@ -36,6 +36,12 @@ RECIPE = CONFIGS / 'cls' / 'vit_linear.py'
         ('test_evaluator.topkk', 1, r'^test_evaluator.topkk: vitmm.Accuracy takes.*mean topk'),
         ('model.backbone.type', 'vitmm.TimBackbone', r'backbone\.type: .*mean vitmm\.TimmBackbone'),
         ('visualizer.savedir', 'a', r'visualizer.savedir: ClsVisualizer takes no.*mean save_dir'),
+        ('optim_wrapper.optimizer.type', 'AdamWX', r'optimizer\.type: no optimizer .*Did you mean'),
+        ('auto_scale_lr.enable', True, r'^auto_scale_lr\.enable: set .*base_batch_size'),
+        ('label_smoothing', 2, r'^label_smoothing is from 0 to 1, not 2'),
+        ('train_dataloader.sampler.type', 'InfiniteSampler', 'no end, and train_cfg counts epochs'),
+        ('model.backbone', 'resnet18', 'backbone=resnet18 is text, where the base has settings'),
+        ('topk', (1, 9), 'counts the 9 best of the 6 classes'),
         ('log_level', 'INFOO', r"log_level='INFOO'.*Did you mean INFO"),
         (
             'default_hooks.checkpoint.save_best',
@@ -49,6 +55,24 @@ def test_the_key_is_named(key, value, words, tiny_options, tmp_path):
     options['model.backbone.model_name'] = 'test_resnet'
     with pytest.raises(ConfigError, match=words):
         train(RECIPE, work_dir=tmp_path, options=options)
+
+
+def test_a_package_that_is_missing(tiny_options, tmp_path):
+    @TRANSFORMS.register_module(force=True)
+    class NeedsMore:
+        def __init__(self):
+            raise RuntimeError('more is not installed')
+
+    pipeline = ['${load_image}', dict(type='NeedsMore'), dict(type='mmpretrain.PackInputs')]
+    options = {**tiny_options, 'image_size': 64, 'resize_edge': 64, 'train_pipeline': pipeline}
+    with pytest.raises(ConfigError, match=r'pipeline\.1: NeedsMore needs .*: more is not inst'):
+        train(RECIPE, work_dir=tmp_path, options=options)
+
+
+def test_an_empty_recipe(tmp_path):
+    (tmp_path / 'empty.yaml').touch()
+    with pytest.raises(ConfigError, match=r'empty\.yaml has no model'):
+        train(tmp_path / 'empty.yaml', work_dir=tmp_path / 'out')
 
 
 def test_what_a_base_leaves_in_the_way(tiny_options, tmp_path):

@@ -1,6 +1,7 @@
 """The end of a log: what was trained or tested, held against the files themselves."""
 
 import json
+import math
 import re
 import shlex
 from pathlib import Path
@@ -13,6 +14,8 @@ from support import COUNTS, load_tool
 
 from vitmm.apis import next_commands
 from vitmm.apis.cli import parse_options
+from vitmm.apis.report import _broken
+from vitmm.apis.runs import Run
 from vitmm.apis.test import test as evaluate
 
 
@@ -78,6 +81,13 @@ def test_the_data_and_the_options_go_with_the_recipe():
     assert words[:3] == ['--amp', '--data', 'coco']
     del given['model.backbone.model_kwargs.x']  # of the model that goes
     assert parse_options(words[4:]) == {**given, 'model.backbone.model_name': 'resnet18'}
+
+
+def test_a_loss_that_is_no_number():
+    lines = [dict(step=n, loss=value) for n, value in ((1, 2.0), (2, math.nan), (3, math.inf))]
+    ((name, text),) = _broken(Run('a', training=lines))
+    assert name == 'BROKEN' and 'in 2 of 3 logged lines, first at iteration 2' in text
+    assert not [*_broken(Run('a', training=lines[:1]))]
 
 
 def test_a_test(trained, tmp_path):

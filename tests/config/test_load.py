@@ -1,7 +1,7 @@
 import pytest
 from support import CONFIGS
 
-from vitmm.config import load_config
+from vitmm.config import load_config, resolve
 from vitmm.errors import ConfigError
 
 DET = CONFIGS / 'det' / 'vit_retinanet.py'
@@ -49,6 +49,18 @@ def test_options_reach_through_an_alias():
     assert config.val_dataloader.batch_size != 1
 
 
+def test_options_reach_through_aliases_inside():
+    path = 'train_dataloader.dataset.pipeline'
+    places = (f'{path}.3.prob', f'{path}.0.max_value')  # the first is '${load_image}' in its turn
+    config = resolve(load_config(DET, options=dict(zip(places, (0.25, 9), strict=True))))
+    pipeline = config.train_dataloader.dataset.pipeline
+    assert pipeline[3].prob == 0.25 and pipeline[0].max_value == 9
+    others = config.val_dataloader.dataset.pipeline[0], config.train_pipeline[0]
+    assert all(one.max_value is None for one in others) and config.train_pipeline[3].prob == 0.5
+    with pytest.raises(ConfigError, match='does not fit'):
+        load_config(DET, options={f'{path}.33.prob': 0.25})
+
+
 def test_a_list_is_a_tuple_where_the_config_has_one():
     # image_scale=96,96 comes from the command line as a list, which mmcv's Resize refuses.
     config = load_config(DET, options={'image_scale': [96, 96], 'trackers': {'a': [1]}, 'new': [1]})
@@ -71,6 +83,8 @@ def test_model_kwargs_go_with_the_model_that_they_were_for():
     assert 'model_kwargs' not in swapped.model.backbone
     both = {'model.backbone.model_name': 'resnet18', 'model.backbone.model_kwargs': {'a': 1}}
     assert load_config(swin, options=both).model.backbone.model_kwargs == {'a': 1}
+    inside = {'model.backbone.model_name': 'resnet18', 'model.backbone.model_kwargs._delete_': True}
+    assert load_config(swin, options=inside).model.backbone.model_kwargs == {}
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from vitmm.errors import BackboneError
 from vitmm.models import TimmBackbone
 from vitmm.models.backbones import twin
 from vitmm.models.backbones.taps import choose_taps
+from vitmm.models.feature_maps import FeatureMaps
 
 
 @pytest.mark.parametrize('name', BACKBONES)
@@ -125,6 +126,8 @@ def test_out_strides():
     backbone = TimmBackbone('vit_tiny_patch16_224', out_strides=(8, 16, 32))
     assert backbone.strides == (16, 16, 16)
     assert TimmBackbone('resnet18', out_strides=(8, 16, 32)).strides == (8, 16, 32)
+    assert TimmBackbone('resnet18', out_strides=8).strides == (8,)
+    assert TimmBackbone('resnet18', out_indices=2).strides == (8,)
 
 
 def test_out_indices():
@@ -177,6 +180,9 @@ def test_freezing_rests_statistics_and_drop_path():
         (dict(model_name='resnet18.wrong'), 'resnet18.a1_in1k'),
         (dict(model_name='resnet18', out_indices=(0, 5)), '0 to 4'),
         (dict(model_name='resnet18', out_indices=(2, 1)), 'ascending'),
+        (dict(model_name='resnet18', out_strides=()), r'out_strides=\(\): give at least one'),
+        (dict(model_name='resnet18', out_strides=(8, 0)), 'give at least one, in pixels'),
+        (dict(model_name='resnet18', drop_path_rate=1.5), 'drop_path_rate is from 0'),
         (dict(model_name='resnet18', output='map'), "'maps', 'pooled' or 'logits'"),
         (dict(model_name='resnet18', out_norm='LN'), "'final'"),
         (dict(model_name='resnet18', output='pooled', out_norm='layer'), 'for maps'),
@@ -210,7 +216,7 @@ def test_frozen_norms_rest_and_the_others_learn():
 
 def test_images_that_it_cannot_take():
     backbone = TimmBackbone('resnet18').eval()
-    for shape in ((1, 4, 32, 32), (1, 3, 0, 32)):
+    for shape in ((1, 4, 32, 32), (1, 3, 0, 32), (3, 32, 32)):
         with pytest.raises(BackboneError, match='3 channels'):
             backbone(torch.randn(*shape))
     assert backbone(torch.randn(1, 3, 1, 1))[0].shape[-2:] == (1, 1)
@@ -240,3 +246,18 @@ def test_it_is_built_without_gradients_too(mode, output, monkeypatch):
     shapes = [one.shape for one in expected(torch.zeros(1, 3, 160, 160))]
     assert [one.shape for one in maps] == shapes
     assert found._unused == expected._unused
+
+
+@pytest.mark.parametrize('name', ['test_vit', 'test_resnet'])
+def test_it_is_exported_by_itself(name):
+    model, images = TimmBackbone(name).eval(), torch.randn(1, 3, 70, 100)
+    found = torch.export.export(model, (images,)).module()(images)
+    assert isinstance(found, FeatureMaps) and found.image_size == (70, 100)
+    for one, other in zip(found, model(images), strict=True):
+        torch.testing.assert_close(one, other)
+
+
+def test_no_module_of_it_has_classes():
+    """mmdet's NumClassCheckHook would hold them against the data's."""
+    for name in BACKBONES:
+        assert not [n for n, m in TimmBackbone(name).named_modules() if hasattr(m, 'num_classes')]

@@ -64,6 +64,8 @@ def prepare(
         VitmmError: whatever the user can mend, before anything is written.
     """
     loaded = load_config(config, data)
+    if not loaded.get('model'):
+        raise ConfigError(f'{config} has no model: it is not a whole recipe, or empty.')
     if options:
         check_options(loaded, options, config)
         merge_options(loaded, options, config)

@@ -25,7 +25,8 @@ def refusals_explained(cfg: Config, options: Mapping[str, Any] | None = None) ->
 
     That is a keyword that it does not take or that is missing, where the config has such a dict;
     and whatever the ``__init__`` of a class raises by itself, where an option set a value of its
-    dict; and a type that no registry knows. Any other error passes as it is, with its traceback.
+    dict; and a type that no registry knows, or a package that is not installed. Any other error
+    passes as it is, with its traceback.
 
     Args:
         cfg: the resolved config.
@@ -44,8 +45,15 @@ def refusals_explained(cfg: Config, options: Mapping[str, Any] | None = None) ->
         if message is None:
             raise
         raise ConfigError(message) from error
+    except (ImportError, RuntimeError) as error:
+        message = _of_packages(cfg, error)
+        if message is None:
+            raise
+        raise ConfigError(message) from error
     except (TypeError, ValueError, AssertionError) as error:
-        message = _of_keywords(cfg, options, str(error)) or _of_values(cfg, options, error)
+        message = explain_unknown(cfg, error)
+        message = message or _of_keywords(cfg, options, str(error))
+        message = message or _of_values(cfg, options, error)
         if message is None:
             raise
         raise ConfigError(message) from error
@@ -68,6 +76,16 @@ def _of_keywords(cfg: Config, options: Mapping[str, Any], text: str) -> str | No
         for key, part, cls in _built_by(cfg, name):
             if not set(words) & part.keys():
                 return f'{_dotted(key)}: {cls.__name__} needs {" and ".join(words)} as well.'
+    return None
+
+
+def _of_packages(cfg: Config, error: Exception) -> str | None:
+    """A package that a class misses as it is built: some raise a RuntimeError themselves."""
+    if not isinstance(error, ImportError) and 'not installed' not in str(error):
+        return None
+    for cls in _beginning(error):
+        for key, _, _ in _built_by(cfg, cls.__name__):
+            return f'{_dotted(key)}: {cls.__name__} needs a package that is missing: {error}'
     return None
 
 

@@ -1,5 +1,6 @@
 """What was trained or tested, on what, how well, where it lies, and what to type next."""
 
+import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -96,6 +97,7 @@ def summarize(
         ('data', _data(runner, ('train', 'to train on'), ('val', 'to validate on'))),
         ('length', _length(runner, seconds)),
         *_results(run),
+        *_broken(run),
         ('peak memory', _memory(run)),
         ('last checkpoint', short_path(last) if last else 'no checkpoint was saved'),
         *([('best checkpoint', short_path(best))] if best else []),
@@ -204,6 +206,17 @@ def _results(run: Run) -> Iterator[tuple[str, str]]:
     if run.metric and run.greater is not None:
         text += f', best {at(int(np.argmax(values) if run.greater else np.argmin(values)))}'
     yield key, text
+
+
+def _broken(run: Run) -> Iterator[tuple[str, str]]:
+    """That the loss was no number, as a training of nothing says it nowhere else."""
+    steps = [e['step'] for e in run.training if not math.isfinite(e.get('loss', 0.0))]
+    if steps:
+        yield (
+            'BROKEN',
+            f'the loss was NaN or infinite in {len(steps)} of {len(run.training)} logged lines, '
+            f'first at iteration {steps[0]}: look at the data, the weights and the learning rate',
+        )
 
 
 def _memory(run: Run) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 from mmengine.config import Config
 from mmengine.runner import Runner
 
+from vitmm.apis.metric_names import listed
 from vitmm.datasets.classes import given_classes
 from vitmm.datasets.entries import zero_is_ignored
 from vitmm.datasets.errors import DataError
@@ -26,7 +27,7 @@ def refuse_too_few(cfg: Config) -> None:
         cfg: resolved. Data whose classes nothing in it tells pass, and models that learn without.
 
     Raises:
-        ConfigError: names the heads.
+        ConfigError: names the heads; or an accuracy that counts more classes than there are.
     """
     dataset = (cfg.get('train_dataloader') or {}).get('dataset')
     count = _count(dataset, cfg.get('default_scope')) if dataset else 0
@@ -34,6 +35,18 @@ def refuse_too_few(cfg: Config) -> None:
     spare = int(any(map(zero_is_ignored, leaves(dataset)))) if count else 0
     if said := _say(cfg.get('model') or {}, count, spare):
         raise ConfigError(f'{said}.')
+    for split in ('val', 'test'):
+        for one in listed(cfg.get(f'{split}_evaluator')):
+            best = max(listed(one.get('topk', 1)), default=1)
+            if count and _kind(one) == 'Accuracy' and best > count:
+                raise ConfigError(
+                    f'{split}_evaluator: topk counts the {best} best of the {count} classes that '
+                    f'the data has; set it to {count - 1} or fewer.'
+                )
+
+
+def _kind(one: Mapping[str, Any]) -> str:
+    return str(one.get('type')).rpartition('.')[2]
 
 
 def _count(dataset: Mapping[str, Any], scope: str | None) -> int:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from mmengine.config import Config
 from mmengine.dist import is_main_process
 from mmengine.runner import Runner
 
@@ -17,6 +18,7 @@ from vitmm.apis.report import summary_logged
 from vitmm.apis.small_images import note_of_small_images
 from vitmm.apis.switches import use_amp, use_channels_last, use_compile
 from vitmm.apis.too_few import refuse_too_few, too_few_classes
+from vitmm.config.length import is_endless
 from vitmm.engine.workers import end_workers
 from vitmm.engine.wrapping import bare
 from vitmm.errors import ConfigError, VitmmError
@@ -67,6 +69,8 @@ def train(
         loaders=('train_dataloader', 'val_dataloader'),
         tracked=True,
     )
+    _refuse_what_never_ends(cfg)
+    _refuse_to_scale_from_nothing(cfg)
     refuse_too_few(cfg)
     refuse_unknown_evaluators(cfg)
     refuse_unknown_metrics(cfg)
@@ -109,3 +113,21 @@ def train(
         finally:
             end_workers(runner)
     return runner
+
+
+def _refuse_what_never_ends(cfg: Config) -> None:
+    if is_endless(cfg):
+        raise ConfigError(
+            'train_dataloader.sampler: InfiniteSampler has no end, and train_cfg counts epochs, so '
+            "that the first would never end: set sampler.type='DefaultSampler', or train by "
+            'iterations (train_cfg of by_epoch=False and max_iters).'
+        )
+
+
+def _refuse_to_scale_from_nothing(cfg: Config) -> None:
+    scaling = cfg.get('auto_scale_lr') or {}
+    if scaling.get('enable') and 'base_batch_size' not in scaling:
+        raise ConfigError(
+            'auto_scale_lr.enable: set auto_scale_lr.base_batch_size as well, the batch of all '
+            f'processes that optim_wrapper.optimizer.lr={cfg.optim_wrapper.optimizer.lr} is for.'
+        )

@@ -31,6 +31,7 @@ _PARTS = re.compile(
     r'|(\w+_)?generator|data_preprocessor|\w+_roi_extractor)(\.\d+)?'
 )
 _CONSTRUCTOR = ('optimizer wrapper constructor',)
+_NO_OPTIMIZER = 'None is not a callable object'  # MMEngine looks at its arguments unasked
 _NOT_FOUND = re.compile(r'(\S+) is not in the [\w: ]+ registry')
 
 
@@ -68,15 +69,16 @@ _KNOWS = {True: 'is called', False: 'knows'}
 
 
 def explain_unknown(config: Config, error: BaseException) -> str | None:
-    """A registry's KeyError as one message, with the key and names that are near."""
+    """A registry's error as one message, with the key and names that are near."""
     found = _NOT_FOUND.search(str(error.args[0])) if error.args else None
-    if not isinstance(error, KeyError) or not found:
+    unasked = isinstance(error, TypeError) and str(error) == _NO_OPTIMIZER
+    if not unasked and not (isinstance(error, KeyError) and found):
         return None
     for key, what, near in unknown_types(config.to_dict(), config.get('default_scope')):
         value: Any = config
         for step in key:
             value = value[step]
-        if value == found[1]:
+        if value == found[1] if found else key[0] == 'optim_wrapper':
             return f'{".".join(map(str, key))}: {what}.{near}'
     return None
 

@@ -52,6 +52,13 @@ def describe(train_cfg: Mapping[str, Any] | None) -> dict[str, bool | int | str]
     return told
 
 
+def is_endless(config: Mapping[str, Any]) -> bool:
+    """Whether a sampler without end meets a training that counts epochs: its first never ends."""
+    sampler = (config.get('train_dataloader') or {}).get('sampler') or {}
+    train_cfg = config.get('train_cfg') or {}
+    return _kind(sampler) == 'InfiniteSampler' and bool(train_cfg) and counts_epochs(train_cfg)
+
+
 def count(value: Any, name: str) -> int:
     """A number of epochs, iterations, images, as a config has it.
 
@@ -63,7 +70,7 @@ def count(value: Any, name: str) -> int:
     return value
 
 
-def _kind(train_cfg: Mapping[str, Any]) -> str:
-    """The loop's class, ``''`` where none is named."""
-    kind = train_cfg.get('type') or ''
+def _kind(part: Mapping[str, Any]) -> str:
+    """The class of a loop or sampler, ``''`` where none is named."""
+    kind = part.get('type') or ''
     return str(getattr(kind, '__name__', kind)).rpartition('.')[2]

@@ -81,10 +81,21 @@ def _said(config: Config, key: str) -> Any:
 
 
 def _open_aliases(config: Config, options: Mapping[str, Any]) -> None:
-    """Where an option reaches into ``test_dataloader = '${val_dataloader}'``, make it a copy."""
-    for first in {key.split('.')[0] for key in options if '.' in key}:
-        while isinstance(config.get(first), str) and config[first][2:-1] in config:
-            config[first] = copy.deepcopy(config[config[first][2:-1]])
+    """Where an option reaches into ``test_dataloader = '${val_dataloader}'``, make it a copy.
+
+    Likewise further inside: ``train_dataloader.dataset.pipeline.2.prob``.
+    """
+    for option in options:
+        place: Any = config
+        for step in option.split('.')[:-1]:
+            key = int(step) if isinstance(place, list) and step.isdigit() else step
+            try:
+                value = place[key]
+                while isinstance(value, str) and value[:2] == '${' and value[2:-1] in config:
+                    value = place[key] = copy.deepcopy(config[value[2:-1]])
+            except (KeyError, IndexError, TypeError):
+                break  # merging says what is wrong
+            place = value
 
 
 def _drop_model_kwargs(config: Config, options: Mapping[str, Any]) -> None:
@@ -93,6 +104,8 @@ def _drop_model_kwargs(config: Config, options: Mapping[str, Any]) -> None:
     name = options.get('model.backbone.model_name', backbone.get('model_name'))
     if name != backbone.get('model_name') and backbone.get('model_kwargs'):
         dropped = backbone.pop('model_kwargs')
+        if any(key.startswith('model.backbone.model_kwargs.') for key in options):
+            backbone.model_kwargs = {}  # to merge into, _delete_ included
         print_log(f'{name} takes the place of {backbone.model_name}: model_kwargs={dropped} go.')
 
 

@@ -93,7 +93,8 @@ def like(value: Any, base: Any, where: object) -> Any:
     """``value``, its lists made tuples where ``base`` has them.
 
     Raises:
-        ConfigError: a value that no config can have, or text where ``base`` has several numbers.
+        ConfigError: a value that no config can have, or text where ``base`` has several numbers
+            or settings.
     """
     if isinstance(value, Mapping):
         known = base if isinstance(base, Mapping) else {}
@@ -105,6 +106,12 @@ def like(value: Any, base: Any, where: object) -> Any:
         return kind(like(v, b, where) for v, b in zip(value, known, strict=True))
     if isinstance(value, datetime.date | bytes | set):
         raise ConfigError(f'{where} = {value!r} is no value of a config; quote it to make it text.')
+    if isinstance(value, str) and isinstance(base, Mapping) and base and '${' not in value:
+        known = ', '.join(list(base)[:4])
+        raise ConfigError(
+            f'{where}={value} is text, where the base has settings ({known}, ...): name one of '
+            f'them, as {where}.{next(iter(base))}.'
+        )
     numbers = isinstance(base, tuple) and base and all(isinstance(b, int | float) for b in base)
     if isinstance(value, str) and numbers and '${' not in value:
         known = ','.join(map(str, base))

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 
 import torch
+from torch.utils import _pytree
 
 
 class FeatureMaps(tuple):
@@ -23,3 +24,12 @@ class FeatureMaps(tuple):
     def __reduce__(self):
         """Pickle and copy with the image size."""
         return FeatureMaps, (tuple(self), self.image_size)
+
+
+# torch.export takes a backbone apart, and puts its output together again.
+_pytree.register_pytree_node(
+    FeatureMaps,
+    lambda maps: (list(maps), maps.image_size),
+    lambda maps, image_size: FeatureMaps(maps, image_size),
+    serialized_type_name='vitmm.FeatureMaps',
+)

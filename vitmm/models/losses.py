@@ -4,6 +4,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from vitmm.errors import ConfigError
 from vitmm.registry import MODELS
 
 
@@ -18,10 +19,15 @@ class CrossEntropyLoss(nn.Module):
         label_smoothing: 0 to 1: so much of each label is spread over all classes alike
             (https://arxiv.org/abs/1512.00567).
         loss_weight: factor.
+
+    Raises:
+        ConfigError: another ``label_smoothing``.
     """
 
     def __init__(self, label_smoothing: float = 0.0, loss_weight: float = 1.0) -> None:
         super().__init__()
+        if not 0 <= label_smoothing <= 1:
+            raise ConfigError(f'label_smoothing is from 0 to 1, not {label_smoothing}.')
         self.label_smoothing = label_smoothing
         self.loss_weight = loss_weight
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from vitmm.apis.check_config.case import Case
 from vitmm.apis.check_config.images import count_images
-from vitmm.config.length import counts_epochs
+from vitmm.config.length import counts_epochs, is_endless
 from vitmm.config.places import Key
 
 _WARM_UP = ('Linear', 'Constant')
@@ -17,6 +17,13 @@ _GRADUAL = ('CosineAnnealing', 'Poly')
 def check_schedule(case: Case) -> None:
     """Compare every schedule, interval and hook with the length of the training."""
     cfg = case.get('train_cfg') or {}
+    if is_endless(case.said):
+        case.say(
+            'schedule',
+            ('train_dataloader', 'sampler', 'type'),
+            'InfiniteSampler has no end, and the training counts epochs, so its first never ends',
+            "set type='DefaultSampler', or train by iterations",
+        )
     by_epoch = counts_epochs(cfg)
     length = cfg.get('max_epochs' if by_epoch else 'max_iters')
     if not isinstance(length, int):

@@ -19,7 +19,14 @@ def choose_taps(reductions: Sequence[float], targets: Sequence[int]) -> list[int
 
     Returns:
         An index into ``reductions`` per target; repeated where the model has too few maps.
+
+    Raises:
+        BackboneError: no target, or one that is no stride.
     """
+    if not targets or not all(target > 0 for target in targets):
+        raise BackboneError(
+            f'out_strides={tuple(targets)}: give at least one, in pixels, as (4, 8, 16, 32).'
+        )
 
     def nearest(target: int) -> float:
         return min(set(reductions), key=lambda stride: (abs(math.log2(stride / target)), -stride))

@@ -72,7 +72,7 @@ class TimmBackbone(BaseModule):
         frozen_norms: freeze every normalisation layer, statistics included.
         lora: what ``peft.LoraConfig`` takes, e.g. ``dict(r=8, lora_alpha=16)``: low-rank adapters
             train in place of timm's own parameters, which are frozen. See :mod:`.lora`.
-        drop_path_rate: stochastic depth, 0 to 1; None is timm's default for the model.
+        drop_path_rate: stochastic depth, from 0 to below 1; None is timm's default for the model.
         grad_checkpointing: recompute activations in the backward pass to save memory: timm's own
             way, or block by block where timm offers none.
         window_size: attention looks into windows of so many tokens a side, but for that of
@@ -93,8 +93,8 @@ class TimmBackbone(BaseModule):
         pretrained: bool | str = False,
         output: Literal['maps', 'pooled', 'logits'] = 'maps',
         num_classes: int | None = None,
-        out_strides: Sequence[int] = (4, 8, 16, 32),
-        out_indices: Sequence[int] | None = None,
+        out_strides: int | Sequence[int] = (4, 8, 16, 32),
+        out_indices: int | Sequence[int] | None = None,
         out_norm: Literal['final', 'layer'] | None = None,
         frozen_groups: int | Literal['all'] = 0,
         frozen_norms: bool = False,
@@ -108,7 +108,7 @@ class TimmBackbone(BaseModule):
         init_cfg: dict | list[dict] | None = None,
     ) -> None:
         super().__init__(init_cfg)
-        _check(output, num_classes, out_norm, lora, model_kwargs)
+        _check(output, num_classes, out_norm, lora, model_kwargs, drop_path_rate)
         self.model_name = model_name
         self.pretrained = pretrained
         self.output = output
@@ -159,14 +159,14 @@ class TimmBackbone(BaseModule):
     def _tap(
         self,
         measured: Measured,
-        out_strides: Sequence[int],
-        out_indices: Sequence[int] | None,
+        out_strides: int | Sequence[int],
+        out_indices: int | Sequence[int] | None,
     ) -> list[int]:
         """Choose the maps, drop what lies behind the last, and note channels and strides."""
         if out_indices is None:
-            taps = choose_taps(measured.strides, out_strides)
+            taps = choose_taps(measured.strides, _several(out_strides))
         else:
-            taps = given_taps(out_indices, len(measured.strides), self.model_name)
+            taps = given_taps(_several(out_indices), len(measured.strides), self.model_name)
         self.channels = tuple(measured.channels[i] for i in taps)
         self.strides = tuple(measured.strides[i] for i in taps)
         self._taps = taps
@@ -175,6 +175,8 @@ class TimmBackbone(BaseModule):
         self._indices = self.model.prune_intermediate_layers(
             unique, prune_norm=not self._norm, prune_head=True
         )
+        # No classes are left, and mmdet's NumClassCheckHook wants those of the data in any module.
+        self.model.__dict__.pop('num_classes', None)
         return unique
 
     def layer_depths(self, coarse: bool = False) -> dict[str, int]:
@@ -285,15 +287,15 @@ class TimmBackbone(BaseModule):
             (N, channels[0]).
 
         Raises:
-            BackboneError: images without pixels, or with other channels than ``in_chans``.
+            BackboneError: not (N, C, H, W), without pixels, or other channels than ``in_chans``.
         """
-        in_chans, height, width = x.shape[1:]
-        if in_chans != self.in_chans or not height or not width:
+        if x.ndim != 4 or x.shape[1] != self.in_chans or not x.shape[2] or not x.shape[3]:
             raise BackboneError(
-                f'{self.model_name} got images of {in_chans} x {height} x {width} (C, H, W): it '
-                f'takes {self.in_chans} channels (model.backbone.in_chans) and 1 x 1 or more '
-                'pixels.'
+                f'{self.model_name} got images of {" x ".join(map(str, x.shape))}: it takes '
+                f'N x C x H x W with {self.in_chans} channels (model.backbone.in_chans) and 1 x 1 '
+                'or more pixels.'
             )
+        height, width = x.shape[2:]
         if self.output == 'logits':
             return (self.model(self._tell(self.canvas.fit(x))),)
         if self.output == 'pooled':
@@ -319,14 +321,21 @@ class TimmBackbone(BaseModule):
         return self._windows.tell(images) if self._windows else images
 
 
+def _several(numbers: int | Sequence[int]) -> Sequence[int]:
+    return (numbers,) if isinstance(numbers, int) else numbers
+
+
 def _check(
     output: str,
     num_classes: int | None,
     out_norm: str | None,
     lora: Mapping[str, Any] | None,
     model_kwargs: Mapping[str, Any] | None,
+    drop_path_rate: float | None,
 ) -> None:
-    """Refuse settings that do not go together."""
+    """Refuse settings that do not go together, or that timm takes without a word."""
+    if not 0 <= (drop_path_rate or 0) < 1:
+        raise BackboneError(f'drop_path_rate is from 0 to below 1, not {drop_path_rate}.')
     if output not in ('maps', 'pooled', 'logits'):
         raise BackboneError(
             f"model.backbone.output is 'maps', 'pooled' or 'logits', not {output!r}."

@@ -69,7 +69,8 @@ def create(model_name: str, num_classes: int = 0, **kwargs) -> nn.Module:
             if unknown[1] in settings or unknown[1] not in extra:
                 raise BackboneError(
                     f"'{model_name}' does not take the setting {unknown[1]}="
-                    f'{settings.get(unknown[1])!r}: remove it from model.backbone.'
+                    f'{settings.get(unknown[1])!r}: remove it from model.backbone, or, where '
+                    'a base sets it, begin with model_kwargs=dict(_delete_=True).'
                 ) from error
     raise AssertionError('unreachable: the last try has no extra settings')
 
