@@ -61,7 +61,12 @@ model = dict(
     'a sampler without end in a training of epochs': (
         'schedule',
         DET
-        + "train_dataloader = dict(\n    sampler=dict(\n        type='InfiniteSampler',  # <-\n    ),\n)",
+        + """
+train_dataloader = dict(
+    sampler=dict(
+        type='InfiniteSampler',  # <-
+    ),
+)""",
         'never ends',
     ),
     'an optimiser of no registry': (
