@@ -1,8 +1,11 @@
 """Reading files with an error that names the file."""
 
+from contextlib import suppress
+
 import numpy as np
 from mmcv.transforms import BaseTransform
 from mmengine import fileio
+from PIL import Image, UnidentifiedImageError
 
 from vitmm.compat import mmcv_flip, mmcv_resize
 from vitmm.datasets import waiting
@@ -149,17 +152,30 @@ class CheckedLoad(BaseTransform):
 
     def _check(self, results: dict) -> None:
         mask, path = results['gt_seg_map'], results.get('seg_map_path')
+        first = int(bool(results.get('reduce_zero_label')))  # the number of the first class
         if mask.shape != tuple(results['ori_shape']):  # the image may be resized already
             height, width = results['ori_shape']
             raise DataError(
                 f'{path} is an array of {mask.shape}, but a mask of its image is ({height}, '
                 f'{width}), one channel of class numbers; {REMEDY}'
             )
-        wrong = (mask >= self.num_classes) & (mask != IGNORED)
-        if wrong.any():
-            first = int(bool(results.get('reduce_zero_label')))  # the number of the first class
+        values = mask[(mask >= self.num_classes) & (mask != IGNORED)] + first
+        values = values if values.size else self._beyond_uint8(path)
+        if values.size:
             raise DataError(
-                f'{path} has the value {mask[wrong][0] + first} ({wrong.sum()} pixels); classes '
-                f'are numbered {first} to {self.num_classes - 1 + first}, and {IGNORED} is '
-                f'ignored; {REMEDY}'
+                f'{path} has the value {values[0]} ({values.size} pixels); classes are numbered '
+                f'{first} to {self.num_classes - 1 + first}, and {IGNORED} is ignored; {REMEDY}'
             )
+
+    def _beyond_uint8(self, path: str) -> np.ndarray:
+        """The file's values that mmseg, which casts to uint8, made into others: (N,)."""
+        backend_args = getattr(self.inner, 'backend_args', None)
+        values = np.empty(0)
+        with (
+            suppress(UnidentifiedImageError),  # what only another decoder reads
+            fileio.get_local_path(path, backend_args) as local,
+            Image.open(local) as file,
+        ):
+            if file.mode.startswith(('I', 'F')):  # else 8 bits: only the header has been read
+                values = np.asarray(file)
+        return values[(values < 0) | (values > 255) | (values % 1 != 0)]

@@ -1,0 +1,38 @@
+"""Masks whose values mmseg's uint8 would turn into other classes."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from vitmm.datasets import CheckedLoad, DataError
+
+
+def load(tmp_path, mask, name='mask.png', zero=False):
+    Image.fromarray(mask).save(tmp_path / name)
+    loading = CheckedLoad(dict(type='mmseg.LoadAnnotations'), num_classes=7)
+    results = {
+        'seg_map_path': str(tmp_path / name),
+        'img': np.zeros((4, 5, 3), np.uint8),
+        'ori_shape': (4, 5),
+        'reduce_zero_label': zero,
+        'seg_fields': [],
+    }
+    return loading.transform(results)['gt_seg_map']
+
+
+@pytest.mark.parametrize('zero', [False, True])
+@pytest.mark.parametrize(
+    'kind, value, name', [('uint16', 1281, 'a.png'), ('int32', -255, 'a.tif'),
+                          ('float32', 1.5, 'a.tif')],
+)  # fmt: skip
+def test_values_beyond_uint8_end_a_training(kind, value, name, zero, tmp_path):
+    mask = np.ones((4, 5), kind)
+    mask[1, :3] = value
+    with pytest.raises(DataError, match=rf'{name} has the value {value} \(3 pixels\); classes'):
+        load(tmp_path, mask, name, zero)
+
+
+def test_masks_of_16_bits_with_right_values_are_loaded(tmp_path):
+    mask = np.arange(20, dtype=np.uint16).reshape(4, 5) % 7
+    mask[0, 0] = 255
+    assert np.array_equal(load(tmp_path, mask), mask)
