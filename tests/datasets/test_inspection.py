@@ -185,3 +185,11 @@ def test_the_tool(tiny_shapes, copy):
     good = as_cfg_options({**options, 'val_ann': 'coco/instances_val.json'})
     done = run_tool('prepare_data.py', *words[:4], *good)
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_a_mask_where_all_is_ignored(copy):
+    path = copy / 'SegmentationClass/train_00003.png'
+    mask = np.full_like(np.asarray(Image.open(path)), 255)
+    Image.fromarray(mask).save(path)
+    (fault,) = faults(seg(copy))
+    assert 'train_00003.png has no pixel of a class: all are 255, which is ignored' in fault

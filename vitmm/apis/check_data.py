@@ -6,6 +6,7 @@ from typing import Any
 
 from vitmm.apis.small_images import note_of_small_images
 from vitmm.config import load_config, resolve
+from vitmm.datasets.absent_classes import note_of_absent
 from vitmm.datasets.inspection import Report, inspect
 
 
@@ -35,6 +36,8 @@ def check_data(
         name = loader.removesuffix('_dataloader')
         reports.append(inspect(dataset, cfg.get('default_scope'), name))
         if name == 'train':
-            note = note_of_small_images(cfg, options, [*reports[-1].sizes.elements()])
-            reports[-1].notes += [note] if note else []
+            report, scope = reports[-1], cfg.get('default_scope')
+            small = note_of_small_images(cfg, options, [*report.sizes.elements()])
+            absent = note_of_absent(report, dataset, scope)
+            report.notes += filter(None, (small, absent))
     return reports

@@ -19,6 +19,7 @@ from vitmm.apis.small_images import note_of_small_images
 from vitmm.apis.switches import use_amp, use_channels_last, use_compile
 from vitmm.apis.too_few import refuse_too_few, too_few_classes
 from vitmm.config.length import is_endless
+from vitmm.datasets.absent_classes import note_of_few_values
 from vitmm.engine.workers import end_workers
 from vitmm.engine.wrapping import bare
 from vitmm.errors import ConfigError, VitmmError
@@ -99,8 +100,11 @@ def train(
             runner.logger.info(
                 f'{cfg.work_dir} holds no checkpoint yet: starting from the beginning.'
             )
-        small = note_of_small_images(cfg, options) if is_main_process() else None
-        for note in filter(None, (begins, small)):
+        small = values = None
+        if is_main_process():
+            small = note_of_small_images(cfg, options)
+            values = note_of_few_values(cfg.train_dataloader.dataset, cfg.get('default_scope'))
+        for note in filter(None, (begins, small, values)):
             runner.logger.warning(note)
         try:
             with summary_logged(runner, config, data, options, given):

@@ -47,8 +47,8 @@ def read_classes(dataset_cfg: dict, scope: str | None = None) -> tuple[str, ...]
     for other in found[1:]:
         if other != found[0]:
             raise DataError(
-                f'the data sets that are joined have different classes: {_show(found[0])} '
-                f'and {_show(other)}; give each of them the same metainfo classes'
+                f'the data sets that are joined have different classes: {show_names(found[0])} '
+                f'and {show_names(other)}; give each of them the same metainfo classes'
             )
     return found[0]
 
@@ -79,18 +79,18 @@ def check_given(given: Sequence[str], found: Sequence[str], source: Source) -> N
         if not unknown:
             raise DataError(
                 f'{where}: labels follow the sorted folders, so metainfo classes must be '
-                f'{_show(found)}, not {_show(given)}'
+                f'{show_names(found)}, not {show_names(given)}'
             )
     if unknown:
         raise DataError(
-            f'{source.type}: the config names {_show(unknown)}, but {where} has no such class.'
-            f'{did_you_mean(unknown[0], found)} It has: {_show(found)}'
+            f'{source.type}: the config names {show_names(unknown)}, but {where} has no such class.'
+            f'{did_you_mean(unknown[0], found)} It has: {show_names(found)}'
         )
     if source.kind == 'coco' and list(given) != [name for name in found if name in given]:
         # mmdet numbers labels by the file's order whatever the config's, then names them wrongly.
         raise DataError(
             f'{source.type}: labels follow the order of {where}, so metainfo classes must be '
-            f'{_show([name for name in found if name in given])}, not {_show(given)}'
+            f'{show_names([name for name in found if name in given])}, not {show_names(given)}'
         )
 
 
@@ -181,6 +181,7 @@ def _label(text: str) -> int:
         raise DataError(f'a label is a whole number, not {text!r}') from None
 
 
-def _show(names: Sequence[str]) -> str:
+def show_names(names: Sequence[str]) -> str:
+    """Names for a message: 20 at most, and how many there are."""
     shown = ', '.join(map(repr, names[:20]))
     return f'{shown}, … ({len(names)} in all)' if len(names) > 20 else shown

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from multiprocessing.pool import ThreadPool
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
@@ -33,6 +34,8 @@ class Report:
         name: what it is called in messages.
         images: how many.
         classes: how often each is there: boxes, images, or pixels of masks.
+        masks: how many could be read.
+        ignoring: how many of these have 255.
         sizes: how many images have each (width, height).
         faults: one line for each bad file or box, with its name.
         notes: what is no fault and worth knowing, a line each.
@@ -41,6 +44,8 @@ class Report:
     name: str
     images: int = 0
     classes: Counter[str] = field(default_factory=Counter)
+    masks: int = 0
+    ignoring: int = 0
     sizes: Counter[tuple[int, int]] = field(default_factory=Counter)
     faults: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
@@ -70,6 +75,7 @@ class Seen:
         faults: of the image, its mask or its label, which make it useless.
         box_faults: of boxes that are useless, by their numbers in the file.
         cut: of boxes that reach out of the image and can be cut to it.
+        values: of the mask, where it could be read.
     """
 
     entry: Entry
@@ -78,6 +84,7 @@ class Seen:
     faults: list[str]
     box_faults: dict[int, str] = field(default_factory=dict)
     cut: list[str] = field(default_factory=list)
+    values: set[int] | None = None
 
     def lines(self) -> list[str]:
         """One line for each fault, with the file's name."""
@@ -115,6 +122,8 @@ def inspect(dataset_cfg: dict, scope: str | None = None, name: str = 'data set')
         report.images += one.size is not None
         report.sizes.update([one.size] if one.size else [])
         report.classes.update(one.classes)
+        report.masks += one.values is not None
+        report.ignoring += IGNORED in (one.values or ())
         report.faults += one.lines()
     if not report.faults:
         try:
@@ -175,9 +184,10 @@ def _look(
             elif fault:
                 seen.cut.append(fault)
     if entry.mask:
-        pixels, bad = _look_at_mask(entry.mask, size, classes, zero)
-        seen.classes.update(pixels)
-        seen.faults += bad
+        look = look_at_mask(entry.mask, size, classes, zero)
+        seen.classes.update(look.classes)
+        seen.faults += look.faults
+        seen.values = look.values
     if entry.depth:
         seen.faults += _look_at_depth(entry.depth, size)
     return seen
@@ -195,25 +205,44 @@ def _decode(path: str, channels: int, max_value: float | None) -> tuple[int, int
     return decode(content, channels, max_value).shape[:2]
 
 
-def _look_at_mask(
+class MaskLook(NamedTuple):
+    """What a mask holds: pixels of each class, and all values, None where it cannot be read."""
+
+    classes: Counter[str]
+    values: set[int] | None
+    faults: list[str]
+
+
+def look_at_mask(
     path: str, size: tuple[int, int] | None, classes: Sequence[str], zero: bool
-) -> tuple[Counter[str], list[str]]:
+) -> MaskLook:
+    """Read a mask, and count.
+
+    Args:
+        path: of the mask.
+        size: (width, height) of its image, None where that is not known.
+        classes: their names, in the order of the labels.
+        zero: whether classes are counted from 1, and 0 is ignored.
+    """
     mask, faults = _read_map('mask', path, size)
-    if mask is None:
-        return Counter(), faults
-    ignored = (0, IGNORED) if zero else (IGNORED,)
-    values, pixels = np.unique(mask, return_counts=True)
     counts: Counter[str] = Counter()
-    for value, count in zip(values.tolist(), pixels.tolist(), strict=True):
+    if mask is None:
+        return MaskLook(counts, None, faults)
+    ignored = (0, IGNORED) if zero else (IGNORED,)
+    values, pixels = (found.tolist() for found in np.unique(mask, return_counts=True))
+    for value, count in zip(values, pixels, strict=True):
         label = value - zero
-        if 0 <= label < len(classes):
-            counts[classes[label]] += count
+        if label in range(len(classes)):
+            counts[classes[int(label)]] += count
         elif value not in ignored:
             faults.append(
                 f'its mask {path} has the value {value} ({count} pixels); there are '
                 f'{int(zero)} to {len(classes) - 1 + zero}, and {IGNORED}'
             )
-    return counts, faults
+    if all(value in ignored for value in values):
+        shown = ' or '.join(map(str, values))
+        faults.append(f'its mask {path} has no pixel of a class: all are {shown}, which is ignored')
+    return MaskLook(counts, set(values), faults)
 
 
 def _look_at_depth(path: str, size: tuple[int, int] | None) -> list[str]:

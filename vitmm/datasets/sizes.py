@@ -62,19 +62,20 @@ def _sizes(cfg: dict, scope: str | None) -> Iterator[Size]:
     if not source.local:
         return
     if source.kind == 'coco':
-        yield from _spread(read_coco(source.ann_file).sizes)
+        yield from spread(read_coco(source.ann_file).sizes)
     elif source.kind == 'voc':
-        for id in _spread(read_lines(source.ann_file)):
+        for id in spread(read_lines(source.ann_file)):
             image, xml = voc_files(source, id)
             if size := voc_entry(image, xml, read_voc(xml), None).size:
                 yield size
     elif source.kind in ('seg', 'depth'):
-        for path, _ in _spread(mask_paths(source, scope)):
+        for path, _ in spread(mask_paths(source, scope)):
             with suppress(Exception), Image.open(path) as image:  # bad files, and many bands
                 yield image.size
 
 
-def _spread(items: Sequence[Any]) -> Sequence[Any]:
+def spread(items: Sequence[Any]) -> Sequence[Any]:
+    """Fifty items, or up to twice as many, from first to last; all where there are fewer."""
     return items[:: max(1, len(items) // _SOME)]
 
 

@@ -1,0 +1,80 @@
+"""Classes that nothing in the data shows, as where masks say 255 for the class 1."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any
+
+from vitmm.datasets.classes import read_classes, show_names
+from vitmm.datasets.entries import zero_is_ignored
+from vitmm.datasets.errors import DataError
+from vitmm.datasets.inspection import Report, look_at_mask
+from vitmm.datasets.listing import mask_paths
+from vitmm.datasets.loading import IGNORED
+from vitmm.datasets.sizes import spread
+from vitmm.datasets.sources import leaves, read_source
+
+_THINGS = {'coco': 'box', 'voc': 'box', 'seg': 'pixel'}
+
+
+def note_of_absent(
+    report: Report, dataset_cfg: Mapping[str, Any], scope: str | None = None
+) -> str | None:
+    """A line that names the classes of which a data set shows nothing.
+
+    Args:
+        report: of the whole data set.
+        dataset_cfg: its config, wrapped or not.
+        scope: the config file's ``default_scope``.
+    """
+    absent = [name for name, count in report.classes.items() if not count]
+    if not absent or not report.images:
+        return None
+    if report.masks:
+        return _say(absent, report.masks, report.ignoring)
+    kinds = {read_source(cfg, scope).kind for cfg in leaves(dataset_cfg)}
+    return f'no {_THINGS.get(kinds.pop(), "image")} of {show_names(absent)}'
+
+
+def note_of_few_values(dataset_cfg: Mapping[str, Any], scope: str | None = None) -> str | None:
+    """A line where a few masks, from first to last, show at most one of several classes, and 255.
+
+    So do masks of 0 and 255: the foreground is ignored, and nothing but the background learned.
+
+    Args:
+        dataset_cfg: resolved config of any data set, wrapped or not; only masks are looked at.
+        scope: the config file's ``default_scope``.
+    """
+    counts: Counter[str] = Counter()
+    masks = ignoring = 0
+    try:
+        for cfg in leaves(dataset_cfg):
+            source = read_source(cfg, scope)
+            if source.kind != 'seg' or not source.local:
+                return None
+            classes = read_classes(cfg, scope)
+            counts.update(dict.fromkeys(classes, 0))
+            for _, path in spread(mask_paths(source, scope)):
+                look = path and look_at_mask(path, None, classes, zero_is_ignored(cfg))
+                if not look or look.values is None:  # whether that matters is said where it is met
+                    continue
+                masks += 1
+                ignoring += IGNORED in look.values
+                counts.update(look.classes)
+                if len(+counts) > 1:  # as it mostly is: nothing more is read
+                    return None
+    except DataError:
+        return None
+    absent = [name for name, count in counts.items() if not count]
+    return _say(absent, masks, ignoring, ' looked at') if absent and ignoring else None
+
+
+def _say(absent: list[str], masks: int, ignoring: int, which: str = '') -> str:
+    said = f'no pixel of {show_names(absent)} in any of the {masks} masks{which}'
+    if ignoring:
+        said += (
+            f', and {IGNORED}, which is ignored, in {ignoring} of them: where {IGNORED} stands '
+            'for a class, write the number of that class instead (docs/data.md says how)'
+        )
+    return said
