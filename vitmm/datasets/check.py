@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from math import inf
 from typing import NamedTuple
 
 from vitmm.datasets.classes import check_given, given_classes
-from vitmm.datasets.entries import read_entries, voc_entry
+from vitmm.datasets.entries import read_entries, voc_entry, wants_masks
 from vitmm.datasets.errors import REMEDY, DataError
 from vitmm.datasets.files import (
     class_folders,
@@ -62,7 +62,7 @@ def check_annotations(dataset_cfg: dict, scope: str | None = None, boxes: bool =
 
 
 class _Bad(NamedTuple):
-    """Boxes that are bad: how many, and what is wrong with the first."""
+    """Boxes and masks that are bad: how many, and what is wrong with the first."""
 
     count: int
     first: str
@@ -90,11 +90,13 @@ def _check_coco(source: Source, scope: str | None) -> _Bad:
             'smaller than a pixel and would be left out: bbox is [left, top, width, height] in '
             'pixels, not in shares of the image'
         )
-    if _wants_masks(source) and content.num_masks < content.num_annotations:
+    masks = wants_masks(source)
+    if masks and content.num_masks < content.num_annotations:
+        also = ', or leave these out with bad_data=skip' if content.num_masks else ''
         raise DataError(
             f'{source.ann_file}: {content.num_annotations - content.num_masks} of its '
             f'{content.num_annotations} annotations have no segmentation, and this model learns '
-            'from masks; take a model of boxes (Faster R-CNN for Mask R-CNN)'
+            f'from masks; take a model of boxes (Faster R-CNN for Mask R-CNN){also}'
         )
     given = given_classes(source.options)
     if given:
@@ -104,11 +106,12 @@ def _check_coco(source: Source, scope: str | None) -> _Bad:
     if content.file_names and 'LVIS' not in source.type:  # its names are not those on disk
         folder = source.folders['img']
         _check_exist('image', (os.path.join(folder, n) for n in content.file_names), source)
-    return _Bad(content.bad_boxes, content.bad_box)
+    bad_masks, bad_mask = (content.bad_masks, content.bad_mask) if masks else (0, '')
+    return _Bad(content.bad_boxes + bad_masks, content.bad_box or bad_mask)
 
 
 def _check_voc(source: Source, scope: str | None) -> _Bad:
-    if _wants_masks(source):
+    if wants_masks(source):
         raise DataError(
             f"{source.type}: VOC's XML files have boxes only, and this model learns from masks; "
             'take a model of boxes (Faster R-CNN for Mask R-CNN), or data in COCO format'
@@ -193,11 +196,6 @@ def _check_exist(what: str, paths: Iterable[str], source: Source) -> None:
     if absent:
         listed = source.ann_file or source.root
         raise missing(f'{len(absent)} of the {len(paths)} {what}s of {listed}', absent[0])
-
-
-def _wants_masks(source: Source) -> bool:
-    steps = source.options.get('pipeline') or ()
-    return any(isinstance(step, Mapping) and step.get('with_mask') for step in steps)
 
 
 def _has_file(folder: str, suffixes: tuple[str, ...]) -> bool:

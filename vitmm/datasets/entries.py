@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from vitmm.datasets.boxes import Box
+from vitmm.datasets.coco_masks import mask_fault
 from vitmm.datasets.errors import DataError
 from vitmm.datasets.files import (
     class_folders,
@@ -36,7 +37,7 @@ class Entry:
         mask: the path of its mask, or None.
         depth: the path of its depth map, or None.
         faults: what is wrong with the image or its file, already without opening it.
-        box_faults: what is wrong with a box, by its number in the file, likewise.
+        box_faults: what is wrong with a box or its mask, by its number in the file, likewise.
         is_image: False where ``image`` is another file or folder, which has the faults.
     """
 
@@ -94,7 +95,9 @@ def _seg(source: Source, scope: str | None) -> list[Entry]:
 
 
 def _coco(source: Source, classes: Sequence[str]) -> list[Entry]:
-    faults = read_coco(source.ann_file).faults
+    known = read_coco(source.ann_file)
+    # Where there are no masks at all, it is the model that is wrong.
+    masks = wants_masks(source) and known.num_masks > 0
     content = json.loads(Path(source.ann_file).read_bytes())
     names = {category['id']: category['name'] for category in content['categories']}
     folder = source.folders.get('img', str(source.root))
@@ -124,10 +127,14 @@ def _coco(source: Source, classes: Sequence[str]) -> list[Entry]:
                 f'{name} has the bbox {annotation.get("bbox")}, not 4 numbers'
             )
             continue
+        fault = masks and mask_fault(annotation.get('segmentation'), entry.size)
+        if fault:
+            entry.box_faults[number] = f'{name} {fault}'
+            continue
         entry.labels.append(names[category])
         if entry is not strays:
             entry.boxes.append(Box(number, name, left, top, left + width, top + height, least=1))
-    strays.faults += faults
+    strays.faults += known.faults
     return [*entries.values(), *([strays] if strays.faults else [])]
 
 
@@ -210,6 +217,12 @@ def _labelled(path: str, labels: Sequence[int | str], classes: Sequence[str]) ->
         else:
             entry.faults.append(f'label {label}; there are 0 to {len(classes) - 1}')
     return entry
+
+
+def wants_masks(source: Source) -> bool:
+    """Whether the pipeline loads the masks of objects."""
+    steps = source.options.get('pipeline') or ()
+    return any(isinstance(step, Mapping) and step.get('with_mask') for step in steps)
 
 
 def zero_is_ignored(options: Mapping) -> bool:

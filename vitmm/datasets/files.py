@@ -13,8 +13,10 @@ from math import inf
 from pathlib import Path
 
 from vitmm.datasets.boxes import Box
+from vitmm.datasets.coco_masks import mask_fault
 from vitmm.datasets.errors import DataError, MissingError
 
+_MANY = 50_000  # annotations: to unpack the run lengths of more would take more than seconds
 OWN_SETS = ('shapes', 'trees')  # that tools/prepare_data.py can make
 
 
@@ -83,6 +85,8 @@ class CocoFile:
     num_small: int  # boxes with sides below a pixel
     bad_boxes: int  # without four numbers or area, or out of the image
     bad_box: str  # the first of these, and what is wrong with it
+    bad_masks: int  # that are no polygons or run lengths, or not of the image's size
+    bad_mask: str
     sizes: tuple[tuple[int, int], ...]  # (width, height) of the images that are given one
 
 
@@ -122,6 +126,9 @@ def _read_coco(path: str, mtime: int, size: int) -> CocoFile:
     stray = min(used - known, default=None, key=str)
     known_as = f'{min(known)} to {max(known)}'
     faults = list(filter(None, (_coco_box_fault(one, sizes) for one in annotations)))
+    whole = len(annotations) <= _MANY
+    masked = (one for one in annotations if one.get('segmentation'))
+    bad_masks = list(filter(None, (_coco_mask_fault(one, sizes, whole) for one in masked)))
     return CocoFile(
         classes,
         file_names,
@@ -133,6 +140,8 @@ def _read_coco(path: str, mtime: int, size: int) -> CocoFile:
         sum(_is_small(one.get('bbox')) for one in annotations),
         len(faults),
         faults[0] if faults else '',
+        len(bad_masks),
+        bad_masks[0] if bad_masks else '',
         tuple(
             (image['width'], image['height'])
             for image in content['images']
@@ -177,6 +186,13 @@ def _coco_box_fault(annotation: dict, images: dict) -> str:
     size = (image.get('width', inf), image.get('height', inf))
     fault, _ = Box(0, name, left, top, left + width, top + height).fault(size)
     return f'{image.get("file_name")}: {fault}' if fault else ''
+
+
+def _coco_mask_fault(annotation: dict, images: dict, whole: bool) -> str:
+    image = images.get(annotation.get('image_id')) or {}
+    size = (image['width'], image['height']) if {'width', 'height'} <= image.keys() else None
+    fault = mask_fault(annotation['segmentation'], size, whole)
+    return f'{image.get("file_name")}: box {annotation.get("id")} {fault}' if fault else ''
 
 
 @dataclass(frozen=True)
