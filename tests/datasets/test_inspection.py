@@ -193,3 +193,9 @@ def test_a_mask_where_all_is_ignored(copy):
     Image.fromarray(mask).save(path)
     (fault,) = faults(seg(copy))
     assert 'train_00003.png has no pixel of a class: all are 255, which is ignored' in fault
+
+
+def test_files_that_macos_leaves_beside_images(copy):
+    (copy / 'JPEGImages/._train_00000.jpg').write_bytes(b'no image')
+    (copy / 'SegmentationClass/._train_00000.png').write_bytes(b'no mask')
+    assert faults(seg(copy, ann_file='')) == []

@@ -12,6 +12,7 @@ from vitmm.datasets.entries import read_entries, voc_entry, wants_masks
 from vitmm.datasets.errors import REMEDY, DataError
 from vitmm.datasets.files import (
     class_folders,
+    files_below,
     missing,
     need_lvis,
     odd_line,
@@ -154,7 +155,7 @@ def _check_folder(source: Source, scope: str | None) -> None:
         check_given(given, folders, source)
     inside = (os.path.join(folder, name) for name in folders) if labelled else [folder]
     suffixes = tuple(source.options.get('extensions', IMAGE_SUFFIXES))
-    if not any(_has_file(one, suffixes) for one in inside):
+    if not any(path.lower().endswith(suffixes) for one in inside for path in files_below(one)):
         raise DataError(f'no images in the class folders of {folder} ({", ".join(suffixes)})')
 
 
@@ -196,7 +197,3 @@ def _check_exist(what: str, paths: Iterable[str], source: Source) -> None:
     if absent:
         listed = source.ann_file or source.root
         raise missing(f'{len(absent)} of the {len(paths)} {what}s of {listed}', absent[0])
-
-
-def _has_file(folder: str, suffixes: tuple[str, ...]) -> bool:
-    return any(name.lower().endswith(suffixes) for _, _, names in os.walk(folder) for name in names)

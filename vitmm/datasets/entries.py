@@ -15,13 +15,14 @@ from vitmm.datasets.coco_masks import mask_fault
 from vitmm.datasets.errors import DataError
 from vitmm.datasets.files import (
     class_folders,
+    files_below,
     odd_line,
     read_coco,
     read_labels,
     read_lines,
     read_voc,
 )
-from vitmm.datasets.listing import IMAGE_SUFFIXES, mask_paths, mask_suffix
+from vitmm.datasets.listing import IMAGE_SUFFIXES, image_suffix, mask_paths, mask_suffix
 from vitmm.datasets.sources import Source, voc_files
 
 
@@ -85,12 +86,18 @@ def _seg(source: Source, scope: str | None) -> list[Entry]:
     entries = [Entry(image, mask=mask) for image, mask in mask_paths(source, scope)]
     if source.ann_file or entries[0].mask is None:
         return entries  # a list may name some of the masks
-    suffix = mask_suffix(source, scope)
+    ending, suffix = mask_suffix(source, scope), image_suffix(source, scope)
+    images, masks = source.folders['img_path'], source.folders['seg_map_path']
+    others = {os.path.splitext(path)[0]: path for path in files_below(images)}
     known = {entry.mask for entry in entries}
-    for place, _, names in sorted(os.walk(source.folders['seg_map_path'])):
-        paths = (os.path.join(place, name) for name in sorted(names) if name.endswith(suffix))
+    for path in files_below(masks):
+        if path in known or not path.endswith(ending):
+            continue
         fault = 'a mask without an image'
-        entries += [Entry(p, faults=[fault], is_image=False) for p in paths if p not in known]
+        stem = os.path.join(images, os.path.relpath(path, masks)[: -len(ending)])
+        if stem in others:
+            fault += f': {others[stem]} is not read, for image_suffix is {suffix!r}; rename it'
+        entries.append(Entry(path, faults=[fault], is_image=False))
     return entries
 
 
@@ -186,12 +193,8 @@ def _folder(source: Source, classes: Sequence[str]) -> list[Entry]:
     inside = class_folders(folder) if labelled else ('',)
     found = []
     for label, name in enumerate(inside):
-        paths = [
-            os.path.join(place, file)
-            for place, _, files in sorted(os.walk(os.path.join(folder, name)))
-            for file in sorted(files)
-            if file.lower().endswith(suffixes)
-        ]
+        below = files_below(os.path.join(folder, name))
+        paths = [path for path in below if path.lower().endswith(suffixes)]
         if not paths:
             fault = f'no image ({", ".join(suffixes)})'
             found.append(Entry(os.path.join(folder, name), faults=[fault], is_image=False))

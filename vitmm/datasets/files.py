@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import xml.etree.ElementTree as ElementTree
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib.util import find_spec
@@ -259,10 +259,21 @@ def voc_names(root: ElementTree.Element) -> list[str]:
 
 
 def class_folders(folder: str) -> tuple[str, ...]:
-    """The sub-folders of an image folder in mmpretrain's order, which is that of the labels."""
+    """The sub-folders of an image folder in mmpretrain's order, which is that of the labels.
+
+    Hidden ones are none: see :mod:`vitmm.compat.mmpretrain_folders`.
+    """
     try:
-        return tuple(sorted(entry.name for entry in os.scandir(folder) if entry.is_dir()))
+        found = (entry.name for entry in os.scandir(folder) if entry.is_dir())
+        return tuple(sorted(name for name in found if not name.startswith('.')))
     except FileNotFoundError:
         raise missing('image folder', folder) from None
     except OSError as error:
         raise DataError(f'cannot read {folder}: {error}') from error
+
+
+def files_below(folder: str) -> Iterator[str]:
+    """The paths of all files below a folder, in order, but what is hidden or in hidden folders."""
+    for place, folders, names in os.walk(folder):
+        folders[:] = sorted(name for name in folders if not name.startswith('.'))
+        yield from (os.path.join(place, name) for name in sorted(names) if name[0] != '.')

@@ -33,6 +33,7 @@ def mask_paths(source: Source, scope: str | None) -> list[tuple[str, str | None]
             os.path.relpath(os.path.join(folder, name), images)
             for folder, _, names in os.walk(images)
             for name in names
+            if not name.startswith('.')  # which mmseg passes over
         ]
         stems = sorted(name[: -len(suffix)] for name in found if name.endswith(suffix))
         if not stems:
