@@ -199,3 +199,25 @@ def test_files_that_macos_leaves_beside_images(copy):
     (copy / 'JPEGImages/._train_00000.jpg').write_bytes(b'no image')
     (copy / 'SegmentationClass/._train_00000.png').write_bytes(b'no mask')
     assert faults(seg(copy, ann_file='')) == []
+
+
+def test_images_of_other_kinds_are_told_of(copy):
+    images = copy / 'JPEGImages'
+    (images / 'train_00000.jpg').rename(images / 'train_00000.JPG')
+    report = inspect(seg(copy, ann_file=''))
+    (fault,) = report.faults
+    assert 'train_00000.png: a mask without an image: ' in fault
+    assert "train_00000.JPG is not read, for image_suffix is '.jpg'" in fault
+    (note,) = report.notes
+    assert note == f'not read in {images}: files of other kinds, 1 .JPG; images end in .jpg'
+    for name in ('a.gif', 'b.gif', 'c.JPG'):
+        (copy / 'imagefolder/train/star' / name).write_bytes(b'GIF89a')
+    report = inspect(folders(copy))
+    (note,) = report.notes
+    assert 'files of other kinds, 2 .gif; images end in .jpg, ' in note
+    assert not inspect(seg(copy)).notes  # a list says what is read
+    for path in (copy / 'SegmentationClass').glob('*.png'):
+        path.rename(images / path.name)
+    one_folder = {'img_path': 'JPEGImages', 'seg_map_path': 'JPEGImages'}
+    (note,) = inspect(seg(copy, ann_file='', data_prefix=one_folder)).notes
+    assert 'kinds, 1 .JPG, 1 .png;' in note  # the mask of the image that is not read

@@ -22,6 +22,7 @@ from vitmm.datasets.check import check_annotations
 from vitmm.datasets.classes import read_classes
 from vitmm.datasets.entries import Entry, read_entries, zero_is_ignored
 from vitmm.datasets.errors import DataError
+from vitmm.datasets.listing import unread_files
 from vitmm.datasets.loading import IGNORED
 from vitmm.datasets.sources import leaves, read_source
 
@@ -114,6 +115,8 @@ def inspect(dataset_cfg: dict, scope: str | None = None, name: str = 'data set')
     except DataError as error:
         report.faults.append(str(error))
         return report
+    sources = (read_source(cfg, scope) for cfg in leaves(dataset_cfg))
+    report.notes += filter(None, (unread_files(source, scope) for source in sources))
     if not all(one.entry.depth for one in seen):  # there are no classes in metres
         report.classes.update(dict.fromkeys(classes, 0))
     if not seen:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import inspect
 import os
+from collections import Counter
 
 from vitmm.datasets.errors import DataError
-from vitmm.datasets.files import missing, read_lines
+from vitmm.datasets.files import files_below, missing, read_lines
 from vitmm.datasets.sources import Source, dataset_class
 
 IMAGE_SUFFIXES = ('.jpg', '.jpeg', '.png', '.ppm', '.bmp', '.pgm', '.tif')  # mmpretrain's
@@ -47,6 +48,27 @@ def mask_paths(source: Source, scope: str | None) -> list[tuple[str, str | None]
         )
         for stem in stems
     ]
+
+
+def unread_files(source: Source, scope: str | None) -> str | None:
+    """A line about the files of other kinds in a folder of images, None where there are none."""
+    if source.ann_file or source.kind not in ('seg', 'depth', 'folder'):
+        return None
+    folder = source.image_folder
+    if source.kind == 'folder':  # in any case of letters
+        suffixes = tuple(source.options.get('extensions', IMAGE_SUFFIXES))
+        others = [path for path in files_below(folder) if not path.lower().endswith(suffixes)]
+    else:
+        suffixes, maps = (image_suffix(source, scope),), mask_paths(source, scope)
+        known = {path for _, path in maps}  # which may lie in the same folder
+        others = [p for p in files_below(folder) if not p.endswith(suffixes) and p not in known]
+    if not others:
+        return None
+    kinds = Counter(os.path.splitext(path)[1] or os.path.basename(path) for path in others)
+    shown = ', '.join(f'{count} {kind}' for kind, count in kinds.most_common(5))
+    return (
+        f'not read in {folder}: files of other kinds, {shown}; images end in {", ".join(suffixes)}'
+    )
 
 
 def image_suffix(source: Source, scope: str | None) -> str:
