@@ -145,6 +145,9 @@ def test_a_recipe_trains_and_its_checkpoint_says_the_same(options, tmp_path):
         work_dir=tmp_path / 'test',
         show_dir=tmp_path / 'shown',
     )
+    (log,) = (tmp_path / 'train').glob('*/*.log')
+    summary = log.read_text().partition('Finished vit_depth.')[2]
+    assert '8 images to train on, 4 images to validate on\n' in summary  # and no classes
     hub = runner.message_hub
     for name in ('abs_rel', 'rmse', 'd1'):
         assert scores[name] == pytest.approx(hub.get_scalar(f'val/{name}').current(), rel=1e-5)

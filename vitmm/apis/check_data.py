@@ -4,9 +4,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from vitmm.apis.depth_range import refuse_unmeasured_depth
 from vitmm.apis.small_images import note_of_small_images
 from vitmm.config import load_config, resolve
 from vitmm.datasets.absent_classes import note_of_absent
+from vitmm.datasets.errors import DataError
 from vitmm.datasets.inspection import Report, inspect
 
 
@@ -35,6 +37,11 @@ def check_data(
         seen.append(dataset)
         name = loader.removesuffix('_dataloader')
         reports.append(inspect(dataset, cfg.get('default_scope'), name))
+        if not reports[-1].faults:
+            try:
+                refuse_unmeasured_depth(cfg, loader)
+            except DataError as error:
+                reports[-1].faults.append(str(error))
         if name == 'train':
             report, scope = reports[-1], cfg.get('default_scope')
             small = note_of_small_images(cfg, options, [*report.sizes.elements()])

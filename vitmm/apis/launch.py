@@ -12,6 +12,7 @@ from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 
 from vitmm.apis.bad_data import check_or_leave_out
+from vitmm.apis.depth_range import refuse_unmeasured_depth
 from vitmm.apis.unknown_types import explain_unknown
 from vitmm.collector import set_aside
 from vitmm.compat import collect_env
@@ -86,6 +87,7 @@ def prepare(
         for loader in loaders:
             if resolved.get(loader):
                 check_or_leave_out(resolved, loader)
+                refuse_unmeasured_depth(resolved, loader)
     except MissingError as error:
         keys = ' and '.join(keys_of_path(loaded, error.path, loaders))
         hint = f'; the config names it by {keys}: set them with --cfg-options' if keys else ''

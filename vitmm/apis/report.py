@@ -18,7 +18,7 @@ from mmengine.runner import BaseLoop, EpochBasedTrainLoop, Runner
 from vitmm.apis.memory import peak
 from vitmm.apis.next_commands import next_commands, short_path
 from vitmm.apis.runs import LogError, Run, read_run
-from vitmm.datasets.sources import leaves
+from vitmm.datasets.sources import leaves, read_source
 from vitmm.engine.hooks.progress import stop_progress
 
 _GIB = 2**30
@@ -163,6 +163,8 @@ def _data(runner: Runner, *splits: tuple[str, str]) -> str:
         said.append(f'{len(dataset):,d} images {purpose}'.rstrip())
         classes = classes or (getattr(dataset, 'metainfo', None) or {}).get('classes')
         for leaf in leaves(runner.cfg[f'{split}_dataloader']['dataset']):
+            if read_source(leaf, runner.cfg.get('default_scope')).kind == 'depth':
+                classes = None  # mmseg's class of depth data names NYU's kinds of rooms
             if leaf.get('data_root'):
                 roots[short_path(leaf['data_root'])] = None
     said += [f'{len(classes)} classes'] if classes else []

@@ -9,9 +9,10 @@ from typing import Any
 from vitmm.datasets.classes import read_classes, show_names
 from vitmm.datasets.entries import zero_is_ignored
 from vitmm.datasets.errors import DataError
-from vitmm.datasets.inspection import Report, look_at_mask
+from vitmm.datasets.inspection import Report
 from vitmm.datasets.listing import mask_paths
 from vitmm.datasets.loading import IGNORED
+from vitmm.datasets.maps import look_at_mask
 from vitmm.datasets.sizes import spread
 from vitmm.datasets.sources import leaves, read_source
 

@@ -11,9 +11,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from multiprocessing.pool import ThreadPool
 from pathlib import Path
-from typing import NamedTuple
 
-import numpy as np
 from PIL import Image, UnidentifiedImageError
 from tqdm import tqdm
 
@@ -24,6 +22,7 @@ from vitmm.datasets.entries import Entry, read_entries, zero_is_ignored
 from vitmm.datasets.errors import DataError
 from vitmm.datasets.listing import unread_files
 from vitmm.datasets.loading import IGNORED
+from vitmm.datasets.maps import depth_unit, look_at_depth, look_at_mask, shown_size
 from vitmm.datasets.sources import leaves, read_source
 
 
@@ -38,6 +37,7 @@ class Report:
         masks: how many could be read.
         ignoring: how many of these have 255.
         sizes: how many images have each (width, height).
+        span: the nearest and the farthest metre of depth maps.
         faults: one line for each bad file or box, with its name.
         notes: what is no fault and worth knowing, a line each.
     """
@@ -48,6 +48,7 @@ class Report:
     masks: int = 0
     ignoring: int = 0
     sizes: Counter[tuple[int, int]] = field(default_factory=Counter)
+    span: tuple[float, float] | None = None
     faults: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
@@ -60,6 +61,8 @@ class Report:
                 f'  widths {min(widths)} to {max(widths)}, heights {min(heights)} to '
                 f'{max(heights)}; most often {width} x {height} ({count})'
             )
+        if self.span:
+            lines.append(f'  depths {self.span[0]:.3g} to {self.span[1]:.3g} m')
         lines += [f'  {name:<24} {count:>12,d}' for name, count in self.classes.items()]
         lines += [f'  note: {note}' for note in self.notes]
         return '\n'.join([*lines, *(f'  bad: {fault}' for fault in self.faults)])
@@ -77,6 +80,8 @@ class Seen:
         box_faults: of boxes that are useless, by their numbers in the file.
         cut: of boxes that reach out of the image and can be cut to it.
         values: of the mask, where it could be read.
+        span: the nearest and the farthest metre of the depth map, where it has any.
+        depth_kind: the type of its values, ``'uint16'`` or alike.
     """
 
     entry: Entry
@@ -86,6 +91,8 @@ class Seen:
     box_faults: dict[int, str] = field(default_factory=dict)
     cut: list[str] = field(default_factory=list)
     values: set[int] | None = None
+    span: tuple[float, float] | None = None
+    depth_kind: str = ''
 
     def lines(self) -> list[str]:
         """One line for each fault, with the file's name."""
@@ -128,6 +135,13 @@ def inspect(dataset_cfg: dict, scope: str | None = None, name: str = 'data set')
         report.masks += one.values is not None
         report.ignoring += IGNORED in (one.values or ())
         report.faults += one.lines()
+    if spans := [one.span for one in seen if one.span]:
+        nearest, farthest = zip(*spans, strict=True)
+        report.span = min(nearest), max(farthest)
+    if coarse := sum(one.depth_kind == 'uint8' for one in seen):
+        report.notes.append(
+            f'{coarse} of {len(seen)} depth maps have 8 bits, 255 steps in all: 16 are usual'
+        )
     if not report.faults:
         try:
             check_annotations(dataset_cfg, scope)
@@ -149,7 +163,8 @@ def look_at_all(cfg: dict, classes: Sequence[str], scope: str | None, name: str)
         DataError: an annotation file that cannot be read at all, or a format not known here.
     """
     entries = read_entries(read_source(cfg, scope), classes, scope)
-    look = partial(_look, classes=classes, zero=zero_is_ignored(cfg), **_loading(cfg))
+    told = dict(classes=classes, zero=zero_is_ignored(cfg), unit=depth_unit(cfg))
+    look = partial(_look, **told, **_loading(cfg))
     with ThreadPool(os.cpu_count()) as pool:  # decoders let go of Python's lock
         found = pool.imap(look, entries, chunksize=8)
         return list(tqdm(found, desc=name, total=len(entries)))
@@ -164,7 +179,12 @@ def _loading(cfg: Mapping) -> dict:
 
 
 def _look(
-    entry: Entry, classes: Sequence[str], zero: bool, channels: int, max_value: float | None
+    entry: Entry,
+    classes: Sequence[str],
+    zero: bool,
+    unit: float,
+    channels: int,
+    max_value: float | None,
 ) -> Seen:
     seen = Seen(entry, None, Counter(entry.labels), list(entry.faults), dict(entry.box_faults))
     if entry.is_image and not os.path.isfile(entry.image):
@@ -178,7 +198,9 @@ def _look(
             seen.faults.append(str(reason))
     size = seen.size
     if size and entry.size and size != entry.size:
-        seen.faults.append(f'{_shown(size)} pixels, but {_shown(entry.size)} by its annotation')
+        seen.faults.append(
+            f'{shown_size(size)} pixels, but {shown_size(entry.size)} by its annotation'
+        )
     if size or entry.size:
         for box in entry.boxes:
             fault, useless = box.fault(size or entry.size)
@@ -192,7 +214,9 @@ def _look(
         seen.faults += look.faults
         seen.values = look.values
     if entry.depth:
-        seen.faults += _look_at_depth(entry.depth, size)
+        depth = look_at_depth(entry.depth, size, unit)
+        seen.faults += depth.faults
+        seen.span, seen.depth_kind = depth.span, depth.kind
     return seen
 
 
@@ -206,73 +230,3 @@ def _decode(path: str, channels: int, max_value: float | None) -> tuple[int, int
         ):
             image.load()
     return decode(content, channels, max_value).shape[:2]
-
-
-class MaskLook(NamedTuple):
-    """What a mask holds: pixels of each class, and all values, None where it cannot be read."""
-
-    classes: Counter[str]
-    values: set[int] | None
-    faults: list[str]
-
-
-def look_at_mask(
-    path: str, size: tuple[int, int] | None, classes: Sequence[str], zero: bool
-) -> MaskLook:
-    """Read a mask, and count.
-
-    Args:
-        path: of the mask.
-        size: (width, height) of its image, None where that is not known.
-        classes: their names, in the order of the labels.
-        zero: whether classes are counted from 1, and 0 is ignored.
-    """
-    mask, faults = _read_map('mask', path, size)
-    counts: Counter[str] = Counter()
-    if mask is None:
-        return MaskLook(counts, None, faults)
-    ignored = (0, IGNORED) if zero else (IGNORED,)
-    values, pixels = (found.tolist() for found in np.unique(mask, return_counts=True))
-    for value, count in zip(values, pixels, strict=True):
-        label = value - zero
-        if label in range(len(classes)):
-            counts[classes[int(label)]] += count
-        elif value not in ignored:
-            faults.append(
-                f'its mask {path} has the value {value} ({count} pixels); there are '
-                f'{int(zero)} to {len(classes) - 1 + zero}, and {IGNORED}'
-            )
-    if all(value in ignored for value in values):
-        shown = ' or '.join(map(str, values))
-        faults.append(f'its mask {path} has no pixel of a class: all are {shown}, which is ignored')
-    return MaskLook(counts, set(values), faults)
-
-
-def _look_at_depth(path: str, size: tuple[int, int] | None) -> list[str]:
-    depth, faults = _read_map('depth map', path, size)
-    if depth is not None and not (depth > 0).any():
-        faults.append(f'its depth map {path} has no measured pixel: all are 0')
-    return faults
-
-
-def _read_map(
-    what: str, path: str, size: tuple[int, int] | None
-) -> tuple[np.ndarray | None, list[str]]:
-    """An image of one channel, (H, W), if it is one; and what is wrong with it."""
-    if not os.path.isfile(path):
-        return None, [f'its {what} {path} is missing']
-    try:
-        with Image.open(path) as image:
-            found = np.asarray(image)
-    except Exception as error:  # every decoder fails in its own way
-        return None, [f'its {what} {path} does not decode ({error})']
-    if found.ndim != 2:
-        return None, [f'its {what} {path} has {found.shape[2]} channels, not one']
-    if size and found.shape[::-1] != size:
-        shown = _shown(found.shape[::-1])
-        return found, [f'its {what} {path} has {shown} pixels, not {_shown(size)}']
-    return found, []
-
-
-def _shown(size: Sequence[int]) -> str:
-    return f'{size[0]} x {size[1]}'

@@ -1,0 +1,70 @@
+"""Depths that a metric does not look at: it says ``nan``, or measures another part, in silence."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from mmengine.config import Config
+from PIL import Image
+
+from vitmm.datasets.errors import DataError
+from vitmm.datasets.listing import mask_paths
+from vitmm.datasets.maps import depth_unit, look_at_depth, shown_size
+from vitmm.datasets.sizes import spread
+from vitmm.datasets.sources import leaves, read_source
+
+_NYU = (640, 480)  # (width, height) that Eigen's crop is of
+
+
+def refuse_unmeasured_depth(cfg: Config, loader: str) -> None:
+    """Look at a few depth maps, from first to last, as the loader's metric of depth does.
+
+    Args:
+        cfg: resolved.
+        loader: ``'val_dataloader'`` or ``'test_dataloader'``; others, and evaluators of something
+            else, pass.
+
+    Raises:
+        DataError: Eigen's crop of images that are not NYU's; a map with no depth that counts.
+    """
+    metric = _metric(cfg.get(f'{loader.removesuffix("_dataloader")}_evaluator'))
+    for leaf in leaves(cfg[loader].dataset) if metric is not None else ():
+        source, unit = read_source(leaf, cfg.get('default_scope')), depth_unit(leaf)
+        if source.kind != 'depth' or not source.local:
+            continue
+        for image, depth in spread(mask_paths(source, cfg.get('default_scope'))):
+            if metric.get('crop_type') == 'nyu_crop':
+                _check_size(image)
+            _check_span(depth, unit, metric)
+
+
+def _metric(evaluator: Any) -> Mapping[str, Any] | None:
+    for one in evaluator if isinstance(evaluator, list | tuple) else [evaluator]:
+        if one and str(one.get('type')).endswith('DepthMetric'):
+            return one
+    return None
+
+
+def _check_size(image: str) -> None:
+    try:
+        with Image.open(image) as file:
+            size = file.size
+    except OSError:  # that is told of where images are read
+        return
+    if size != _NYU:
+        raise DataError(
+            f"{image} has {shown_size(size)} pixels, and eval_crop='nyu_crop' is a part of "
+            f'{shown_size(_NYU)}, that of NYU Depth v2: set eval_crop=None to measure all of it'
+        )
+
+
+def _check_span(path: str, unit: float, metric: Mapping[str, Any]) -> None:
+    low, high = metric.get('min_depth_eval', 0), metric.get('max_depth_eval', float('inf'))
+    span = look_at_depth(path, None, unit).span
+    if span and (span[1] <= low or span[0] >= high):
+        raise DataError(
+            f'{path} has depths of {span[0]:.3g} to {span[1]:.3g} m, and only those between '
+            f'min_eval={low:g} and max_eval={high:g} are measured: every metric would be nan. One '
+            f'step of its values is depth_unit={unit:g} m (0.001 for millimetres)'
+        )
