@@ -150,3 +150,11 @@ def test_every_head_of_the_readme_has_a_starter():
     heads = set(re.findall(r'`(\w+)`', table))
     assert {'cascade_mask_rcnn', 'unet', 'gem', 'depth', 'mae'} <= heads
     assert heads <= {file.stem for recipe in RECIPES for file in inside(recipe)}
+
+
+def test_own_data_given_to_a_recipe_that_draws_its_own(tmp_path):
+    (tmp_path / 'mine.jpg').touch()
+    config = load_config(CONFIGS / 'det' / 'vit_retinanet.py', options={'data_root': str(tmp_path)})
+    with pytest.raises(VitmmError, match=r'is not empty .*--data coco or voc'):
+        resolve(config)
+    assert [path.name for path in tmp_path.iterdir()] == ['mine.jpg']

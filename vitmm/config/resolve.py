@@ -13,6 +13,7 @@ from vitmm.config import holes, length, machine
 from vitmm.config.trackers import add_trackers
 from vitmm.config.wrappers import push_inwards
 from vitmm.datasets.classes import read_classes
+from vitmm.datasets.errors import OthersFolderError
 from vitmm.errors import ConfigError, VitmmError, did_you_mean
 from vitmm.registry import FUNCTIONS, MODELS
 
@@ -198,7 +199,13 @@ def _prepare_data(config: Mapping[str, Any], look_up: _Names) -> None:
     function = FUNCTIONS.get(str(kind))
     if function is None:
         raise ConfigError(f'prepare_data.type = {kind!r}: no such function; vitmm.write_shapes is.')
-    function(**settings)
+    try:
+        function(**settings)
+    except OthersFolderError as error:
+        raise OthersFolderError(
+            f'{error}. Data of your own also needs its format: --data coco or voc (boxes), folder '
+            '(masks), imagefolder (classes) or nyu (depth); docs/data.md has them all'
+        ) from error
 
 
 def _without_data_holes(value: Any) -> Any:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from vitmm.datasets.errors import DataError
+from vitmm.datasets.errors import DataError, OthersFolderError
 
 
 def write_once(
@@ -95,7 +95,7 @@ def _is_written(root: Path, manifest_name: str, manifest: dict) -> bool:
     path = root / manifest_name
     if not path.exists():
         if any(root.iterdir()):
-            raise DataError(
+            raise OthersFolderError(
                 f'{root} is not empty and has no {manifest_name}, so it is not ours to write to; '
                 'name another folder'
             )

@@ -37,3 +37,7 @@ class MissingError(DataError):
     """
 
     path = ''
+
+
+class OthersFolderError(DataError):
+    """A folder to write a data set to that holds files of somebody else's."""
