@@ -43,9 +43,16 @@ def test_a_labelled_list_of_images(tmp_path):
     (tmp_path / 'classes.txt').write_text('cat\ndog\nowl\n')
     assert read_classes(cfg) == ('cat', 'dog', 'owl')
     (tmp_path / 'classes.txt').unlink()
-    (tmp_path / 'list.txt').write_text('a.jpg cat\n')
-    with pytest.raises(DataError, match='whole number'):
+    (tmp_path / 'list.txt').write_text('image,label\na.jpg,0\n')
+    words = r"list\.txt: the line 'image,label' is not .*'cats/1\.jpg 0'"
+    with pytest.raises(DataError, match=words):
         read_classes(cfg)
+
+
+def test_a_class_that_is_listed_twice(shapes, tmp_path):
+    (tmp_path / 'classes.txt').write_text('circle\nstar\ncircle\n')
+    with pytest.raises(DataError, match=r"classes\.txt names 'circle' more than once"):
+        read_classes(seg(tmp_path))
 
 
 def test_segmentation_from_the_list_beside_the_masks(shapes):

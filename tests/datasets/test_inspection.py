@@ -155,6 +155,10 @@ def test_class_folders_and_lists(copy):
     listed = folders(copy, ann_file='list.txt', metainfo={'classes': ['a', 'b', 'c']})
     (line,) = faults(listed)
     assert line.endswith('label 7; there are 0 to 2') and path.name in line
+    (copy / 'imagefolder/list.txt').write_text('image,label\n')
+    assert faults(listed)[0].endswith(
+        "label 'image,label': a line is 'cats/1.jpg 0', path and class number"
+    )
 
 
 def test_what_cannot_be_read_at_all(copy):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Sequence
 
 from vitmm.datasets.errors import DataError
@@ -126,7 +127,13 @@ def _listed_classes(source: Source) -> tuple[str, ...] | None:
     for folder in (source.folders.get('seg_map_path'), source.root):
         path = os.path.join(folder or '', 'classes.txt')
         if folder is not None and os.path.exists(path):
-            return tuple(read_lines(path))
+            names = read_lines(path)
+            if twice := [name for name, count in Counter(names).items() if count > 1]:
+                raise DataError(
+                    f'{path} names {show_names(twice)} more than once: a line is a class, and its '
+                    'place is its number'
+                )
+            return tuple(names)
     return None
 
 
@@ -165,8 +172,8 @@ def _folder_classes(source: Source, scope: str | None) -> tuple[str, ...] | None
         listed = _listed_classes(source)
         if listed or own or given_classes(source.options):
             return listed or own
-        labels = [line.rpartition(' ')[2] for line in read_lines(source.ann_file)]
-        return tuple(str(label) for label in range(max(map(_label, labels), default=-1) + 1))
+        labels = (_label(line, source.ann_file) for line in read_lines(source.ann_file))
+        return tuple(str(label) for label in range(max(labels, default=-1) + 1))
     folder = source.image_folder
     folders = class_folders(folder)
     if not folders:
@@ -174,11 +181,14 @@ def _folder_classes(source: Source, scope: str | None) -> tuple[str, ...] | None
     return own if own and len(own) == len(folders) else folders
 
 
-def _label(text: str) -> int:
+def _label(line: str, path: str) -> int:
     try:
-        return int(text)
+        return int(line.rpartition(' ')[2])
     except ValueError:
-        raise DataError(f'a label is a whole number, not {text!r}') from None
+        raise DataError(
+            f'{path}: the line {line!r} is not the path of an image, a space and the number of its '
+            "class, as 'cats/1.jpg 0'; a list has no header"
+        ) from None
 
 
 def show_names(names: Sequence[str]) -> str:

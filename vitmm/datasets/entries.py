@@ -214,7 +214,8 @@ def _labelled(path: str, labels: Sequence[int | str], classes: Sequence[str]) ->
         try:
             number = int(label)
         except ValueError:
-            number = -1
+            entry.faults.append(f"label {label!r}: a line is 'cats/1.jpg 0', path and class number")
+            continue
         if 0 <= number < len(classes):
             entry.labels.append(classes[number])
         else:
