@@ -218,6 +218,19 @@ def test_a_compression_that_needs_another_package(tmp_path):
         load(tmp_path / 'a.tif', 4)
 
 
+@pytest.mark.parametrize('kind', ['uint16', 'float32'])
+@pytest.mark.parametrize('compression', [1, 5, 32946], ids=['none', 'lzw', 'deflate'])
+@pytest.mark.parametrize('bands', [1, 3])
+def test_grey_and_colour_of_many_bits_as_opencv_writes_them(bands, compression, kind, tmp_path):
+    written = values(kind, 40, 60, bands)  # BGR
+    options = [cv2.IMWRITE_TIFF_COMPRESSION, compression]
+    assert cv2.imwrite(str(tmp_path / 'a.tif'), written, options)
+    expected = written / np.float32(PER_255[kind])
+    assert np.array_equal(load(tmp_path / 'a.tif', bands)['img'], expected)
+    three = load(tmp_path / 'a.tif', 3)['img']  # grey fills all
+    assert np.array_equal(three, np.broadcast_to(expected, (40, 60, 3)))
+
+
 def test_only_rgb_is_distorted():
     import mmseg.datasets  # noqa: F401  (registers the transform)
 

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from tifffile import TiffPageSeries
 
 TIFF = (b'II*\0', b'MM\0*', b'II+\0', b'MM\0+')
+_BYTES = ('uint8', 'bool')
 # 'unchanged' alone keeps an alpha channel, and leaves images lying that EXIF says to turn.
 _FLAGS = {
     1: cv2.IMREAD_ANYCOLOR | cv2.IMREAD_ANYDEPTH,
@@ -31,9 +32,9 @@ def decode(
 ) -> np.ndarray:
     """Decode an image file, its values brought to 0 to 255.
 
-    OpenCV decodes everything but TIFF, and of TIFF the 8-bit grey and colour images: of others it
-    drops bands and bits without a word. With three channels, a grey image fills all three, and
-    alpha is dropped, as by ``mmcv.imread``.
+    OpenCV decodes everything but TIFF, and of TIFF the 8-bit grey and colour images (of more bits
+    those that tifffile could not read alone): of others it drops bands and bits without a word.
+    With three channels, a grey image fills all three, and alpha is dropped, as by ``mmcv.imread``.
 
     Args:
         content: the bytes of the file.
@@ -87,7 +88,7 @@ def read_tiff(content: bytes, channels: int) -> np.ndarray | None:
         first = file.series[0]
         # tifffile makes a series of each page that it wrote by itself.
         pages = [s for s in file.series if s.shape == first.shape and s.dtype == first.dtype]
-        if channels in (1, 3) and len(pages) == 1 and _is_plain(first):
+        if channels in (1, 3) and len(pages) == 1 and first.dtype in _BYTES and _is_plain(first):
             return None
         try:  # in one thread: the data loader's processes share the cores
             if first.ndim == 2:
@@ -97,10 +98,12 @@ def read_tiff(content: bytes, channels: int) -> np.ndarray | None:
         except Exception as error:
             if 'imagecodecs' not in str(error):
                 raise
-            raise DataError(
-                f'is a TIFF compressed with {first.keyframe.compression.name}: '
-                'pip install imagecodecs, which reads it.'
-            ) from error
+            image, axes = _read_compressed(content, first) if len(pages) == 1 else None, 'YXS'
+            if image is None:
+                raise DataError(
+                    f'is a TIFF compressed with {first.keyframe.compression.name}: '
+                    'pip install imagecodecs, which reads it.'
+                ) from error
         nodata = first.keyframe.nodata
     if image.ndim != 3 or not {'Y', 'X'} <= set(axes):
         raise DataError(f'is a TIFF of {image.shape} ({axes}), and an image has three axes.')
@@ -112,11 +115,19 @@ def read_tiff(content: bytes, channels: int) -> np.ndarray | None:
 
 
 def _is_plain(series: TiffPageSeries) -> bool:
-    """Whether OpenCV reads the whole of it: 8-bit grey or colour, with alpha at most."""
+    """Whether OpenCV reads all bands of it: grey or colour, with alpha at most."""
     page = series.keyframe
     grey, interleaved = series.ndim == 2, page.planarconfig == 1 and series.ndim == 3
     colour = page.photometric > 1 and page.samplesperpixel <= 4 and interleaved
-    return series.dtype in ('uint8', 'bool') and (grey or colour)
+    return grey or colour
+
+
+def _read_compressed(content: bytes, series: TiffPageSeries) -> np.ndarray | None:
+    """What OpenCV reads, (H, W, 1 or 3) in the file's order, if that is the whole of it."""
+    image = _read_other(content, cv2.IMREAD_UNCHANGED) if _is_plain(series) else None
+    if image is None or image.size != series.size or image.dtype != series.dtype:
+        return None
+    return image[..., ::-1] if image.shape[2] <= 3 else None
 
 
 def _read_other(content: bytes, flags: int) -> np.ndarray:
