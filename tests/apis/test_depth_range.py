@@ -47,7 +47,7 @@ def test_the_range_and_the_bits(options, tmp_path):
     maps = sorted((tmp_path / 'rooms/annotations/train').iterdir())
     depth = np.concatenate([np.asarray(Image.open(path)).ravel() for path in maps]) / 1000
     assert report.span == pytest.approx((depth[depth > 0].min(), depth.max()))
-    assert f'depths {report.span[0]:.3g} to {report.span[1]:.3g} m' in str(report)
+    assert f'depths {report.span[0]:.4g} to {report.span[1]:.4g} m' in str(report)
     coarse = (np.asarray(Image.open(maps[0])) // 100).astype(np.uint8)
     Image.fromarray(coarse).save(maps[0])
     (note,) = check_data(RECIPE, 'nyu', options)[0].notes

@@ -20,7 +20,7 @@ MASKED = {
     'pipeline': [{'type': 'mmdet.LoadAnnotations', 'with_bbox': True, 'with_mask': True}],
 }
 BAD = {
-    'has run lengths of 10 x 10 pixels, its image': {'size': [10, 10], 'counts': [50, 50]},
+    'has run lengths of 10 x 10 pixels, and its image has': {'size': [10, 10], 'counts': [50, 50]},
     'has run lengths that cannot be read: zzzz!!': {'size': 'same', 'counts': 'zzzz!!'},
     'has run lengths of 24 pixels, and its size is': {'size': 'same', 'counts': [20, 4]},
     'has run lengths of 7 pixels, and its size is': {'size': 'same', 'counts': '34'},

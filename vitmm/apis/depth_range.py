@@ -64,7 +64,7 @@ def _check_span(path: str, unit: float, metric: Mapping[str, Any]) -> None:
     span = look_at_depth(path, None, unit).span
     if span and (span[1] <= low or span[0] >= high):
         raise DataError(
-            f'{path} has depths of {span[0]:.3g} to {span[1]:.3g} m, and only those between '
+            f'{path} has depths of {span[0]:.4g} to {span[1]:.4g} m, and only those between '
             f'min_eval={low:g} and max_eval={high:g} are measured: every metric would be nan. One '
             f'step of its values is depth_unit={unit:g} m (0.001 for millimetres)'
         )

@@ -16,8 +16,6 @@ from vitmm.datasets.maps import look_at_mask
 from vitmm.datasets.sizes import spread
 from vitmm.datasets.sources import leaves, read_source
 
-_THINGS = {'coco': 'box', 'voc': 'box', 'seg': 'pixel'}
-
 
 def note_of_absent(
     report: Report, dataset_cfg: Mapping[str, Any], scope: str | None = None
@@ -32,10 +30,10 @@ def note_of_absent(
     absent = [name for name, count in report.classes.items() if not count]
     if not absent or not report.images:
         return None
-    if report.masks:
-        return _say(absent, report.masks, report.ignoring)
-    kinds = {read_source(cfg, scope).kind for cfg in leaves(dataset_cfg)}
-    return f'no {_THINGS.get(kinds.pop(), "image")} of {show_names(absent)}'
+    kind = read_source(leaves(dataset_cfg)[0], scope).kind
+    if kind == 'seg':
+        return _say(absent, report.masks, report.ignoring) if report.masks else None
+    return f'no {"box" if kind in ("coco", "voc") else "image"} of {show_names(absent)}'
 
 
 def note_of_few_values(dataset_cfg: Mapping[str, Any], scope: str | None = None) -> str | None:

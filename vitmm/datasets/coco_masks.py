@@ -58,7 +58,9 @@ def _runs_fault(counts: object, told: object, size: tuple[int, int] | None, whol
     except (TypeError, ValueError):
         return f'has run lengths of the size {told}, not [height, width]'
     if size and (width, height) != size:
-        return f'has run lengths of {width} x {height} pixels, its image {size[0]} x {size[1]}'
+        return (
+            f'has run lengths of {width} x {height} pixels, and its image has {size[0]} x {size[1]}'
+        )
     if not whole and isinstance(counts, str) and _PACKED.fullmatch(counts):
         return ''
     try:

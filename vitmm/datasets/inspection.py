@@ -62,7 +62,7 @@ class Report:
                 f'{max(heights)}; most often {width} x {height} ({count})'
             )
         if self.span:
-            lines.append(f'  depths {self.span[0]:.3g} to {self.span[1]:.3g} m')
+            lines.append(f'  depths {self.span[0]:.4g} to {self.span[1]:.4g} m')
         lines += [f'  {name:<24} {count:>12,d}' for name, count in self.classes.items()]
         lines += [f'  note: {note}' for note in self.notes]
         return '\n'.join([*lines, *(f'  bad: {fault}' for fault in self.faults)])
