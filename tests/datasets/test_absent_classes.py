@@ -43,6 +43,7 @@ def test_masks_of_0_and_255(copy):
 def test_what_is_as_it_should_be(shapes):
     assert note_of_few_values(seg(shapes)) is note_of_few_values(coco(shapes)) is None
     assert absent(seg(shapes)) is absent(coco(shapes)) is None
+    assert absent(folders(shapes)) is absent(folders(shapes, with_label=False)) is None
 
 
 def test_a_class_without_boxes_or_images(copy):

@@ -30,10 +30,12 @@ def note_of_absent(
     absent = [name for name, count in report.classes.items() if not count]
     if not absent or not report.images:
         return None
-    kind = read_source(leaves(dataset_cfg)[0], scope).kind
-    if kind == 'seg':
+    source = read_source(leaves(dataset_cfg)[0], scope)
+    if source.kind == 'seg':
         return _say(absent, report.masks, report.ignoring) if report.masks else None
-    return f'no {"box" if kind in ("coco", "voc") else "image"} of {show_names(absent)}'
+    if source.kind == 'folder' and not source.labelled:  # as for masked pretraining
+        return None
+    return f'no {"box" if source.kind in ("coco", "voc") else "image"} of {show_names(absent)}'
 
 
 def note_of_few_values(dataset_cfg: Mapping[str, Any], scope: str | None = None) -> str | None:
