@@ -37,8 +37,15 @@ def test_eigens_crop_is_for_nyus_images(options, tmp_path):
 def test_a_wrong_unit(options, tmp_path):
     options |= {'eval_crop': None, 'depth_unit': 1}
     refused(
-        options, 'depths of .* between min_eval=0.001 and max_eval=10 .* depth_unit=1 m', tmp_path
+        options, 'depths of .* between min_eval=0.001 and max_eval=10: .* depth_unit=1 m', tmp_path
     )
+
+
+def test_one_map_without_depth_in_reach_is_left_to_the_metric(options, tmp_path):
+    options |= {'eval_crop': None}
+    beyond, *_ = sorted((tmp_path / 'rooms/annotations/test').iterdir())
+    Image.fromarray(np.full_like(np.asarray(Image.open(beyond)), 60000)).save(beyond)
+    assert not check_data(RECIPE, 'nyu', options)[1].faults
 
 
 def test_the_range_and_the_bits(options, tmp_path):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mmengine.config import Config
@@ -26,17 +26,18 @@ def refuse_unmeasured_depth(cfg: Config, loader: str) -> None:
             else, pass.
 
     Raises:
-        DataError: Eigen's crop of images that are not NYU's; a map with no depth that counts.
+        DataError: Eigen's crop of images that are not NYU's; no map with a depth that counts.
     """
     metric = _metric(cfg.get(f'{loader.removesuffix("_dataloader")}_evaluator'))
     for leaf in leaves(cfg[loader].dataset) if metric is not None else ():
         source, unit = read_source(leaf, cfg.get('default_scope')), depth_unit(leaf)
         if source.kind != 'depth' or not source.local:
             continue
-        for image, depth in spread(mask_paths(source, cfg.get('default_scope'))):
-            if metric.get('crop_type') == 'nyu_crop':
+        pairs = spread(mask_paths(source, cfg.get('default_scope')))
+        if metric.get('crop_type') == 'nyu_crop':
+            for image, _ in pairs:
                 _check_size(image)
-            _check_span(depth, unit, metric)
+        _check_spans([depth for _, depth in pairs], unit, metric)
 
 
 def _metric(evaluator: Any) -> Mapping[str, Any] | None:
@@ -59,12 +60,15 @@ def _check_size(image: str) -> None:
         )
 
 
-def _check_span(path: str, unit: float, metric: Mapping[str, Any]) -> None:
+def _check_spans(paths: Sequence[str], unit: float, metric: Mapping[str, Any]) -> None:
     low, high = metric.get('min_depth_eval', 0), metric.get('max_depth_eval', float('inf'))
-    span = look_at_depth(path, None, unit).span
-    if span and (span[1] <= low or span[0] >= high):
+    spans = [(path, look_at_depth(path, None, unit).span) for path in paths]
+    spans = [(path, span) for path, span in spans if span]
+    if spans and all(largest <= low or least >= high for _, (least, largest) in spans):
+        path, (least, largest) = spans[0]
         raise DataError(
-            f'{path} has depths of {span[0]:.4g} to {span[1]:.4g} m, and only those between '
-            f'min_eval={low:g} and max_eval={high:g} are measured: every metric would be nan. One '
-            f'step of its values is depth_unit={unit:g} m (0.001 for millimetres)'
+            f'{path} has depths of {least:.4g} to {largest:.4g} m, and neither it nor another map '
+            f'that was looked at has one between min_eval={low:g} and max_eval={high:g}: every '
+            f'metric would be nan. One step of its values is depth_unit={unit:g} m (0.001 for '
+            'millimetres)'
         )
