@@ -136,6 +136,12 @@ def test_truncated(file, part, old_format):
     assert '\n' not in str(caught.value)
 
 
+def test_a_text_is_no_checkpoint(file):
+    file.write_text('hello world')
+    with pytest.raises(CheckpointError, match=r'or no checkpoint \(\w*[a-z]{2}'):
+        load_checkpoint_file(file)
+
+
 def test_missing_folder_and_not_a_dict(file, tmp_path):
     with pytest.raises(CheckpointError, match='does not exist'):
         load_checkpoint_file(file)

@@ -40,7 +40,7 @@ def test_a_labelled_list_of_images(tmp_path):
     (tmp_path / 'list.txt').write_text('a.jpg 0\nb c.jpg 2\n')
     cfg = {'type': 'CustomDataset', 'data_root': str(tmp_path), 'ann_file': 'list.txt'}
     assert read_classes(cfg) == ('0', '1', '2')
-    (tmp_path / 'classes.txt').write_text('cat\ndog\nowl\n')
+    (tmp_path / 'classes.txt').write_text('\ufeffcat\r\ndog\nowl\n')  # as editors on Windows do
     assert read_classes(cfg) == ('cat', 'dog', 'owl')
     (tmp_path / 'classes.txt').unlink()
     (tmp_path / 'list.txt').write_text('image,label\na.jpg,0\n')

@@ -62,13 +62,16 @@ def _check_size(image: str) -> None:
 
 def _check_spans(paths: Sequence[str], unit: float, metric: Mapping[str, Any]) -> None:
     low, high = metric.get('min_depth_eval', 0), metric.get('max_depth_eval', float('inf'))
-    spans = [(path, look_at_depth(path, None, unit).span) for path in paths]
-    spans = [(path, span) for path, span in spans if span]
-    if spans and all(largest <= low or least >= high for _, (least, largest) in spans):
-        path, (least, largest) = spans[0]
+    beyond = ''
+    for path in paths:
+        span = look_at_depth(path, None, unit).span
+        if span and span[1] > low and span[0] < high:
+            return
+        if span and not beyond:
+            beyond = f'{path} has depths of {span[0]:.4g} to {span[1]:.4g} m'
+    if beyond:
         raise DataError(
-            f'{path} has depths of {least:.4g} to {largest:.4g} m, and neither it nor another map '
-            f'that was looked at has one between min_eval={low:g} and max_eval={high:g}: every '
-            f'metric would be nan. One step of its values is depth_unit={unit:g} m (0.001 for '
-            'millimetres)'
+            f'{beyond}, and neither it nor another map that was looked at has one between '
+            f'min_eval={low:g} and max_eval={high:g}: every metric would be nan. One step of its '
+            f'values is depth_unit={unit:g} m (0.001 for millimetres)'
         )

@@ -150,7 +150,9 @@ def _explain(path: Path, error: Exception) -> str:
         )
     # torch's advice to read such a file without protection is not ours.
     torchs = re.search(r'WeightsUnpickler error:\s*(.+)', text)
-    reason = torchs[1] if torchs else (text.splitlines() or [type(error).__name__])[0]
+    reason = torchs[1] if torchs else (text.splitlines() or [''])[0]
+    if not re.search('[a-z]{2}', reason):  # a KeyError's is a number
+        reason = f'{type(error).__name__} {reason}'.strip()
     return (
         f'Checkpoint {path} cannot be read: it is truncated, damaged or no checkpoint ({reason}).'
     )

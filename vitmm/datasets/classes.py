@@ -13,6 +13,7 @@ from vitmm.datasets.files import (
     read_coco,
     read_labels,
     read_lines,
+    read_names,
     read_voc,
     voc_names,
 )
@@ -65,7 +66,7 @@ def given_classes(cfg: dict) -> tuple[str, ...] | None:
                 f'metainfo classes is the text {names!r} and no such file exists; for one class '
                 f'write ({names!r},)'
             )
-        names = read_lines(names)
+        names = read_names(names)
     return tuple(names)
 
 
@@ -127,7 +128,7 @@ def _listed_classes(source: Source) -> tuple[str, ...] | None:
     for folder in (source.folders.get('seg_map_path'), source.root):
         path = os.path.join(folder or '', 'classes.txt')
         if folder is not None and os.path.exists(path):
-            names = read_lines(path)
+            names = read_names(path)
             if twice := [name for name, count in Counter(names).items() if count > 1]:
                 raise DataError(
                     f'{path} names {show_names(twice)} more than once: a line is a class, and its '

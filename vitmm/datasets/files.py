@@ -44,6 +44,12 @@ def read_lines(path: str | os.PathLike) -> list[str]:
     return [line.strip() for line in _lines(path) if line.strip()]
 
 
+def read_names(path: str | os.PathLike) -> list[str]:
+    """The same of a list of classes, which may begin with the mark that some editors write."""
+    lines = read_lines(path)
+    return [lines[0].removeprefix('\ufeff'), *lines[1:]] if lines else []
+
+
 def _lines(path: str | os.PathLike) -> list[str]:
     try:
         text = Path(path).read_text(encoding='utf-8')
