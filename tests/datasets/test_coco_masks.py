@@ -27,7 +27,7 @@ BAD = {
     'has run lengths of the size None': {'counts': [20, 4]},
     'a list of polygons is wanted': [1, 1, 5, 1, 5, 5],
     'has a polygon of other things than numbers': [['a', 'b', 1, 2, 3, 4]],
-    'has a polygon of 4 numbers': [[1, 1, 5, 1, 5, 5], [1, 1, 5, 5]],
+    'has a polygon of 4 numbers': [[1, 1, 5, 5], [1, 1, 5, 1, 5, 5]],
     'has a polygon of 7 numbers': [[1, 1, 5, 1, 5, 5, 7]],
     'has no segmentation': [],
     'neither polygons nor run lengths': 'mask.png',
@@ -70,6 +70,12 @@ def test_a_bad_mask(words, copy, tmp_path):
     # A model of boxes reads no masks.
     assert inspect(coco(copy)).faults == []
     check_annotations(coco(copy))
+
+
+def test_a_stray_point_beside_a_polygon_harms_nothing(copy):
+    spoil(copy, [[1, 1, 5, 1, 5, 5], [1, 1]])
+    assert inspect(coco(copy, **MASKED)).faults == []
+    check_annotations(coco(copy, **MASKED))
 
 
 def test_no_masks_at_all_is_a_matter_of_the_model(copy, tmp_path):

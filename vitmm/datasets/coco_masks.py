@@ -37,17 +37,19 @@ def _polygons_fault(polygons: list) -> str:
                 f'has the segmentation {_short(polygons)}, and a list of polygons is wanted: '
                 '[[x, y, x, y, x, y], …]'
             )
-        if len(polygon) < 6 or len(polygon) % 2:
-            return (
-                f'has a polygon of {len(polygon)} numbers, {_short(polygon)}: it takes two for '
-                'each of three or more points'
-            )
         try:
             known = isfinite(sum(polygon))
         except (TypeError, OverflowError):
             known = False
         if not known:
             return f'has a polygon of other things than numbers: {_short(polygon)}'
+    # mmdet passes over some beside a whole one; pycocotools looks at the first for what all are.
+    first = polygons[0]
+    if len(first) < 6 or len(first) % 2:
+        return (
+            f'has a polygon of {len(first)} numbers, {_short(first)}: it takes two for each of '
+            'three or more points'
+        )
     return ''
 
 
