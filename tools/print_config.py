@@ -15,7 +15,9 @@ def main() -> None:
     args = parse_args()
     # Heavy imports come after the arguments, so that --help answers at once.
     from vitmm.apis.cli import parse_options, run
+    from vitmm.collector import starting
 
+    @starting()
     def job() -> None:
         from vitmm.config import load_config, resolve
 

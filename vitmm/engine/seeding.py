@@ -56,8 +56,8 @@ def seed_worker(worker_id: int) -> None:
 
 
 def _seed(number: int) -> None:
-    rank = int(os.environ.get('RANK', 0))  # a worker need not know the process group
-    seed_everything(number, *([rank] if rank else []))
+    rank = os.environ.get('RANK', '')  # a worker need not know the process group
+    seed_everything(number, *([int(rank)] if rank.isdigit() and int(rank) else []))
 
 
 def _seed_each_pass(dataset: Any, worker_id: int) -> None:
