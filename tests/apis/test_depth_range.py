@@ -48,6 +48,12 @@ def test_one_map_without_depth_in_reach_is_left_to_the_metric(options, tmp_path)
     assert not check_data(RECIPE, 'nyu', options)[1].faults
 
 
+def test_what_only_writes_predictions_measures_nothing(options):
+    options |= {'val_evaluator.format_only': True, 'val_evaluator.output_dir': 'out'}
+    options['val_dataloader.dataset.data_prefix'] = {'_delete_': True, 'img_path': 'images/test'}
+    assert not check_data(RECIPE, 'nyu', options)[1].faults
+
+
 def test_the_range_and_the_bits(options, tmp_path):
     options |= {'eval_crop': None}
     report = check_data(RECIPE, 'nyu', options)[0]

@@ -41,7 +41,7 @@ RECIPE = CONFIGS / 'cls' / 'vit_linear.py'
         ('label_smoothing', 2, r'^label_smoothing is from 0 to 1, not 2'),
         ('train_dataloader.sampler.type', 'InfiniteSampler', 'no end, and train_cfg counts epochs'),
         ('model.backbone', 'resnet18', 'backbone=resnet18 is text, where the base has settings'),
-        ('topk', (1, 9), 'counts the 9 best of the 6 classes'),
+        ('topk', (1, 9), 'counts the 9 best of the 6 classes that the head has; set it to 6'),
         ('log_level', 'INFOO', r"log_level='INFOO'.*Did you mean INFO"),
         (
             'default_hooks.checkpoint.save_best',

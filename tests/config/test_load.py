@@ -51,14 +51,18 @@ def test_options_reach_through_an_alias():
 
 def test_options_reach_through_aliases_inside():
     path = 'train_dataloader.dataset.pipeline'
-    places = (f'{path}.3.prob', f'{path}.0.max_value')  # the first is '${load_image}' in its turn
-    config = resolve(load_config(DET, options=dict(zip(places, (0.25, 9), strict=True))))
-    pipeline = config.train_dataloader.dataset.pipeline
-    assert pipeline[3].prob == 0.25 and pipeline[0].max_value == 9
+    both = {f'{path}.3.prob': 0.25, f'{path}.0.max_value': 9}  # the first is '${load_image}'
+    for options in (both, dict(reversed(both.items())), {f'{path}.0.max_value': 9}):
+        config = resolve(load_config(DET, options=options))
+        pipeline = config.train_dataloader.dataset.pipeline
+        assert pipeline[3].prob == options.get(f'{path}.3.prob', 0.5)
+        assert pipeline[0].max_value == 9
     others = config.val_dataloader.dataset.pipeline[0], config.train_pipeline[0]
     assert all(one.max_value is None for one in others) and config.train_pipeline[3].prob == 0.5
     with pytest.raises(ConfigError, match='does not fit'):
         load_config(DET, options={f'{path}.33.prob': 0.25})
+    with pytest.raises(ConfigError, match='does not fit'):
+        load_config(DET, options={path: '${test_pipeline}', f'{path}.0.channels': 4})
 
 
 def test_a_list_is_a_tuple_where_the_config_has_one():
@@ -74,6 +78,15 @@ def test_text_where_the_config_has_numbers(value):
         load_config(CONFIGS / 'det/vit_retinanet.py', options={'image_scale': value})
     holes = load_config(CONFIGS / 'det/vit_retinanet.py', options={'image_scale': '${wide}'})
     assert holes.image_scale == '${wide}'
+
+
+def test_text_where_the_config_has_a_part(tmp_path):
+    with pytest.raises(ConfigError, match='backbone=resnet18 is text, where the base has settings'):
+        load_config(DET, options={'model.backbone': 'resnet18'})
+    recipe = tmp_path / 'mine.py'  # mmpretrain takes both for the folder
+    recipe.write_text("train_dataloader = dict(dataset=dict(data_prefix=dict(img_path='a')))\n")
+    config = load_config(recipe, options={'train_dataloader.dataset.data_prefix': 'b'})
+    assert config.train_dataloader.dataset.data_prefix == 'b'
 
 
 def test_model_kwargs_go_with_the_model_that_they_were_for():

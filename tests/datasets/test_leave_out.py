@@ -197,6 +197,9 @@ def test_it_is_read_once_and_again_when_something_is_mended(copy, tmp_path, monk
     left, said = leave_out(coco(copy, **FILLED), None, 'train', tmp_path)
     assert '0 of 8 images' in said and len(calls) == 2
     assert left == coco(copy, **FILLED)  # nothing is bad: the files are used as they are
+    monkeypatch.setattr(module, '_RULES', 0)  # what an older version has found is found anew
+    leave_out(coco(copy, **FILLED), None, 'train', tmp_path)
+    assert len(calls) == 3
 
 
 def test_nothing_left_and_nothing_known(copy, tmp_path):

@@ -1,11 +1,13 @@
 """Validation in inference mode, in the precision of training."""
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 from pretended_gpu import OnGPU, PretendedGPU
 from support import BACKBONES
 
-from vitmm.engine import TestLoop, ValLoop
+from vitmm.engine import TestLoop, ValLoop, loops
 from vitmm.engine.loops import keep_on_cpu
 from vitmm.models import TimmBackbone
 
@@ -49,11 +51,16 @@ class Runner:
 
 @pytest.mark.parametrize('kind', [ValLoop, TestLoop])
 @pytest.mark.parametrize('fp16, dtype', [(False, torch.float32), (True, torch.bfloat16)])
-def test_inference_mode_and_autocast(kind, fp16, dtype):
+def test_inference_mode_and_autocast(kind, fp16, dtype, monkeypatch):
     data = torch.utils.data.DataLoader(torch.randn(6, 3), batch_size=2)
     loop = kind(Runner(Model(3, 1)), data, [], fp16=fp16)
     loop.evaluator = Evaluator()
+    kept = SimpleNamespace(results=['before'])
+    loop.evaluator.metrics = [kept]
+    monkeypatch.setattr(loops, 'get_device', lambda: 'cuda')
+    monkeypatch.setattr(loops, 'keep_on_cpu', lambda results, since: results.append(since))
     assert loop.run() == {'size': 6}
+    assert kept.results == ['before', 1, 2, 3]  # after each batch, what it brought
     assert loop.evaluator.seen == [(True, dtype)] * 3
     assert not torch.is_inference_mode_enabled()
 

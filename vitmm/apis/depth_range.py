@@ -37,13 +37,13 @@ def refuse_unmeasured_depth(cfg: Config, loader: str) -> None:
         if metric.get('crop_type') == 'nyu_crop':
             for image, _ in pairs:
                 _check_size(image)
-        _check_spans([depth for _, depth in pairs], unit, metric)
+        _check_spans([depth for _, depth in pairs if depth], unit, metric)
 
 
 def _metric(evaluator: Any) -> Mapping[str, Any] | None:
     for one in evaluator if isinstance(evaluator, list | tuple) else [evaluator]:
         if one and str(one.get('type')).endswith('DepthMetric'):
-            return one
+            return None if one.get('format_only') else one  # which measures nothing
     return None
 
 

@@ -65,7 +65,7 @@ def merge_checkpoint(checkpoint: str | Path, out: str | Path | None = None) -> P
 
 
 def _config_beside(checkpoint: Path) -> dict[str, Any]:
-    found = configs_in(checkpoint.parent)
+    found = configs_in(checkpoint.parent) or list(checkpoint.parent.glob('*.py'))
     if len(found) != 1:
         raise ConfigError(
             f'{checkpoint} holds no config, and there is not one resolved config beside it but '

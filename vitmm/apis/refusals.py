@@ -81,7 +81,7 @@ def _of_keywords(cfg: Config, options: Mapping[str, Any], text: str) -> str | No
 
 def _of_packages(cfg: Config, error: Exception) -> str | None:
     """A package that a class misses as it is built: some raise a RuntimeError themselves."""
-    if not isinstance(error, ImportError) and 'not installed' not in str(error):
+    if not isinstance(error, ModuleNotFoundError) and 'install' not in str(error):
         return None
     for cls in _beginning(error):
         for key, _, _ in _built_by(cfg, cls.__name__):

@@ -35,14 +35,21 @@ def refuse_too_few(cfg: Config) -> None:
     spare = int(any(map(zero_is_ignored, leaves(dataset)))) if count else 0
     if said := _say(cfg.get('model') or {}, count, spare):
         raise ConfigError(f'{said}.')
-    for split in ('val', 'test'):
-        for one in listed(cfg.get(f'{split}_evaluator')):
-            best = max(listed(one.get('topk', 1)), default=1)
-            if count and _kind(one) == 'Accuracy' and best > count:
-                raise ConfigError(
-                    f'{split}_evaluator: topk counts the {best} best of the {count} classes that '
-                    f'the data has; set it to {count - 1} or fewer.'
-                )
+    scores = _scores(cfg.get('model') or {})
+    for one in listed(cfg.get('val_evaluator')):
+        best = max(listed(one.get('topk', 1)), default=1)
+        if scores and _kind(one) == 'Accuracy' and best > scores:
+            raise ConfigError(
+                f'val_evaluator: topk counts the {best} best of the {scores} classes that the head '
+                f'has; set it to {scores} or fewer.'
+            )
+
+
+def _scores(model: Mapping[str, Any]) -> int:
+    """How many classes a classifier's head tells apart; 0 where its config does not say so."""
+    from vitmm.apis.check_config.classes import class_counts
+
+    return max((number or 0 for _, _, number in class_counts(model)), default=0)
 
 
 def _kind(one: Mapping[str, Any]) -> str:

@@ -133,5 +133,5 @@ def _refuse_to_scale_from_nothing(cfg: Config) -> None:
     if scaling.get('enable') and 'base_batch_size' not in scaling:
         raise ConfigError(
             'auto_scale_lr.enable: set auto_scale_lr.base_batch_size as well, the batch of all '
-            f'processes that optim_wrapper.optimizer.lr={cfg.optim_wrapper.optimizer.lr} is for.'
+            'processes that the learning rate is for.'
         )

@@ -21,10 +21,10 @@ def apply() -> None:
         mmcv_ops.install()
     from vitmm.compat import (
         checkpoint,
+        hidden_folders,
         mmcv_deform,
         mmdet_points,
         mmengine_lock,
-        mmpretrain_folders,
         mmpretrain_multimodal,
         mmseg_losses,
         sync_bn,
@@ -34,7 +34,7 @@ def apply() -> None:
     mmcv_deform.install()
     mmdet_points.install()
     mmengine_lock.install()
-    mmpretrain_folders.install()
+    hidden_folders.install()
     mmpretrain_multimodal.install()
     mmseg_losses.install()
     sync_bn.install()

@@ -64,7 +64,7 @@ def merge_options(config: Config, options: Mapping[str, Any], path: str | Path) 
     move_data(config, options)
     try:
         config.merge_from_dict({k: like(v, _said(config, k), k) for k, v in options.items()})
-    except (KeyError, TypeError, IndexError, AssertionError, ValueError) as error:
+    except (KeyError, TypeError, IndexError, AssertionError, ValueError, AttributeError) as error:
         raise ConfigError(
             f'--cfg-options {" ".join(options)} does not fit {path}: {error}'
         ) from error
@@ -92,7 +92,8 @@ def _open_aliases(config: Config, options: Mapping[str, Any]) -> None:
             try:
                 value = place[key]
                 while isinstance(value, str) and value[:2] == '${' and value[2:-1] in config:
-                    value = place[key] = copy.deepcopy(config[value[2:-1]])
+                    place[key] = copy.deepcopy(config[value[2:-1]])
+                    value = place[key]  # a ConfigDict keeps a list of its own
             except (KeyError, IndexError, TypeError):
                 break  # merging says what is wrong
             place = value

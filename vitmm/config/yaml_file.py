@@ -94,7 +94,7 @@ def like(value: Any, base: Any, where: object) -> Any:
 
     Raises:
         ConfigError: a value that no config can have, or text where ``base`` has several numbers
-            or settings.
+            or a part's settings.
     """
     if isinstance(value, Mapping):
         known = base if isinstance(base, Mapping) else {}
@@ -106,7 +106,8 @@ def like(value: Any, base: Any, where: object) -> Any:
         return kind(like(v, b, where) for v, b in zip(value, known, strict=True))
     if isinstance(value, datetime.date | bytes | set):
         raise ConfigError(f'{where} = {value!r} is no value of a config; quote it to make it text.')
-    if isinstance(value, str) and isinstance(base, Mapping) and base and '${' not in value:
+    part = isinstance(base, Mapping) and 'type' in base  # other dicts may be text as well
+    if isinstance(value, str) and part and '${' not in value:
         known = ', '.join(list(base)[:4])
         raise ConfigError(
             f'{where}={value} is text, where the base has settings ({known}, ...): name one of '

@@ -267,7 +267,7 @@ def voc_names(root: ElementTree.Element) -> list[str]:
 def class_folders(folder: str) -> tuple[str, ...]:
     """The sub-folders of an image folder in mmpretrain's order, which is that of the labels.
 
-    Hidden ones are none: see :mod:`vitmm.compat.mmpretrain_folders`.
+    Hidden ones are none: see :mod:`vitmm.compat.hidden_folders`.
     """
     try:
         found = (entry.name for entry in os.scandir(folder) if entry.is_dir())

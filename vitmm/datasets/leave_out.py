@@ -18,6 +18,7 @@ from vitmm.datasets.inspection import Seen, look_at_all
 from vitmm.datasets.listing import image_suffix
 from vitmm.datasets.sources import Source, read_source, voc_files
 
+_RULES = 2  # of what is bad: lists of others are made anew
 _MANIFEST = 'source.json'
 _BAD = 'bad.json'
 _COUNTS = 'counts.json'
@@ -102,6 +103,7 @@ def _manifest(source: Source, classes: Sequence[str]) -> dict:
         names = [sorted(files) for one in folders for _, _, files in sorted(os.walk(one))]
         listed = [folders, hashlib.sha256(json.dumps(names).encode()).hexdigest()]
     return {
+        'rules': _RULES,
         'type': source.type,
         'root': str(source.root.resolve()),
         'folders': json.dumps(source.folders, sort_keys=True),

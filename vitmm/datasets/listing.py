@@ -30,12 +30,7 @@ def mask_paths(source: Source, scope: str | None) -> list[tuple[str, str | None]
         if not stems:
             raise DataError(f'{source.ann_file} is empty: it lists no image')
     else:
-        found = [
-            os.path.relpath(os.path.join(folder, name), images)
-            for folder, _, names in os.walk(images)
-            for name in names
-            if not name.startswith('.')  # which mmseg passes over
-        ]
+        found = [os.path.relpath(path, images) for path in files_below(images)]
         stems = sorted(name[: -len(suffix)] for name in found if name.endswith(suffix))
         if not stems:
             others = ', '.join(sorted({os.path.splitext(name)[1] for name in found} - {''}))

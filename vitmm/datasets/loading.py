@@ -1,11 +1,12 @@
 """Reading files with an error that names the file."""
 
+import os
 from contextlib import suppress
 
 import numpy as np
 from mmcv.transforms import BaseTransform
 from mmengine import fileio
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 from vitmm.compat import mmcv_flip, mmcv_resize
 from vitmm.datasets import waiting
@@ -169,13 +170,11 @@ class CheckedLoad(BaseTransform):
 
     def _beyond_uint8(self, path: str) -> np.ndarray:
         """The file's values that mmseg, which casts to uint8, made into others: (N,)."""
-        backend_args = getattr(self.inner, 'backend_args', None)
         values = np.empty(0)
-        with (
-            suppress(UnidentifiedImageError),  # what only another decoder reads
-            fileio.get_local_path(path, backend_args) as local,
-            Image.open(local) as file,
-        ):
+        if path is None or not os.path.isfile(path):  # from elsewhere it would come twice
+            return values
+        # What only another decoder reads.
+        with suppress(OSError, Image.DecompressionBombError), Image.open(path) as file:
             if file.mode.startswith(('I', 'F')):  # else 8 bits: only the header has been read
                 values = np.asarray(file)
         return values[(values < 0) | (values > 255) | (values % 1 != 0)]

@@ -20,8 +20,9 @@ class DepthMetric(MMSegDepthMetric):
         ConfigError: ``depth_metrics`` that are none.
     """
 
-    def __init__(self, depth_metrics: Sequence[str] | None = None, **kwargs: Any) -> None:
+    def __init__(self, depth_metrics: str | Sequence[str] | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)  # mmseg's own fails at any choice
+        depth_metrics = [depth_metrics] if isinstance(depth_metrics, str) else depth_metrics
         unknown = [name for name in depth_metrics or () if name not in self.METRICS]
         if unknown:
             raise ConfigError(

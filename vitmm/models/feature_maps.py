@@ -30,6 +30,6 @@ class FeatureMaps(tuple):
 _pytree.register_pytree_node(
     FeatureMaps,
     lambda maps: (list(maps), maps.image_size),
-    lambda maps, image_size: FeatureMaps(maps, image_size),
+    lambda maps, image_size: FeatureMaps(maps, tuple(image_size)),  # from a file it is a list
     serialized_type_name='vitmm.FeatureMaps',
 )

@@ -1,0 +1,54 @@
+"""Image folders beside hidden ones, as editors and notebooks leave them (``.ipynb_checkpoints``).
+
+mmpretrain 1.2 and mmseg 1.2 pass over hidden files, but not over what is in hidden folders:
+mmpretrain takes these for classes, which moves the number of every class behind them. Here all pass
+over both.
+
+Can go when mmpretrain and mmseg do.
+"""
+
+import os
+from functools import wraps
+from pathlib import PurePath
+from types import ModuleType
+
+from vitmm.compat.after_import import after_import
+
+
+def install() -> None:
+    """Correct the data sets of folders when they are imported; harmless when repeated."""
+    after_import('mmpretrain.datasets.custom', _correct_classes)
+    after_import('mmseg.datasets.basesegdataset', lambda module: _correct(module.BaseSegDataset))
+    after_import('mmseg.datasets.nyu', lambda module: _correct(module.NYUDataset))
+
+
+def _correct_classes(module: ModuleType) -> None:
+    find, is_valid = module.find_folders, module.CustomDataset.is_valid_file
+
+    def find_folders(root, backend=None):
+        folders = [name for name in find(root, backend)[0] if not _is_hidden(name)]
+        return folders, {name: label for label, name in enumerate(folders)}
+
+    def is_valid_file(self, filename):  # relative to the folder of the class
+        return not _is_hidden(filename) and is_valid(self, filename)
+
+    module.find_folders = find_folders
+    module.CustomDataset.is_valid_file = is_valid_file
+
+
+def _correct(dataset: type) -> None:
+    stock = dataset.load_data_list
+
+    @wraps(stock)
+    def load_data_list(self):
+        found = stock(self)
+        if self.ann_file and not os.path.isdir(self.ann_file):
+            return found  # a list that somebody wrote
+        folder = self.data_prefix.get('img_path') or ''
+        return [one for one in found if not _is_hidden(one['img_path'].removeprefix(folder))]
+
+    dataset.load_data_list = load_data_list
+
+
+def _is_hidden(path: str) -> bool:
+    return any(part.startswith('.') for part in PurePath(path).parts)
