@@ -2,6 +2,7 @@
 
 import re
 from functools import cache
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -197,3 +198,32 @@ def test_depth_is_compared_as_a_share_of_it():
     assert not parity.beyond(Limits())
     _depth(parity, sample, {'depth': torch.from_numpy(depth + 0.001)})
     assert parity.beyond(Limits()) == ['depth differ by 0.002 (limit 0.0001)']
+
+
+def test_boxes_of_the_same_score_may_suppress_each_other_in_half_precision():
+    from mmengine.structures import InstanceData
+
+    from vitmm.export.parity import HALF, Limits, Parity, _detections
+
+    boxes = torch.tensor([[10.0, 10, 50, 50], [60, 60, 90, 90]]).repeat(20, 1)
+    scores, labels = torch.linspace(0.9, 0.2, 40), torch.arange(40)
+    sample = SimpleNamespace(
+        pred_instances=InstanceData(bboxes=boxes, scores=scores, labels=labels)
+    )
+    other = boxes.clone()
+    other[3] += torch.tensor([5.0, 0, 5, 0])  # 70 of 100 parts overlap
+    found = dict(boxes=other[None], scores=scores[None] + 1e-3, labels=labels[None])
+    parity = Parity()
+    _detections(parity, sample, found, None, HALF)
+    assert parity.swapped == 1 and not parity.beyond(HALF)
+    assert '1 other boxes of the same score' in str(parity)
+    parity = Parity()
+    _detections(parity, sample, {**found, 'scores': scores[None]}, None, Limits(boxes=1))
+    assert parity.beyond(Limits()) == ['boxes differ by 5 (limit 0.001)']
+    for differs in (
+        dict(scores=scores[None] + 0.03),  # no tie
+        dict(boxes=boxes[None] + torch.tensor([0.0, 8, 0, 8])),  # of all of them
+    ):
+        parity = Parity()
+        _detections(parity, sample, {**found, **differs}, None, HALF)
+        assert parity.beyond(HALF)

@@ -158,6 +158,32 @@ def test_a_checkpoint_without_config_takes_one(trained, tmp_path, tiny_shapes):
     assert torch.equal(found.pred_score, expected.pred_score)
 
 
+def test_a_data_set_of_ones_own_is_imported_or_not_needed(
+    trained, tmp_path, tiny_shapes, monkeypatch
+):
+    """It may name classes and colours; to predict, nobody needs it."""
+    images = f'{tiny_shapes}/JPEGImages/val*.jpg'
+    content = torch.load(trained('cls'), weights_only=False)
+    cfg = Config.fromstring(content['meta']['cfg'], '.py')
+    for loader in ('train_dataloader', 'val_dataloader', 'test_dataloader'):
+        cfg[loader].dataset = dict(type='TheirData', pipeline=cfg[loader].dataset.pipeline)
+    content['meta']['cfg'] = cfg.pretty_text
+    torch.save(content, tmp_path / 'theirs.pth')
+    predictor = Predictor(tmp_path / 'theirs.pth')
+    assert predictor.classes == Predictor(trained('cls')).classes
+    assert len(list(predictor(images))) == 4
+
+    (tmp_path / 'their_parts.py').write_text(
+        'from mmengine.registry import DATASETS\n\n\n@DATASETS.register_module()\n'
+        "class TheirData:\n    METAINFO = dict(classes=list('abcdef'))\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    cfg.custom_imports = dict(imports=['vitmm', 'their_parts'])
+    content['meta'] = dict(cfg=cfg.pretty_text)
+    torch.save(content, tmp_path / 'theirs.pth')
+    assert Predictor(tmp_path / 'theirs.pth').classes == list('abcdef')
+
+
 def test_mixed_precision_is_near(trained, tiny_shapes):
     path = next((tiny_shapes / 'JPEGImages').glob('*.jpg'))
     ((_, plain),) = Predictor(trained('depth'))(path)

@@ -122,7 +122,7 @@ def dataset_class(cfg: dict, scope: str | None = None) -> type:
     from mmengine.registry import DATASETS
 
     *prefix, name = cfg['type'].split('.')
-    scopes = prefix[:1] or [one for one in (scope, *PACKAGES) if one]
+    scopes = prefix[:1] or list(dict.fromkeys(one for one in (scope, *PACKAGES) if one))
     for one in scopes:
         if one in PACKAGES:
             import_module(f'{one}.datasets')
@@ -131,7 +131,10 @@ def dataset_class(cfg: dict, scope: str | None = None) -> type:
             return found
     children = [DATASETS.children[one] for one in scopes if one in DATASETS.children]
     near = did_you_mean(name, {known for child in children for known in child.module_dict}, limit=3)
-    raise DataError(f'no data set class {cfg["type"]!r} in {", ".join(scopes)}.{near}')
+    raise DataError(
+        f'no data set class {cfg["type"]!r} in {", ".join(scopes)} (one of your own comes with '
+        f'custom_imports).{near}'
+    )
 
 
 def _kind_of_class(cls: type) -> str:

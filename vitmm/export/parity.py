@@ -10,6 +10,7 @@ from mmengine.registry import DefaultScope
 from mmengine.structures import BaseDataElement
 from torch import Tensor
 from torch.nn import functional as F
+from torchvision.ops import box_iou
 
 from vitmm.export.files import Run
 from vitmm.inference.inputs import find_media
@@ -29,9 +30,10 @@ class Limits:
     masks: float = 1e-3
     depth: float = 1e-4
     near: float = 1e-4  # a score so close to the threshold may fall on either side of it
+    swapped: float = 0.0  # share of detections; of two boxes about as good one suppresses the other
 
 
-HALF = Limits(scores=2e-2, boxes=1.0, labels=1e-2, masks=2e-2, depth=2e-2, near=2e-2)
+HALF = Limits(scores=2e-2, boxes=1.0, labels=1e-2, masks=2e-2, depth=2e-2, near=2e-2, swapped=0.05)
 
 
 @dataclass
@@ -43,12 +45,15 @@ class Parity:
         found: by name, as :class:`Limits` has them.
         detections: of PyTorch; None where the task has none.
         unmatched: detections of one side that the other has not.
+        swapped: detections for which the other side kept an overlapping box of the same score, by
+            ``Limits.near``.
     """
 
     images: int = 0
     found: dict[str, float] = field(default_factory=dict)
     detections: int | None = None
     unmatched: int = 0
+    swapped: int = 0
 
     def note(self, name: str, value: float) -> None:
         """Take a difference into account; what is no number counts as infinite."""
@@ -62,7 +67,10 @@ class Parity:
             for name, value in self.found.items()
             if value > getattr(limits, name)
         ]
-        return bad + ([f'{self.unmatched} detections differ'] if self.unmatched else [])
+        bad += [f'{self.unmatched} detections differ'] if self.unmatched else []
+        if self.swapped > limits.swapped * (self.detections or 0):
+            bad.append(f'{self.swapped} of {self.detections} detections are other boxes')
+        return bad
 
     def __str__(self) -> str:
         units = dict(
@@ -71,6 +79,8 @@ class Parity:
         told = [f'{n} {v:.2e} {units.get(n, "")}'.rstrip() for n, v in self.found.items()]
         if self.detections is not None:
             told.append(f'{self.unmatched} of {self.detections} detections unmatched')
+        if self.swapped:
+            told.append(f'{self.swapped} other boxes of the same score')
         return ', '.join(told)
 
     @property
@@ -187,13 +197,17 @@ def _detections(
             lost.append(score.item())
             continue
         left[at] = False
+        moved, near = _most(boxes[at] - box), _most(scores[at] - score) <= limits.near
+        if limits.swapped and near and moved > limits.boxes and _overlap(boxes[at], box):
+            parity.swapped += 1
+            continue
         different = 0.0
         if masks is not None:
             theirs = ours.masks[number]
             pasted = _paste(masks[at], boxes[at], theirs.shape, predictor)
             different = (pasted != theirs).float().mean().item()
         if not around or not different:  # one pixel on its rim moves the box of a mask by one
-            parity.note('boxes', _most(boxes[at] - box))
+            parity.note('boxes', moved)
         parity.note('scores', _most(scores[at] - score))
         if masks is not None:
             parity.note('masks', different)
@@ -201,6 +215,11 @@ def _detections(
     least = min([*ours.scores.tolist(), *scores.tolist()], default=0.0)
     lost += scores[left].tolist()
     parity.unmatched += sum(score > least + limits.near for score in lost)
+
+
+def _overlap(one: Tensor, other: Tensor) -> bool:
+    """Whether suppression may keep only one of two boxes."""
+    return box_iou(one[None], other[None]).item() >= 0.5
 
 
 def _paste(mask: Tensor, box: Tensor, shape: tuple[int, int], predictor: Predictor) -> Tensor:

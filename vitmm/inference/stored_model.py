@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,7 @@ from vitmm.compat.checkpoint import (
 from vitmm.config import load_config, resolve
 from vitmm.config.load import merge_options
 from vitmm.config.stored import read_stored
+from vitmm.datasets.errors import DataError
 from vitmm.datasets.sources import dataset_class, leaves
 from vitmm.errors import ConfigError
 
@@ -155,7 +156,9 @@ def meta_of(config: Config) -> dict[str, Any]:
     told = {k.lower(): v for k, v in (dataset.get('metainfo') or {}).items()}
     if told.get('classes') or not dataset.get('type'):
         return told
-    found = getattr(dataset_class(dataset, config.get('default_scope')), 'METAINFO', {})
+    found: Mapping[str, Any] = {}
+    with suppress(ConfigError, DataError), building(config):  # it may be somebody's, not here
+        found = getattr(dataset_class(dataset, config.get('default_scope')), 'METAINFO', {})
     return {**{k.lower(): v for k, v in found.items()}, **told}
 
 
