@@ -120,7 +120,7 @@ def test_weights_of_a_file(tmp_path):
     for key, value in again.model.backbone.model.state_dict().items():
         assert torch.equal(value, state[key]), key
     torch.save({'x': torch.zeros(2)}, tmp_path / 'other.pth')
-    with pytest.raises(WeightsError):
+    with pytest.raises(WeightsError, match=r'these are --weights FILE and --weights none\.$'):
         open_model('test_resnet', weights=str(tmp_path / 'other.pth'), device='cpu')
 
 

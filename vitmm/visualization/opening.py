@@ -14,7 +14,7 @@ from torch import nn
 from vitmm.config import load_config, resolve
 from vitmm.config.load import merge_options
 from vitmm.config.yaml_file import SUFFIXES
-from vitmm.errors import BackboneError, ConfigError, did_you_mean
+from vitmm.errors import BackboneError, ConfigError, WeightsError, did_you_mean
 from vitmm.inference.predictor import Predictor
 from vitmm.inference.stored_model import StoredModel, building, meta_of, read_model
 from vitmm.models.backbones.timm_factory import check_name, create_meta
@@ -83,7 +83,12 @@ def open_model(
     # Checkpointing would run blocks a second time, unseen.
     if stored.config.model.backbone.get('grad_checkpointing'):
         stored.config.model.backbone.grad_checkpointing = False
-    predictor = Predictor.of(stored, device=device, amp=amp)
+    try:
+        predictor = Predictor.of(stored, device=device, amp=amp)
+    except WeightsError as error:
+        if known:
+            raise
+        raise WeightsError(f'{error} Here these are --weights FILE and --weights none.') from error
     return predictor, _why_no_scores(predictor, isinstance(stored, Fresh))
 
 
