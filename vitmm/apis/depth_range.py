@@ -8,6 +8,7 @@ from typing import Any
 from mmengine.config import Config
 from PIL import Image
 
+from vitmm.apis.metric_names import listed
 from vitmm.datasets.errors import DataError
 from vitmm.datasets.listing import mask_paths
 from vitmm.datasets.maps import depth_unit, look_at_depth, shown_size
@@ -41,8 +42,8 @@ def refuse_unmeasured_depth(cfg: Config, loader: str) -> None:
 
 
 def _metric(evaluator: Any) -> Mapping[str, Any] | None:
-    for one in evaluator if isinstance(evaluator, list | tuple) else [evaluator]:
-        if one and str(one.get('type')).endswith('DepthMetric'):
+    for one in listed(evaluator):
+        if str(one.get('type')).endswith('DepthMetric'):
             return None if one.get('format_only') else one  # which measures nothing
     return None
 

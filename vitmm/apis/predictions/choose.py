@@ -7,6 +7,7 @@ from mmengine.config import Config
 from mmengine.runner import Runner
 from mmpretrain.models.heads import MultiLabelClsHead
 
+from vitmm.apis.metric_names import listed
 from vitmm.apis.predictions.classification import Classification
 from vitmm.apis.predictions.depth import Depth
 from vitmm.apis.predictions.detection import Detection
@@ -67,8 +68,7 @@ def _palette(runner: Runner) -> Any:
 
 def _metric(cfg: Config, name: str) -> Mapping[str, Any]:
     """The settings of a metric among the evaluator's, {} if it is not there."""
-    evaluator = cfg.test_evaluator
-    for one in evaluator if isinstance(evaluator, list | tuple) else [evaluator]:
+    for one in listed(cfg.test_evaluator):
         if str(one.get('type')).rpartition('.')[2] == name:
             return one
     return {}
