@@ -96,6 +96,8 @@ PAPERS = {
     # mmseg configs/vit/vit_{vit,deit}-b16_mln_upernet_8xb2-160k_ade20k-512x512.py
     'upernet_vit-base-p16_8xb2-160k_ade20k-512x512': Paper(6e-5, 16, 0.01, 0.0, 160000, POLY),
     'upernet_deit-base-p16_8xb2-160k_ade20k-512x512': Paper(6e-5, 16, 0.01, 0.1, 160000, POLY),
+    # mmseg configs/dpt/dpt_vit-b16_8xb2-160k_ade20k-512x512.py
+    'dpt_vit-base-p16_8xb2-160k_ade20k-512x512': Paper(6e-5, 16, 0.01, 0.0, 160000, POLY),
     # dinov2_vitb14_ade20k_linear_config.py of DINOv2's release
     'linear_vit-base-p14-dinov2_8xb2-40k_ade20k-512x512': Paper(
         1e-3, 16, 1e-4, 0.0, 40000, POLY, test=SLIDE

@@ -192,6 +192,12 @@ def test_segmentation(name, resolved):
     if name.startswith('linear'):
         assert head.dropout_ratio == (0.1 if 'dinov3' in name else 0.0)  # their config.py, BNHead
         return
+    if name.startswith('dpt'):
+        assert (head.type, head.channels, head.readout_type) == ('vitmm.DPTHead', 256, 'project')
+        assert head.dropout_ratio == 0.1 and config.model.get('auxiliary_head') is None
+        assert list(head.post_process_channels) == [96, 192, 384, 768]
+        assert tuple(config.model.backbone.out_indices) == (2, 5, 8, 11)
+        return
     wide = {'beit-large': 1024, 'beit-base': 768, 'base-p16-mae': 768}
     assert head.channels == next((v for k, v in wide.items() if k in name), 512)
     assert config.model.auxiliary_head.channels == 256

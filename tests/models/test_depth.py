@@ -154,10 +154,13 @@ def test_a_recipe_trains_and_its_checkpoint_says_the_same(options, tmp_path):
     assert len(list((tmp_path / 'shown').rglob('*.[jp][pn]g'))) == 4
 
 
+@pytest.mark.parametrize('recipe', ['vit_depth', 'vit_dpt_depth'])
 @pytest.mark.parametrize('name', ['resnet18', 'convnext_atto', 'efficientnet_b0'])
-def test_any_backbone_learns_one_batch(name, options):
+def test_any_backbone_learns_one_batch(name, recipe, options):
     options = {k: v for k, v in options.items() if 'model_kwargs' not in k}
-    config = resolve(load_config(RECIPE, options=options | {'model.backbone.model_name': name}))
+    options |= {'model.backbone.model_name': name, 'model.backbone.model_kwargs': {}}
+    path = CONFIGS / 'depth' / f'{recipe}.py'
+    config = resolve(load_config(path, options=options))
     init_default_scope('mmseg')
     torch.manual_seed(0)
     model = MODELS.build(config.model).train()

@@ -13,7 +13,7 @@ from vitmm.config import load_config, resolve
 
 BASES = CONFIGS / '_base_'
 # Of other tasks, with tests of their own: test_cls_heads, test_mae, test_depth, test_published.
-ELSEWHERE = (*CLASSIFIERS, 'depth', 'mae', 'mixed_linear')
+ELSEWHERE = (*CLASSIFIERS, 'depth', 'dpt_depth', 'mae', 'mixed_linear')
 HEADS = sorted(p.stem for p in (BASES / 'models').glob('*.py') if p.stem not in ELSEWHERE)
 # Small ones of every kind: plain, with patches of 14, windowed, convolutional.
 BACKBONES = {
@@ -29,6 +29,7 @@ NARROW = {
     'fpn_channels': 32,
     'fc_channels': 32,
     'head_channels': 48,
+    'level_channels': [8, 16, 24, 32],
     'embed_dims': 32,
     'position_dims': 16,
     'ffn_channels': 32,

@@ -39,6 +39,7 @@ SLOW = {
     'cls/resnet_gem': NONE,
     'cls/swin_linear': NONE,
     'cls/vit_mlp': NONE,
+    'depth/vit_dpt_depth': NONE,
     'det/convnext_retinanet': NONE,
     'det/mobilevit_retinanet': NONE,
     'det/pvt_cascade_rcnn': {'torchvision::nms': 2, 'aten::_to_copy to the CPU': 6},
@@ -61,6 +62,7 @@ SLOW = {
     'seg/resnet_deeplabv3': NONE,
     'seg/resnet_deeplabv3plus': NONE,
     'seg/resnet_unet': NONE,
+    'seg/vit_dpt': NONE,
     'seg/vit_fcn': NONE,
     'seg/vit_segmenter': NONE,
     'seg/vit_upernet': NONE,
@@ -75,7 +77,7 @@ SLOW = {
 def test_a_recipe_on_a_gpu(recipe, waits, tiny_options, tmp_path):
     """Its losses under autocast, and its validation."""
     config = load_config(CONFIGS / f'{recipe}.py')
-    if recipe == 'depth/vit_depth':
+    if recipe.startswith('depth/'):
         options = {'data_root': str(write_rooms(tmp_path / 'rooms', 2, 1)), 'prepare_data': None}
     else:
         options = {key: tiny_options[key] for key in ('data_root', 'prepare_data')}

@@ -70,9 +70,7 @@ class Canvas:
             One map (N, C_i, ceil(H / strides[i]), ceil(W / strides[i])) per map.
         """
         canvas = self.size_for(size)
-        rows, columns = (
-            c // n if self.tiled else 1 for c, n in zip(canvas, self.native, strict=True)
-        )
+        rows, columns = self._tiles(canvas)
         lifted = []
         for m, stride in zip(maps, strides, strict=True):
             if rows * columns > 1:
@@ -92,6 +90,17 @@ class Canvas:
         canvas = self.native if self.tiled else self.size_for(size)
         rows, columns = (cells(side, stride) for side in canvas)
         return tokens.transpose(1, 2).unflatten(2, (rows, columns))
+
+    def average(self, tokens: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
+        """One vector (N, C) an image of ``size`` (H, W), of one for each tile, if it was cut."""
+        rows, columns = self._tiles(self.size_for(size))
+        return tokens.unflatten(0, (-1, rows * columns)).mean(1) if rows * columns > 1 else tokens
+
+    def _tiles(self, canvas: tuple[int, int]) -> tuple[int, int]:
+        rows, columns = (
+            c // n if self.tiled else 1 for c, n in zip(canvas, self.native, strict=True)
+        )
+        return rows, columns
 
     def fit(self, images: torch.Tensor) -> torch.Tensor:
         """Bring images (N, C, H, W) to a size that the model takes as one picture, to classify.

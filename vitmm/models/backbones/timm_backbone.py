@@ -12,6 +12,7 @@ from torch import nn
 from vitmm.errors import BackboneError
 from vitmm.models.backbones import timm_factory, timm_weights
 from vitmm.models.backbones.checkpointing import checkpoint_activations
+from vitmm.models.backbones.class_tokens import check_class_token
 from vitmm.models.backbones.depths import HEAD, parameter_depths
 from vitmm.models.backbones.freezing import first_groups, frozen_modules, norm_parameters
 from vitmm.models.backbones.lora import inject as inject_lora
@@ -24,6 +25,7 @@ from vitmm.models.backbones.measure import (
 )
 from vitmm.models.backbones.preprocessing import preprocessing_of, to_channels
 from vitmm.models.backbones.regions import steady_regions
+from vitmm.models.backbones.settings import check_settings
 from vitmm.models.backbones.taps import choose_taps, given_taps
 from vitmm.models.backbones.units import find_units
 from vitmm.models.backbones.windows import put_windows
@@ -66,6 +68,9 @@ class TimmBackbone(BaseModule):
             final norm to the maps that it fits (every map of a plain ViT, none of some
             hierarchical models); ``'layer'`` adds a
             LayerNorm over the channels of each map, as mmdet's and mmseg's Swin and ConvNeXt do.
+        class_token: give each map's class token beside the maps, as ``maps.class_tokens``, for
+            :class:`vitmm.DPTHead`; plain ViTs have one. Where images are cut into tiles it is the
+            average over them.
         frozen_groups: how many of timm's parameter groups (stem, then blocks) to freeze; ``'all'``
             freezes every parameter, but for those of timm's own classifier. Frozen parts stay in
             eval mode. See :meth:`freeze`, and ``vitmm.ThawHook`` to thaw after some epochs.
@@ -96,6 +101,7 @@ class TimmBackbone(BaseModule):
         out_strides: int | Sequence[int] = (4, 8, 16, 32),
         out_indices: int | Sequence[int] | None = None,
         out_norm: Literal['final', 'layer'] | None = None,
+        class_token: bool = False,
         frozen_groups: int | Literal['all'] = 0,
         frozen_norms: bool = False,
         lora: Mapping[str, Any] | None = None,
@@ -108,7 +114,9 @@ class TimmBackbone(BaseModule):
         init_cfg: dict | list[dict] | None = None,
     ) -> None:
         super().__init__(init_cfg)
-        _check(output, num_classes, out_norm, lora, model_kwargs, drop_path_rate)
+        check_settings(
+            output, num_classes, out_norm, class_token, lora, model_kwargs, drop_path_rate
+        )
         self.model_name = model_name
         self.pretrained = pretrained
         self.output = output
@@ -135,6 +143,9 @@ class TimmBackbone(BaseModule):
             self.canvas = measured.canvas
             self._output_fmt = measured.output_fmt
             self._norm = out_norm == 'final' and takes_norm(model_name, **self.settings)
+            self._class_token = class_token
+            if class_token:
+                check_class_token(model_name, **self.settings)
             taps = self._tap(measured, out_strides, out_indices)
             unused = unused_parameters(model_name, taps, self._norm, **self.settings)
         # What only the classifier reads stays for the checkpoint's sake, frozen: see freeze.
@@ -283,8 +294,8 @@ class TimmBackbone(BaseModule):
 
         Returns:
             ``len(channels)`` maps, finest first: the map of stride s is (N, channels[i],
-            ceil(H / s), ceil(W / s)). With ``output='pooled'`` and ``'logits'``: one tensor
-            (N, channels[0]).
+            ceil(H / s), ceil(W / s)); with ``class_token`` also their ``class_tokens``, (N,
+            channels[i]). With ``output='pooled'`` and ``'logits'``: one tensor (N, channels[0]).
 
         Raises:
             BackboneError: not (N, C, H, W), without pixels, or other channels than ``in_chans``.
@@ -308,14 +319,21 @@ class TimmBackbone(BaseModule):
             stop_early=True,
             intermediates_only=True,
             output_fmt=self._output_fmt,
+            **(dict(return_prefix_tokens=True) if self._class_token else {}),
         )
+        class_tokens = []
+        if self._class_token:
+            found, prefixes = zip(*found, strict=True)
+            class_tokens = [
+                self.canvas.average(prefixes[i][:, 0], (height, width)) for i in self._positions
+            ]
         if self._output_fmt == 'NLC':
             stride = self.strides[0]  # of a plain model, throughout
             found = [self.canvas.fold(tokens, stride, (height, width)) for tokens in found]
         maps = self.canvas.lift([found[i] for i in self._positions], self.strides, (height, width))
         if self.out_norm == 'layer':
             maps = [norm(m) for norm, m in zip(self.norms, maps, strict=True)]
-        return FeatureMaps(maps, (height, width))
+        return FeatureMaps(maps, (height, width), class_tokens)
 
     def _tell(self, images: torch.Tensor) -> torch.Tensor:
         return self._windows.tell(images) if self._windows else images
@@ -323,35 +341,3 @@ class TimmBackbone(BaseModule):
 
 def _several(numbers: int | Sequence[int]) -> Sequence[int]:
     return (numbers,) if isinstance(numbers, int) else numbers
-
-
-def _check(
-    output: str,
-    num_classes: int | None,
-    out_norm: str | None,
-    lora: Mapping[str, Any] | None,
-    model_kwargs: Mapping[str, Any] | None,
-    drop_path_rate: float | None,
-) -> None:
-    """Refuse settings that do not go together, or that timm takes without a word."""
-    if not 0 <= (drop_path_rate or 0) < 1:
-        raise BackboneError(f'drop_path_rate is from 0 to below 1, not {drop_path_rate}.')
-    if output not in ('maps', 'pooled', 'logits'):
-        raise BackboneError(
-            f"model.backbone.output is 'maps', 'pooled' or 'logits', not {output!r}."
-        )
-    if (output == 'logits') is not bool(num_classes):
-        raise BackboneError(
-            "model.backbone.num_classes goes with output='logits', timm's own classifier, and "
-            f'with no other: output={output!r}, num_classes={num_classes}.'
-        )
-    if output == 'logits' and lora is not None:
-        raise BackboneError(
-            "lora freezes timm's own classifier too: take output='pooled' and a head."
-        )
-    if 'num_classes' in (model_kwargs or {}):
-        raise BackboneError('model.backbone.model_kwargs.num_classes: TimmBackbone sets it itself.')
-    if out_norm not in (None, 'final', 'layer'):
-        raise BackboneError(f"out_norm is 'final', 'layer' or None, not {out_norm!r}.")
-    if output != 'maps' and out_norm:
-        raise BackboneError(f'out_norm is for maps: leave it out with output={output!r}.')

@@ -1,0 +1,18 @@
+"""Depth from one image with DPT on a plain ViT."""
+
+_base_ = [
+    '../_base_/models/dpt_depth.py',
+    '../_base_/datasets/depth/rooms.py',
+    '../_base_/schedules/adamw.py',
+    '../_base_/runtime/depth.py',
+]
+
+head_channels = 64
+level_channels = [32, 48, 96, 192]
+model = dict(
+    backbone=dict(
+        model_name='vit_tiny_patch16_224',
+        model_kwargs=dict(depth=6),  # half of it, to learn from nothing in minutes
+    )
+)
+train_cfg = dict(max_epochs=24)
