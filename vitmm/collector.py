@@ -2,10 +2,11 @@
 
 import gc
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 _starting = False
+_ends: set[Callable[[], None]] = set()
 
 
 @contextmanager
@@ -37,12 +38,33 @@ def set_aside() -> None:
         gc.freeze()
 
 
+def when_started(end: Callable[[], None]) -> bool:
+    """Call ``end`` when the start is over; False if there is none, or no more."""
+    if _starting:
+        _ends.add(end)
+    return _starting
+
+
 def started() -> None:
     """The start is over: collect."""
     global _starting
     if _starting:
+        while _ends:
+            _ends.pop()()
         gc.enable()
         _starting = False
+
+
+@contextmanager
+def paused() -> Iterator[None]:
+    """Pause the collector for a block that makes many objects and no cycles."""
+    collects = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if collects:
+            gc.enable()
 
 
 if hasattr(os, 'register_at_fork'):  # workers may begin before, and live as long as the run

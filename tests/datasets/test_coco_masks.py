@@ -9,7 +9,7 @@ import pytest
 from pycocotools import mask as coco_api
 from shapes_configs import coco, edit
 
-from vitmm.datasets import DataError, check_annotations, files
+from vitmm.datasets import DataError, check_annotations, coco_file
 from vitmm.datasets.coco_masks import mask_fault, unpack
 from vitmm.datasets.draw import CLASSES
 from vitmm.datasets.inspection import inspect
@@ -109,7 +109,7 @@ def test_packed_run_lengths_are_those_of_cocos_api():
 
 def test_long_files_are_unpacked_by_the_check_only(copy, monkeypatch):
     spoil(copy, {'size': 'same', 'counts': '34'})
-    monkeypatch.setattr(files, '_MANY', 3)
+    monkeypatch.setattr(coco_file, '_MANY', 3)
     check_annotations(coco(copy, **MASKED))
     assert len(inspect(coco(copy, **MASKED)).faults) == 1
     spoil(copy, {'size': 'same', 'counts': 'zzzz!!'})

@@ -20,6 +20,7 @@ def apply() -> None:
 
         mmcv_ops.install()
     from vitmm.compat import (
+        annotation_files,
         checkpoint,
         hidden_folders,
         mmcv_deform,
@@ -30,6 +31,7 @@ def apply() -> None:
         sync_bn,
     )
 
+    annotation_files.install()
     checkpoint.allow_mmengine_classes()
     mmcv_deform.install()
     mmdet_points.install()

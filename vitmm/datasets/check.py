@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 from math import inf
-from typing import NamedTuple
 
 from vitmm.datasets.classes import check_given, given_classes
+from vitmm.datasets.coco_file import Bad, bad_masks, read_coco
 from vitmm.datasets.entries import read_entries, voc_entry, wants_masks
 from vitmm.datasets.errors import REMEDY, DataError
 from vitmm.datasets.files import (
@@ -16,12 +16,11 @@ from vitmm.datasets.files import (
     missing,
     need_lvis,
     odd_line,
-    read_coco,
-    read_labels,
     read_lines,
     read_voc,
     voc_names,
 )
+from vitmm.datasets.label_file import read_labels
 from vitmm.datasets.listing import IMAGE_SUFFIXES, mask_paths
 from vitmm.datasets.sources import Source, leaves, read_source, voc_files
 
@@ -62,14 +61,7 @@ def check_annotations(dataset_cfg: dict, scope: str | None = None, boxes: bool =
             raise DataError(f'{source.ann_file}: {bad.first}{more}; {REMEDY}')
 
 
-class _Bad(NamedTuple):
-    """Boxes and masks that are bad: how many, and what is wrong with the first."""
-
-    count: int
-    first: str
-
-
-def _check_coco(source: Source, scope: str | None) -> _Bad:
+def _check_coco(source: Source, scope: str | None) -> Bad:
     if 'LVIS' in source.type:
         need_lvis()
     if not source.ann_file:
@@ -107,11 +99,11 @@ def _check_coco(source: Source, scope: str | None) -> _Bad:
     if content.file_names and 'LVIS' not in source.type:  # its names are not those on disk
         folder = source.folders['img']
         _check_exist('image', (os.path.join(folder, n) for n in content.file_names), source)
-    bad_masks, bad_mask = (content.bad_masks, content.bad_mask) if masks else (0, '')
-    return _Bad(content.bad_boxes + bad_masks, content.bad_box or bad_mask)
+    boxes, wrong = content.bad_boxes, bad_masks(source.ann_file) if masks else Bad(0, '')
+    return Bad(boxes.count + wrong.count, boxes.first or wrong.first)
 
 
-def _check_voc(source: Source, scope: str | None) -> _Bad:
+def _check_voc(source: Source, scope: str | None) -> Bad:
     if wants_masks(source):
         raise DataError(
             f"{source.type}: VOC's XML files have boxes only, and this model learns from masks; "
@@ -136,7 +128,7 @@ def _check_voc(source: Source, scope: str | None) -> _Bad:
     if given and not names.intersection(given):
         check_given(given, sorted(names), source)
     faults = list(filter(None, faults))
-    return _Bad(len(faults), next(iter(faults), ''))
+    return Bad(len(faults), next(iter(faults), ''))
 
 
 def _check_folder(source: Source, scope: str | None) -> None:

@@ -6,17 +6,10 @@ import os
 from collections import Counter
 from collections.abc import Sequence
 
+from vitmm.datasets.coco_file import read_coco
 from vitmm.datasets.errors import DataError
-from vitmm.datasets.files import (
-    class_folders,
-    missing,
-    read_coco,
-    read_labels,
-    read_lines,
-    read_names,
-    read_voc,
-    voc_names,
-)
+from vitmm.datasets.files import class_folders, missing, read_lines, read_names, read_voc, voc_names
+from vitmm.datasets.label_file import read_labels
 from vitmm.datasets.sources import (
     Source,
     dataset_class,

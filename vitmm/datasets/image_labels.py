@@ -7,8 +7,9 @@ import os
 from pathlib import Path
 
 from vitmm.datasets.atomic import write_once
+from vitmm.datasets.coco_file import read_coco
 from vitmm.datasets.errors import DataError
-from vitmm.datasets.files import read_coco
+from vitmm.datasets.json_files import read_json
 from vitmm.datasets.shapes import write_shapes
 from vitmm.registry import FUNCTIONS
 from vitmm.whole_files import write_whole
@@ -33,7 +34,7 @@ def coco_to_labels(annotations: str | os.PathLike, out: str | os.PathLike) -> Pa
     if out.exists():
         raise DataError(f'{out} exists already; delete it or name another file')
     read_coco(annotations)  # whether it is one at all
-    content = json.loads(Path(annotations).read_bytes())
+    content = read_json(annotations)
     numbers = {category['id']: number for number, category in enumerate(content['categories'])}
     labels: dict[object, set[int]] = {image['id']: set() for image in content['images']}
     for annotation in content.get('annotations') or []:

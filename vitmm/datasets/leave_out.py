@@ -15,6 +15,7 @@ from vitmm.datasets.classes import read_classes
 from vitmm.datasets.errors import DataError
 from vitmm.datasets.files import class_folders, read_lines, write_lines
 from vitmm.datasets.inspection import Seen, look_at_all
+from vitmm.datasets.json_files import read_json
 from vitmm.datasets.listing import image_suffix
 from vitmm.datasets.sources import Source, read_source, voc_files
 
@@ -134,7 +135,7 @@ def _useless(one: Seen, source: Source) -> set[int]:
 def _coco(
     source: Source, classes: Sequence[str], scope: str | None, seen: list[Seen], out: Path
 ) -> dict[str, str]:
-    content = json.loads(Path(source.ann_file).read_bytes())
+    content = read_json(source.ann_file)
     ids = dict.fromkeys(image['id'] for image in content['images'])  # as the entries are ordered
     good = {id for id, one in zip(ids, seen, strict=False) if not one.faults}
     useless = {number for one in seen for number in _useless(one, source)}
@@ -205,7 +206,7 @@ def _folder(
 def _multilabel(
     source: Source, classes: Sequence[str], scope: str | None, seen: list[Seen], out: Path
 ) -> dict[str, str]:
-    content = json.loads(Path(source.ann_file).read_bytes())
+    content = read_json(source.ann_file)
     content['data_list'] = [
         image for image, one in zip(content['data_list'], seen, strict=True) if not one.faults
     ]

@@ -10,9 +10,10 @@ from typing import Any
 
 from PIL import Image
 
+from vitmm.datasets.coco_file import read_coco
 from vitmm.datasets.entries import voc_entry
 from vitmm.datasets.errors import DataError
-from vitmm.datasets.files import read_coco, read_lines, read_voc
+from vitmm.datasets.files import read_lines, read_voc
 from vitmm.datasets.listing import mask_paths
 from vitmm.datasets.sources import leaves, read_source, voc_files
 

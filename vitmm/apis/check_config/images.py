@@ -3,8 +3,10 @@
 from collections.abc import Mapping
 from typing import Any
 
+from vitmm.datasets.coco_file import read_coco
 from vitmm.datasets.errors import DataError
-from vitmm.datasets.files import read_coco, read_labels, read_lines
+from vitmm.datasets.files import read_lines
+from vitmm.datasets.label_file import read_labels
 from vitmm.datasets.sources import leaves, read_source
 
 _SIMPLE = ('RepeatDataset', 'ConcatDataset')

@@ -1,6 +1,5 @@
 """The objects that a test set says are there."""
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ from pycocotools import mask as coco_masks
 
 from vitmm.apis.predictions.matching import Objects
 from vitmm.datasets.errors import DataError
+from vitmm.datasets.json_files import read_json
 from vitmm.datasets.sources import leaves, read_source
 
 
@@ -87,7 +87,7 @@ def supercategories(
     source = read_source(leaves(config)[0], scope)
     if source.kind != 'coco' or not Path(source.ann_file).is_file():
         return None
-    categories = json.loads(Path(source.ann_file).read_bytes())['categories']
+    categories = read_json(source.ann_file)['categories']
     known = {one['name']: one.get('supercategory') or 'none' for one in categories}
     found = [known.get(name, 'none') for name in classes]
     return found if 1 < len(set(found)) < len(classes) else None
