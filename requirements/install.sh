@@ -22,7 +22,7 @@ if "$venv/bin/python" -c 'import importlib.metadata as m; m.version("mmcv")' 2>/
     echo "$venv has mmcv already: it is kept, and mmcv-lite is left out."
     grep -v '^mmcv-lite' "$here/lock.txt" > "$pins"
 fi
-echo "installing the pinned packages into $venv (5 GB, a few minutes) ..."
+echo "installing the pinned packages into $venv (7 GB, a few minutes) ..."
 # --no-deps: the list is whole, and mmcv-lite would bring the OpenCV that needs libGL.
 "$venv/bin/python" -m pip install --quiet --no-deps --disable-pip-version-check -r "$pins"
 "$venv/bin/python" -m pip install --quiet --no-deps --disable-pip-version-check \

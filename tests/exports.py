@@ -10,7 +10,7 @@ import pytest
 
 needs_onnx = pytest.mark.skipif(
     not all(find_spec(name) for name in ('onnx', 'onnxruntime', 'onnxscript')),
-    reason="pip install 'vitmm[export]' has not been done here",
+    reason='pip install onnx onnxruntime onnxscript has not been done here',
 )
 # What a user runs: nothing of vitmm, OpenMMLab or torch.
 STRANGER = """

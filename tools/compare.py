@@ -34,7 +34,10 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--data', help='another data set: a name in configs/_base_/datasets/<task>/, or a file'
     )
-    parser.add_argument('--work-dir', help='where all lands (default: work_dirs/compare/<recipe>)')
+    parser.add_argument(
+        '--work-dir',
+        help='where all lands (default: work_dirs/compare/<recipe>, and -<mode> but to train)',
+    )
     parser.add_argument('--gpus', type=int, default=1, metavar='N', help='for each training (1)')
     parser.add_argument('--amp', action='store_true', help='mixed precision (bfloat16)')
     parser.add_argument(

@@ -11,7 +11,8 @@ def find_script(name: str) -> Path:
 
     Args:
         name: a path; ``mmdet/tools/test.py`` is also what the installed mmdet keeps under that
-            name (OpenMMLab's wheels carry their tools in a folder ``.mim``).
+            name (OpenMMLab's wheels carry their tools in a folder ``.mim``); a repository's name
+            stands for its package's.
 
     Raises:
         FileNotFoundError: there is neither.
@@ -20,6 +21,7 @@ def find_script(name: str) -> Path:
     if path.is_file():
         return path
     package, *inside = path.parts
+    package = {'mmsegmentation': 'mmseg', 'mmdetection': 'mmdet'}.get(package, package)
     spec = find_spec(package) if package.isidentifier() and inside else None
     for folder in (spec and spec.submodule_search_locations) or ():
         kept = Path(folder, '.mim', *inside)

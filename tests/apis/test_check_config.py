@@ -474,6 +474,12 @@ def test_what_hides_the_model_hides_nothing_else(name, tmp_path, data):
     assert 'parameters' in left_out and 'does not resolve' in left_out
 
 
+def test_without_the_data_it_says_what_was_left_out(tmp_path, data):
+    recipe, _ = plant(DET, tmp_path, tmp_path / 'nowhere')
+    (left_out,) = check_config(recipe).left_out
+    assert left_out.startswith('classes, ') and 'the data is not there' in left_out
+
+
 def test_a_model_that_cannot_be_built_says_what_was_left_out(tmp_path, data):
     text = DET + 'model = dict(\n    bbox_head=dict(\n        feat_chanels=8,  # <-\n    ),\n)'
     recipe, line = plant(text, tmp_path, data)

@@ -554,7 +554,7 @@ def test_other_settings_are_told_by_what_was_typed_and_where_it_differs(tmp_path
 def test_engines_that_are_missing_are_named(options, tmp_path, monkeypatch):
     for name in ('submitit', 'ray'):
         monkeypatch.setitem(sys.modules, name, None)
-        with pytest.raises(ConfigError, match=re.escape(f"pip install 'vitmm[{name}]'")):
+        with pytest.raises(ConfigError, match=f'pip install {name}'):
             compare(RECIPE, ['test_resnet'], work_dir=tmp_path, launcher=name, options=options)
 
 

@@ -68,7 +68,9 @@ def test_a_training(trained, tiny_shapes):
     # Another backbone on the same data, with the same options.
     words = shlex.split(commands[-1])
     assert words[2] == rows['recipe']
-    options = parse_options(words[4:])
+    # Nothing of this run is overwritten.
+    assert words[3:5] == ['--work-dir', f'{checkpoint.parent}_resnet18']
+    options = parse_options(words[6:])
     assert options['model.backbone.model_name'] == 'resnet18'
     assert (options['data_root'], options['prepare_data']) == (str(tiny_shapes), None)
     assert (options['crop_size'], options['env_cfg.mp_cfg']) == ((64, 64), {})
@@ -76,11 +78,11 @@ def test_a_training(trained, tiny_shapes):
 
 def test_the_data_and_the_options_go_with_the_recipe():
     given = {'rate': 0.1, 'sizes': [(4, 8)], 'name': 'a&b', 'model.backbone.model_kwargs.x': 1}
-    command = next_commands._again('coco', given, ['--amp'])
+    command = next_commands._again('coco', given, ['--amp'], 'work_dirs/b c')
     words = shlex.split(command)
-    assert words[:3] == ['--amp', '--data', 'coco']
+    assert words[:5] == ['--amp', '--data', 'coco', '--work-dir', 'work_dirs/b c']
     del given['model.backbone.model_kwargs.x']  # of the model that goes
-    assert parse_options(words[4:]) == {**given, 'model.backbone.model_name': 'resnet18'}
+    assert parse_options(words[6:]) == {**given, 'model.backbone.model_name': 'resnet18'}
 
 
 def test_a_loss_that_is_no_number():
@@ -109,6 +111,7 @@ def commands(tmp_path, monkeypatch):
     """A function: what is told after a training under a launcher, as lists of words."""
     monkeypatch.setattr(next_commands, 'get_world_size', lambda: 4)
     monkeypatch.chdir(tmp_path)
+    (tmp_path / 'a.py').write_text("_base_ = 'b.py'\n")
 
     def tell(launcher, error=None, switches=(), here=4, name='model_name', work_dir='work'):
         monkeypatch.setenv('LOCAL_WORLD_SIZE', str(here))
@@ -138,6 +141,11 @@ def test_paths_with_spaces_can_be_pasted(commands):
 def test_no_other_backbone_is_offered_for_one_without_a_name(commands):
     assert 'model.backbone.model_name=resnet18' in commands('none')[-1]
     assert commands('none', name='depth')[-1][1] == 'tools/infer.py'
+
+
+def test_nor_for_a_recipe_that_is_resolved_to_the_one_it_had(commands, tmp_path):
+    (tmp_path / 'a.py').write_text("model = dict(backbone=dict(model_name='test_vit'))\n")
+    assert commands('none')[-1][1] == 'tools/infer.py'
 
 
 def taken(words, monkeypatch):

@@ -89,7 +89,7 @@ def test_text_where_the_config_has_a_part(tmp_path):
     assert config.train_dataloader.dataset.data_prefix == 'b'
 
 
-def test_model_kwargs_go_with_the_model_that_they_were_for():
+def test_model_kwargs_go_with_the_model_that_they_were_for(capsys):
     swin = CONFIGS / 'det' / 'swin_faster_rcnn.py'
     assert 'model_kwargs' in load_config(swin).model.backbone
     swapped = load_config(swin, options={'model.backbone.model_name': 'resnet18'})
@@ -98,6 +98,8 @@ def test_model_kwargs_go_with_the_model_that_they_were_for():
     assert load_config(swin, options=both).model.backbone.model_kwargs == {'a': 1}
     inside = {'model.backbone.model_name': 'resnet18', 'model.backbone.model_kwargs._delete_': True}
     assert load_config(swin, options=inside).model.backbone.model_kwargs == {}
+    told = capsys.readouterr()
+    assert 'resnet18 takes the place of' in told.err and not told.out
 
 
 @pytest.mark.parametrize(

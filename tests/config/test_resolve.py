@@ -158,3 +158,11 @@ def test_own_data_given_to_a_recipe_that_draws_its_own(tmp_path):
     with pytest.raises(VitmmError, match=r'is not empty .*--data coco or voc'):
         resolve(config)
     assert [path.name for path in tmp_path.iterdir()] == ['mine.jpg']
+
+
+def test_a_setting_that_the_embedded_data_set_has_not(tmp_path):
+    options = {'data_root': str(tmp_path / 'rooms'), 'prepare_data.num_val': 4}
+    config = load_config(CONFIGS / 'depth' / 'vit_depth.py', options=options)
+    with pytest.raises(ConfigError, match=r"prepare_data \(vitmm\.write_rooms\): .*'num_val'"):
+        resolve(config)
+    assert not list(tmp_path.iterdir())

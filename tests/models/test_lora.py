@@ -14,7 +14,7 @@ from vitmm.models import TimmBackbone
 from vitmm.models.backbones.lora import is_adapter, merge
 
 needs_peft = pytest.mark.skipif(
-    find_spec('peft') is None, reason="LoRA needs peft: pip install 'vitmm[lora]'"
+    find_spec('peft') is None, reason='LoRA needs peft: pip install peft'
 )
 # Name, settings that make it small, how many layers are adapted, and the pattern of their names.
 MODELS = {

@@ -278,7 +278,7 @@ def test_what_is_refused(settings, words):
 
 
 def test_lora_and_windows_go_together():
-    pytest.importorskip('peft', reason="LoRA needs peft: pip install 'vitmm[lora]'")
+    pytest.importorskip('peft', reason='LoRA needs peft: pip install peft')
     images = images_for(16)
     plain = make('vit_base_patch16_224', window_size=2, global_blocks=1)
     backbone = make('vit_base_patch16_224', window_size=2, global_blocks=1, lora=dict(r=2))

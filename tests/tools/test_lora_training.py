@@ -16,7 +16,7 @@ from vitmm.errors import ConfigError, WeightsError
 from vitmm.models.backbones.lora import is_adapter
 
 needs_peft = pytest.mark.skipif(
-    find_spec('peft') is None, reason="LoRA needs peft: pip install 'vitmm[lora]'"
+    find_spec('peft') is None, reason='LoRA needs peft: pip install peft'
 )
 RECIPES = {
     'det': (

@@ -92,6 +92,9 @@ def test_scripts_by_path_and_by_package(tmp_path):
     assert find_script(str(script)) == script
     done = run(script, '--a', 'b')
     assert done.stdout == "__main__ ['--a', 'b'] True\n", done.stderr[-2000:]
+    for names in (('mmsegmentation', 'mmseg'), ('mmdetection', 'mmdet')):
+        repository, package = (find_script(f'{name}/tools/test.py') for name in names)
+        assert repository == package
     assert find_script('mmdet/tools/test.py').parts[-4:] == ('mmdet', '.mim', 'tools', 'test.py')
 
 

@@ -94,7 +94,7 @@ def _import_gradio(folder: Path, host: str) -> ModuleType:
     try:
         import gradio
     except ImportError as error:
-        raise ConfigError("the page needs gradio: pip install 'vitmm[demo]'.") from error
+        raise ConfigError("the page needs gradio: pip install 'gradio>=6'.") from error
     return gradio
 
 

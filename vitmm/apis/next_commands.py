@@ -10,6 +10,8 @@ from typing import Any
 from mmengine.dist import get_world_size
 from mmengine.runner import Runner
 
+OTHER = 'resnet18'  # the backbone that is named for another one
+
 
 def next_commands(
     runner: Runner,
@@ -47,8 +49,10 @@ def next_commands(
             yield shlex.join(['python', 'tools/test.py', dumped, last, *shown])
             results = ['--out', f'{work_dir}/results']
             yield shlex.join(['python', 'tools/infer.py', last, 'IMAGES', *results])
-        if not error and 'model_name' in runner.cfg.get('model', {}).get('backbone', {}):
-            yield f'{_train(runner, str(config))} {_again(data, options, switches)}'
+        swaps = 'model_name' in runner.cfg.get('model', {}).get('backbone', {})
+        if not error and swaps and _has_holes(config):
+            again = _again(data, options, switches, f'{work_dir}_{OTHER}')
+            yield f'{_train(runner, str(config))} {again}'
 
 
 def _train(runner: Runner, config: str) -> str:
@@ -66,15 +70,23 @@ def _train(runner: Runner, config: str) -> str:
     return f'{several}tools/dist_train.sh {config} {here}'
 
 
-def _again(data: str | None, options: Mapping[str, Any], switches: Sequence[str] = ()) -> str:
-    """Its arguments, with another backbone: the dumped config is of this one."""
+def _has_holes(config: Path) -> bool:
+    """Whether another backbone fits into a recipe: a resolved one is of the backbone it had."""
+    text = config.read_text(encoding='utf-8') if config.is_file() else ''
+    return '_base_' in text or '${' in text
+
+
+def _again(
+    data: str | None, options: Mapping[str, Any], switches: Sequence[str], work_dir: str
+) -> str:
+    """Its arguments with another backbone, and a folder that is not this one's."""
     swapped = re.compile(r'model\.backbone\.model_(name|kwargs)(\..*)?')
     kept = {key: value for key, value in options.items() if not swapped.fullmatch(key)}
-    kept['model.backbone.model_name'] = 'resnet18'
+    kept['model.backbone.model_name'] = OTHER
     texts = {key: value if isinstance(value, str) else repr(value) for key, value in kept.items()}
     pairs = (f'{key}={text}' for key, text in texts.items())
     given = ['--data', data] if data else []
-    return shlex.join([*switches, *given, '--cfg-options', *pairs])
+    return shlex.join([*switches, *given, '--work-dir', work_dir, '--cfg-options', *pairs])
 
 
 def short_path(path: str | Path) -> str:

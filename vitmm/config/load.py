@@ -2,13 +2,13 @@
 
 import ast
 import copy
+import sys
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config
-from mmengine.logging import print_log
 from mmengine.utils import import_modules_from_strings
 
 from vitmm.config.moved_data import move_data
@@ -107,7 +107,8 @@ def _drop_model_kwargs(config: Config, options: Mapping[str, Any]) -> None:
         dropped = backbone.pop('model_kwargs')
         if any(key.startswith('model.backbone.model_kwargs.') for key in options):
             backbone.model_kwargs = {}  # to merge into, _delete_ included
-        print_log(f'{name} takes the place of {backbone.model_name}: model_kwargs={dropped} go.')
+        note = f'{name} takes the place of {backbone.model_name}: model_kwargs={dropped} go.'
+        print(note, file=sys.stderr)  # print_config's output is a config
 
 
 def _near_files(path: Path) -> str:

@@ -200,6 +200,10 @@ def _prepare_data(config: Mapping[str, Any], look_up: _Names) -> None:
     if function is None:
         raise ConfigError(f'prepare_data.type = {kind!r}: no such function; vitmm.write_shapes is.')
     try:
+        inspect.signature(function).bind(**settings)
+    except TypeError as error:
+        raise ConfigError(f'prepare_data ({kind}): {error}.') from error
+    try:
         function(**settings)
     except OthersFolderError as error:
         raise OthersFolderError(

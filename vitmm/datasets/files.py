@@ -29,7 +29,7 @@ def missing(what: str, path: str | os.PathLike) -> MissingError:
 def need_lvis() -> None:
     """Raise a DataError where the package that reads and measures LVIS is missing."""
     if not find_spec('lvis'):
-        raise DataError("LVIS is read and measured by its own package: pip install 'vitmm[lvis]'")
+        raise DataError('LVIS is read and measured by its own package: pip install --no-deps lvis')
 
 
 def read_lines(path: str | os.PathLike) -> list[str]:

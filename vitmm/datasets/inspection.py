@@ -53,7 +53,8 @@ class Report:
     notes: list[str] = field(default_factory=list)
 
     def __str__(self) -> str:
-        lines = [f'{self.name}: {self.images} images, {len(self.faults)} faults']
+        ending = '' if len(self.faults) == 1 else 's'
+        lines = [f'{self.name}: {self.images} images, {len(self.faults)} fault{ending}']
         if self.sizes:
             (width, height), count = self.sizes.most_common(1)[0]
             widths, heights = zip(*self.sizes, strict=True)

@@ -40,7 +40,7 @@ def check_packages(kind: str) -> None:
             missing.append(name)
     if missing:
         raise ConfigError(
-            f"--format {kind} needs {', '.join(missing)}: pip install 'vitmm[export]'."
+            f'--format {kind} needs {", ".join(missing)}: pip install {" ".join(missing)}.'
         )
 
 

@@ -35,6 +35,7 @@ _CHECKS: tuple[Callable[[Case], None], ...] = (
     check_weights,
 )
 _MODEL_CHECKS = (check_pixels, check_parameters)
+_OF_DATA = 'classes, and how much small images are enlarged'
 _OF_MODEL = 'statistics of pixels, strides of anchors, gradients and groups of parameters'
 
 
@@ -77,6 +78,8 @@ def check_config(
     fill(case, loaded.filename)
     for check in _CHECKS:
         _run(check, case)
+    if not case.told:
+        case.left_out.append(f'{_OF_DATA} (the data is not there)')
     if case.failed:
         say_why(case)
         case.left_out.append(f'{_OF_MODEL} (the config does not resolve)')

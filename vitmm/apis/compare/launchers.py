@@ -168,6 +168,5 @@ def make_launcher(settings: Settings) -> Local | Submitit | Ray:
 
 def _missing(package: str) -> ConfigError:
     return ConfigError(
-        f'--launcher {package} needs a package that is not installed: '
-        f"pip install 'vitmm[{package}]'."
+        f'--launcher {package} needs a package that is not installed: pip install {package}.'
     )

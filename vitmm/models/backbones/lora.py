@@ -126,7 +126,7 @@ def _import_peft() -> ModuleType:
         import peft
     except ImportError as error:
         raise _refusal(
-            f"it needs the package peft: pip install 'vitmm[lora]' (import peft: {error})."
+            f"it needs the package peft: pip install 'peft>=0.21' (import peft: {error})."
         ) from error
     return peft
 

@@ -1,4 +1,4 @@
-"""LVIS v1, 1203 classes on COCO's images; needs pip install 'vitmm[lvis]'.
+"""LVIS v1, 1203 classes on COCO's images; read by its own package (pip install --no-deps lvis).
 
 ``data_root`` holds annotations/ and COCO's train2017/ and val2017/. Images of rare classes are
 repeated (https://arxiv.org/abs/1908.03195), a whole number of times as in mmdet's own LVIS configs.
