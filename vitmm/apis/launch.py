@@ -27,6 +27,7 @@ from vitmm.config.trackers import check_trackers, leave_out, name_run
 from vitmm.datasets.errors import DataError, MissingError
 from vitmm.datasets.freed_memory import MOST, keep_freed_memory
 from vitmm.engine.hooks.pass_over import PassOverHook
+from vitmm.engine.hooks.resumed_settings import ResumedSettingsHook
 from vitmm.engine.hooks.started import StartedHook
 from vitmm.engine.hooks.state_layout import StateLayoutHook
 from vitmm.engine.hooks.sync_statistics import SyncStatisticsHook
@@ -129,7 +130,7 @@ def build_runner(config: Config) -> Runner:
         if isinstance(module, BaseDataPreprocessor):
             module._non_blocking = True  # mmseg's has no argument for it
     keep_workers(runner)
-    hooks = [StartedHook(), PassOverHook(), StateLayoutHook()]
+    hooks = [StartedHook(), PassOverHook(), StateLayoutHook(), ResumedSettingsHook()]
     if config.launcher != 'none':
         hooks.append(SyncStatisticsHook())
     for hook in hooks:

@@ -53,10 +53,20 @@ def refusals_explained(cfg: Config, options: Mapping[str, Any] | None = None) ->
     except (TypeError, ValueError, AssertionError) as error:
         message = explain_unknown(cfg, error)
         message = message or _of_keywords(cfg, options, str(error))
-        message = message or _of_values(cfg, options, error)
+        message = message or _of_values(cfg, options, error) or _of_groups(str(error))
         if message is None:
             raise
         raise ConfigError(message) from error
+
+
+def _of_groups(text: str) -> str | None:
+    if 'state dict' not in text or 'parameter group' not in text:  # as torch says it
+        return None
+    return (
+        "The checkpoint's optimiser has its parameters in other groups than the config's: to go on "
+        'with --resume, optim_wrapper.constructor and paramwise_cfg must be as they were; '
+        'load_from=CHECKPOINT instead begins anew from its weights.'
+    )
 
 
 def _of_keywords(cfg: Config, options: Mapping[str, Any], text: str) -> str | None:

@@ -1,0 +1,120 @@
+"""A training that goes on with other settings goes on as one that always had them."""
+
+import json
+
+import pytest
+import torch
+from support import CONFIGS, SMALL_CLASSIFIER, UNSAVED
+
+from vitmm.apis.train import train
+from vitmm.errors import ConfigError
+
+RECIPE = CONFIGS / 'cls' / 'vit_linear.py'
+LONGER = {'train_cfg.max_epochs': 4}
+RATE = {'optim_wrapper.optimizer.lr': 2e-3, 'optim_wrapper.optimizer.weight_decay': 0.3}
+BY_EPOCH = {
+    'param_scheduler': [
+        dict(type='LinearLR', start_factor=0.1, by_epoch=False, begin=0, end=3),
+        dict(type='MultiStepLR', by_epoch=True, milestones=[1, 3], gamma=0.5),
+        dict(type='CosineAnnealingLR', by_epoch=False, begin=3, end=12, eta_min=1e-6),
+    ]
+}
+LAYERS = {
+    'optim_wrapper.constructor': 'vitmm.LayerDecayConstructor',
+    'optim_wrapper.paramwise_cfg.layer_decay': 0.5,
+}
+ITERATIONS = {
+    'train_cfg._delete_': True,
+    'train_cfg.by_epoch': False,
+    'train_cfg.max_iters': 12,
+    'train_cfg.val_interval': 6,
+}
+
+
+@pytest.fixture
+def options(tiny_options):
+    small = {k: v for k, v in SMALL_CLASSIFIER.items() if k not in UNSAVED}
+    return {
+        **tiny_options,
+        **small,
+        'train_dataloader.batch_size': 8,  # 3 iterations an epoch
+        'train_cfg.max_epochs': 2,
+        'default_hooks.logger.interval': 1,
+        'default_hooks.checkpoint.max_keep_ckpts': 9,
+    }
+
+
+def rates(folder):
+    """The rate of each logged iteration of the folder's last run."""
+    last = max(folder.glob('*/vis_data/scalars.json'), key=lambda path: path.stat().st_mtime)
+    lines = map(json.loads, last.read_text().splitlines())
+    return {line['step']: line['lr'] for line in lines if 'loss' in line}
+
+
+def groups(checkpoint):
+    found = torch.load(checkpoint)['optimizer']['param_groups']
+    return [{k: v for k, v in group.items() if k != 'params'} for group in found]
+
+
+@pytest.mark.parametrize('change', [LONGER, RATE, LONGER | BY_EPOCH, LAYERS | RATE | LONGER])
+def test_it_is_as_if_it_had_always_had_them(change, options, tmp_path):
+    same = {k: v for k, v in change.items() if k in LAYERS}  # other groups cannot go on
+    train(RECIPE, work_dir=tmp_path / 'first', options=options | same)
+    changed = options | {'train_cfg.max_epochs': 3} | change
+    train(RECIPE, work_dir=tmp_path / 'always', options=changed)
+    runner = train(RECIPE, work_dir=tmp_path / 'first', resume=True, options=changed)
+    expected = {step: rate for step, rate in rates(tmp_path / 'always').items() if step > 6}
+    assert rates(tmp_path / 'first') == pytest.approx(expected, rel=1e-9)
+    assert len({*expected.values()}) > 1
+    name = f'epoch_{runner.epoch}.pth'
+    assert groups(tmp_path / 'first' / name) == groups(tmp_path / 'always' / name)
+    (log,) = (tmp_path / 'first' / runner.timestamp).glob('*.log')
+    assert "From here on the config's hold" in log.read_text()
+
+
+def test_by_iterations(options, tmp_path):
+    options = {k: v for k, v in options.items() if k != 'train_cfg.max_epochs'} | ITERATIONS
+    train(RECIPE, work_dir=tmp_path / 'first', options=options)
+    changed = options | {'train_cfg.max_iters': 24}
+    train(RECIPE, work_dir=tmp_path / 'always', options=changed)
+    train(RECIPE, work_dir=tmp_path / 'first', resume=True, options=changed)
+    expected = {step: rate for step, rate in rates(tmp_path / 'always').items() if step > 12}
+    assert rates(tmp_path / 'first') == pytest.approx(expected, rel=1e-9)
+    options['train_cfg.max_iters'] = 6
+    with pytest.raises(ConfigError, match='max_iters=6, and the checkpoint has had 24'):
+        train(RECIPE, work_dir=tmp_path / 'first', resume=True, options=options)
+
+
+def test_nothing_is_touched_where_nothing_is_changed(options, tmp_path):
+    train(RECIPE, work_dir=tmp_path, options=options | LONGER)
+    before, saved = rates(tmp_path), groups(tmp_path / 'epoch_4.pth')
+    (tmp_path / 'epoch_4.pth').unlink()
+    (tmp_path / 'epoch_3.pth').unlink()
+    runner = train(RECIPE, work_dir=tmp_path, resume=True, options=options | LONGER)
+    assert rates(tmp_path) == {step: rate for step, rate in before.items() if step > 6}
+    assert groups(tmp_path / 'epoch_4.pth') == saved
+    (log,) = (tmp_path / runner.timestamp).glob('*.log')
+    assert "the config's hold" not in log.read_text()
+
+
+def test_other_batches_are_other_iterations(options, tmp_path):
+    train(RECIPE, work_dir=tmp_path / 'first', options=options)
+    changed = options | LONGER | {'train_dataloader.batch_size': 4}  # 6 an epoch
+    train(RECIPE, work_dir=tmp_path / 'always', options=changed)
+    runner = train(RECIPE, work_dir=tmp_path / 'first', resume=True, options=changed)
+    assert (runner.iter, runner.max_iters) == (24, 24)
+    expected = {step: rate for step, rate in rates(tmp_path / 'always').items() if step > 12}
+    assert rates(tmp_path / 'first') == pytest.approx(expected, rel=1e-9)
+
+
+def test_what_cannot_go_on(options, tmp_path):
+    train(RECIPE, work_dir=tmp_path, options=options)
+    other = {'optim_wrapper.optimizer': dict(_delete_=True, type='SGD', lr=0.1, momentum=0.9)}
+    with pytest.raises(ConfigError, match=r'another optimiser than SGD, without .*momentum'):
+        train(RECIPE, work_dir=tmp_path, resume=True, options=options | LONGER | other)
+    with pytest.raises(ConfigError, match='other groups than .*paramwise_cfg must be as they were'):
+        train(RECIPE, work_dir=tmp_path, resume=True, options=options | LONGER | LAYERS)
+    options['train_cfg.max_epochs'] = 1
+    with pytest.raises(ConfigError, match='max_epochs=1, and the checkpoint has had 2'):
+        train(RECIPE, work_dir=tmp_path, resume=True, options=options)
+    assert sorted(path.name for path in tmp_path.glob('epoch_*')) == ['epoch_1.pth', 'epoch_2.pth']
