@@ -112,7 +112,9 @@ def test_what_cannot_go_on(options, tmp_path):
     other = {'optim_wrapper.optimizer': dict(_delete_=True, type='SGD', lr=0.1, momentum=0.9)}
     with pytest.raises(ConfigError, match=r'another optimiser than SGD, without .*momentum'):
         train(RECIPE, work_dir=tmp_path, resume=True, options=options | LONGER | other)
-    with pytest.raises(ConfigError, match='other groups than .*paramwise_cfg must be as they were'):
+    with pytest.raises(
+        ConfigError, match=r'other groups than .*paramwise_cfg must be as they were'
+    ):
         train(RECIPE, work_dir=tmp_path, resume=True, options=options | LONGER | LAYERS)
     options['train_cfg.max_epochs'] = 1
     with pytest.raises(ConfigError, match='max_epochs=1, and the checkpoint has had 2'):
