@@ -1,7 +1,7 @@
 """Hidden folders and files are no classes and no images, for OpenMMLab as for vitmm."""
 
 import pytest
-from mmpretrain.datasets import CustomDataset
+from mmpretrain.datasets import CustomDataset, custom
 from mmseg.registry import DATASETS
 from PIL import Image
 
@@ -26,6 +26,31 @@ def test_hidden_folders_and_files(tmp_path):
     labelled = CustomDataset(data_root=str(tmp_path))
     assert [labelled.get_data_info(n)['gt_label'] for n in range(3)] == [0, 0, 1]
     assert read_classes(cfg) == labelled.metainfo['classes'] == ('cat', 'dog')
+
+
+def test_the_samples_are_mmpretrains_own(tmp_path):
+    names = [
+        'b/10.png',
+        'b/9.PNG',
+        'b/x/1.png',
+        'b/x-/1.png',
+        'b/note.txt',
+        'a/é 1.jpg',
+        'b/.a.png',
+    ]
+    for name in names:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    (tmp_path / 'none').mkdir()
+    (tmp_path / 'c').symlink_to(tmp_path / 'b', target_is_directory=True)
+    (tmp_path / 'a/linked.png').symlink_to(tmp_path / 'b/10.png')
+    (tmp_path / 'a/more').symlink_to(tmp_path / 'b/x', target_is_directory=True)
+    (tmp_path / 'a/broken.png').symlink_to(tmp_path / 'nowhere')
+    labels = {name: number for number, name in enumerate(('a', 'b', 'c', 'none'))}
+    dataset = CustomDataset(data_root=str(tmp_path), lazy_init=True)
+    ours = custom.get_samples(str(tmp_path), labels, dataset.is_valid_file)
+    theirs = custom.get_samples.__wrapped__(str(tmp_path), labels, dataset.is_valid_file)
+    assert ours == theirs and len(ours[0]) == 11 and ours[1] == {'none'}
 
 
 @pytest.mark.parametrize(
