@@ -59,6 +59,7 @@ benchmark: env  ## the figures of docs/performance.md, scale.md and compare.md, 
 	$(PY) benchmarks/loader.py
 	$(PY) benchmarks/halts.py
 	$(PY) benchmarks/start.py
+	$(PY) benchmarks/annotations.py
 	$(PY) benchmarks/overhead.py --families
 	$(PY) benchmarks/checkpointing.py
 	$(PY) benchmarks/memory.py

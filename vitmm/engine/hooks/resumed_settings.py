@@ -5,7 +5,7 @@ from copy import deepcopy
 from typing import Any
 
 from mmengine.hooks import Hook
-from mmengine.optim import OptimWrapper
+from mmengine.optim import OptimWrapper, _ParamScheduler
 from mmengine.runner import EpochBasedTrainLoop, Runner
 
 from vitmm.errors import ConfigError
@@ -48,7 +48,9 @@ class ResumedSettingsHook(Hook):
             loop._iter = loop.epoch * len(loop.dataloader)  # of other batches there are others
         groups, schedules = self._given
         present = runner.optim_wrapper.param_groups
-        absent = {key for a, b in zip(groups, present, strict=True) for key in a.keys() - b}
+        pairs = zip(groups, present, strict=True)
+        absent = {key for given, now in pairs for key in given.keys() - now}
+        absent = {key for key in absent if not key.startswith('initial_')}  # of a schedule
         if absent:
             raise ConfigError(
                 'optim_wrapper.optimizer: the checkpoint is of another optimiser than '
@@ -79,7 +81,7 @@ class ResumedSettingsHook(Hook):
             optimizer = now.optimizer
             now.__dict__.clear()
             now.__dict__.update(deepcopy(given), optimizer=optimizer)
-        _run_through(runner)
+        _run_through(runner, steps)
         runner.logger.warning(
             "The checkpoint's settings of the optimiser or its schedule are not the config's. From "
             f"here on the config's hold: the rate goes on at {present[0]['lr']:.4g}, not at "
@@ -107,16 +109,16 @@ def _constant(settings: dict[str, Any], others: set[str]) -> dict[str, Any]:
     return {key: value for key, value in settings.items() if key not in others}
 
 
-def _run_through(runner: Runner) -> None:
+def _run_through(runner: Runner, schedules: list[_ParamScheduler]) -> None:
     """Step schedules from their beginning to the present iteration, as ParamSchedulerHook does."""
     loop = runner.train_loop
     length = len(loop.dataloader) if isinstance(loop, EpochBasedTrainLoop) else 0
     with warnings.catch_warnings():
         warnings.simplefilter('ignore')  # that no optimiser steps between
         for iteration in range(1, runner.iter + 1):
-            for one in runner.param_schedulers:
+            for one in schedules:
                 if not one.by_epoch:
                     one.step()
-            for one in runner.param_schedulers if length and iteration % length == 0 else ():
+            for one in schedules if length and iteration % length == 0 else ():
                 if one.by_epoch:
                     one.step()
