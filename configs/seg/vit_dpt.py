@@ -16,4 +16,4 @@ model = dict(
         out_norm='final',
     )
 )
-train_cfg = dict(max_epochs=20)
+train_cfg = dict(max_epochs=14)

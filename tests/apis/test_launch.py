@@ -10,7 +10,6 @@ import torch
 from support import CONFIGS, FAULTS, needs_glibc
 
 from vitmm.apis.launch import build_runner, prepare
-from vitmm.errors import ConfigError
 
 # The same arrays, before a Runner is built and after it.
 CHURN = f"""
@@ -76,12 +75,3 @@ def test_iterations_use_their_memory_again(tmp_path):
     before, after = map(int, done.stdout.split()[-2:])
     assert before > 10 * 1000  # pages, or there is nothing to save
     assert after < before / 20
-
-
-@pytest.mark.skipif(torch.cuda.is_available(), reason='a GPU is there, which can')
-def test_batch_norms_that_share_what_processors_cannot(tiny_options, tmp_path):
-    options = {**tiny_options, 'sync_bn': 'torch'}
-    config = prepare(CONFIGS / 'cls' / 'vit_linear.py', options=options, work_dir=tmp_path)
-    config.launcher = 'pytorch'
-    with pytest.raises(ConfigError, match=r"sync_bn='torch': .* on GPUs only; .* set sync_bn=None"):
-        build_runner(config)

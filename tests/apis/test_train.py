@@ -234,3 +234,16 @@ def test_two_runs_that_begin_in_the_same_second_share_nothing(tiny_options, tmp_
     for runner in runners:
         for backend in runner.visualizer._vis_backends.values():
             assert str(backend._save_dir).startswith(str(runner.work_dir))
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason='a GPU is there, which can')
+def test_batch_norms_that_share_what_processors_cannot(tiny_options, tmp_path, monkeypatch):
+    def prepared(*args, **kwargs):
+        config = prepare(*args, **kwargs)
+        config.launcher = 'pytorch'
+        return config
+
+    monkeypatch.setattr('vitmm.apis.train.prepare', prepared)
+    options = {**tiny_options, 'sync_bn': 'torch'}
+    with pytest.raises(ConfigError, match=r"sync_bn='torch': .* on GPUs only, .* sync_bn=None"):
+        train(STARTERS['cls'], work_dir=tmp_path, options=options)

@@ -104,11 +104,6 @@ def build_runner(config: Config) -> Runner:
     """Build the Runner that the config asks for, on GPUs or without."""
     if config.launcher != 'none' and not torch.cuda.is_available():
         # MMEngine would pass GPU numbers to DDP, which refuses them for a model on the CPU.
-        if config.get('sync_bn'):
-            raise ConfigError(
-                f'sync_bn={config.sync_bn!r}: batch norms share their statistics on GPUs only; on '
-                'these processes set sync_bn=None.'
-            )
         unused = config.get('find_unused_parameters', False)
         config.setdefault('model_wrapper_cfg', cpu_wrapper_cfg(find_unused_parameters=unused))
     # MMEngine knows runs by their second: two of one process would share logs and histories.

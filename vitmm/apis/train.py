@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import torch
 from mmengine.config import Config
 from mmengine.dist import is_main_process
 from mmengine.runner import Runner
@@ -72,6 +73,7 @@ def train(
     )
     _refuse_what_never_ends(cfg)
     _refuse_to_scale_from_nothing(cfg)
+    _refuse_to_share_without_gpus(cfg)
     refuse_too_few(cfg)
     refuse_unknown_evaluators(cfg)
     refuse_unknown_metrics(cfg)
@@ -125,6 +127,14 @@ def _refuse_what_never_ends(cfg: Config) -> None:
             'train_dataloader.sampler: InfiniteSampler has no end, and train_cfg counts epochs, so '
             "that the first would never end: set sampler.type='DefaultSampler', or train by "
             'iterations (train_cfg of by_epoch=False and max_iters).'
+        )
+
+
+def _refuse_to_share_without_gpus(cfg: Config) -> None:
+    if cfg.get('sync_bn') and cfg.launcher != 'none' and not torch.cuda.is_available():
+        raise ConfigError(
+            f'sync_bn={cfg.sync_bn!r}: batch norms share their statistics on GPUs only, and there '
+            'are none: set sync_bn=None.'
         )
 
 
