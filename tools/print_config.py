@@ -20,9 +20,11 @@ def main() -> None:
     @starting()
     def job() -> None:
         from vitmm.config import load_config, resolve
+        from vitmm.config.paths import missing_explained
 
         config = load_config(args.config, args.data, parse_options(args.cfg_options))
-        print(resolve(config).pretty_text)
+        with missing_explained(config):
+            print(resolve(config).pretty_text)
 
     run(job)
 

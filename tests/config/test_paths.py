@@ -1,8 +1,9 @@
 """A file that is missing is told of with the keys that name it."""
 
 import pytest
-from support import CONFIGS
+from support import CONFIGS, run_tool
 
+from vitmm.apis.check_data import check_data
 from vitmm.apis.launch import prepare
 from vitmm.config.paths import keys_of_path
 from vitmm.errors import VitmmError
@@ -29,6 +30,14 @@ def test_the_keys_that_holes_name(options, words, tiny_shapes):
     options = {'data_root': str(tiny_shapes), 'prepare_data': None, **there, **options}
     with pytest.raises(VitmmError, match=words):
         prepare(DET, data='coco', options=options, loaders=LOADERS)
+
+
+def test_the_check_and_the_printed_config_tell_them_too():
+    words = 'annotations/instances_train2017.json; the config names it by data_root and train_ann'
+    with pytest.raises(VitmmError, match=words):
+        check_data(DET, 'coco', {'data_root': 'no/where'})
+    done = run_tool('print_config.py', DET, '--data', 'coco', '--cfg-options', 'data_root=no/where')
+    assert words in done.stderr and not done.stdout
 
 
 def test_a_config_without_holes(tiny_shapes, tmp_path):

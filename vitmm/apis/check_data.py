@@ -7,6 +7,7 @@ from typing import Any
 from vitmm.apis.depth_range import refuse_unmeasured_depth
 from vitmm.apis.small_images import note_of_small_images
 from vitmm.config import load_config, resolve
+from vitmm.config.paths import missing_explained
 from vitmm.datasets.absent_classes import note_of_absent
 from vitmm.datasets.errors import DataError
 from vitmm.datasets.inspection import Report, inspect
@@ -28,7 +29,9 @@ def check_data(
     Raises:
         VitmmError: the config cannot be read, or the data does not even tell its classes.
     """
-    cfg = resolve(load_config(config, data, options))
+    loaded = load_config(config, data, options)
+    with missing_explained(loaded):
+        cfg = resolve(loaded)
     reports, seen = [], []
     for loader in ('train_dataloader', 'val_dataloader', 'test_dataloader'):
         dataset = cfg[loader].dataset if cfg.get(loader) else None

@@ -21,10 +21,9 @@ from vitmm.compat.distributed import cpu_wrapper_cfg, init_dist
 from vitmm.config import load_config, resolve
 from vitmm.config.formatting import format_once
 from vitmm.config.load import merge_options
-from vitmm.config.paths import keys_of_path
+from vitmm.config.paths import missing_explained
 from vitmm.config.top_level import check_log_level, check_options
 from vitmm.config.trackers import check_trackers, leave_out, name_run
-from vitmm.datasets.errors import DataError, MissingError
 from vitmm.datasets.freed_memory import MOST, keep_freed_memory
 from vitmm.engine.hooks.pass_over import PassOverHook
 from vitmm.engine.hooks.resumed_settings import ResumedSettingsHook
@@ -79,20 +78,17 @@ def prepare(
         settings = (loaded.get('env_cfg') or {}).get('dist_cfg') or {}
         init_dist(launcher, settings.get('backend'), settings.get('timeout'))
     try:
-        resolved = resolve(loaded)
-        resolved.launcher = launcher
-        resolved.work_dir = str(
-            work_dir or resolved.get('work_dir') or Path('work_dirs') / Path(config).stem
-        )
-        name_run(resolved, Path(resolved.work_dir).resolve().name)
-        for loader in loaders:
-            if resolved.get(loader):
-                check_or_leave_out(resolved, loader)
-                refuse_unmeasured_depth(resolved, loader)
-    except MissingError as error:
-        keys = ' and '.join(keys_of_path(loaded, error.path, loaders))
-        hint = f'; the config names it by {keys}: set them with --cfg-options' if keys else ''
-        raise DataError(f'{error}{hint}') from error
+        with missing_explained(loaded, loaders):
+            resolved = resolve(loaded)
+            resolved.launcher = launcher
+            resolved.work_dir = str(
+                work_dir or resolved.get('work_dir') or Path('work_dirs') / Path(config).stem
+            )
+            name_run(resolved, Path(resolved.work_dir).resolve().name)
+            for loader in loaders:
+                if resolved.get(loader):
+                    check_or_leave_out(resolved, loader)
+                    refuse_unmeasured_depth(resolved, loader)
     except ConfigError as error:  # the backbone is built when it is asked what it is
         if error.__cause__ and (message := explain_unknown(loaded, error.__cause__)):
             raise ConfigError(message) from error

@@ -2,14 +2,35 @@
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from vitmm.config.moved_data import written_root
 from vitmm.config.top_level import names_in
+from vitmm.datasets.errors import DataError, MissingError
 
 _LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
 _OTHERS = {'type', 'pipeline', 'metainfo', 'backend_args', 'filter_cfg'}
+
+
+@contextmanager
+def missing_explained(loaded: Mapping[str, Any], used: Sequence[str] = ()) -> Iterator[None]:
+    """Tell the keys of the config that name a file which is missed inside.
+
+    Args:
+        loaded: the config, its holes still open.
+        used: the data loaders that are used.
+
+    Raises:
+        DataError: what was missed, with the keys.
+    """
+    try:
+        yield
+    except MissingError as error:
+        keys = ' and '.join(keys_of_path(loaded, error.path, used))
+        hint = f'; the config names it by {keys}: set them with --cfg-options' if keys else ''
+        raise DataError(f'{error}{hint}') from error
 
 
 def keys_of_path(
