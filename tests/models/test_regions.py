@@ -12,6 +12,7 @@ from torch import nn
 from torch._dynamo.utils import counters
 
 from vitmm.engine import CompileHook
+from vitmm.engine.hooks.compile import RECOMPILE_LIMIT
 from vitmm.models import TimmBackbone
 from vitmm.models.backbones.regions import steady_regions
 
@@ -23,7 +24,7 @@ def enough_graphs():
     torch._dynamo.reset()
     counters.clear()
     with (
-        torch._dynamo.config.patch(recompile_limit=8),
+        torch._dynamo.config.patch({RECOMPILE_LIMIT: 8}),
         torch.fx.experimental._config.patch(use_duck_shape=True),
     ):  # the hook's changes of both end with the test
         yield
@@ -70,7 +71,7 @@ def test_the_same_maps_and_gradients_from_few_graphs(name, settings, limit):
             torch.testing.assert_close(found.grad, expected.grad, atol=1e-5, rtol=1e-3)
         seen.append(counters['stats']['unique_graphs'])
     assert 1 <= seen[-1] <= limit
-    assert not any('recompile_limit' in reason for reason in counters['unimplemented'])
+    assert not any(RECOMPILE_LIMIT in reason for reason in counters['unimplemented'])
 
 
 @pytest.mark.slow  # a C++ compiler runs for a minute

@@ -15,6 +15,10 @@ from vitmm.registry import HOOKS
 
 _COMPILERS = ('g++', 'clang++')
 _GRAPHS = 64
+# torch 2.6 knows the older name alone.
+RECOMPILE_LIMIT = (
+    'recompile_limit' if hasattr(torch._dynamo.config, 'recompile_limit') else 'cache_size_limit'
+)
 
 
 @HOOKS.register_module()
@@ -55,8 +59,8 @@ class CompileHook(Hook):
                 f'{", ".join(_COMPILERS)}: install one, or leave --compile out.'
             )
         # Blocks of all widths, in training and in validation, are one function to torch.
-        limit = torch._dynamo.config.recompile_limit
-        torch._dynamo.config.recompile_limit = max(limit, _GRAPHS)
+        limit = getattr(torch._dynamo.config, RECOMPILE_LIMIT)
+        setattr(torch._dynamo.config, RECOMPILE_LIMIT, max(limit, _GRAPHS))
         # Else sizes that are equal in the first batch must stay so, and others make new graphs.
         if hasattr(torch.fx.experimental._config, 'use_duck_shape'):
             torch.fx.experimental._config.use_duck_shape = False
