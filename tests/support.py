@@ -11,6 +11,7 @@ from types import ModuleType
 
 import pytest
 import torch
+import torch.distributed.fsdp
 
 ROOT = Path(__file__).resolve().parent.parent
 CONFIGS = ROOT / 'configs'
@@ -45,6 +46,11 @@ BACKBONES = [
 # Several test processes share the cores.
 torch.set_num_threads(1)
 os.environ['OMP_NUM_THREADS'] = '1'
+
+needs_fsdp = pytest.mark.skipif(
+    not hasattr(torch.distributed.fsdp.FSDPModule, 'set_reshard_after_forward'),
+    reason=f'--fsdp needs torch 2.8, and this is {torch.__version__}',
+)
 
 
 def run_tool(name: str, *args: object, env: dict | None = None, timeout: float = 300):

@@ -12,7 +12,7 @@ import pytest
 import torch
 from mmengine.hooks import Hook
 from mmengine.registry import HOOKS
-from support import CONFIGS, as_cfg_options, run_tool
+from support import CONFIGS, as_cfg_options, needs_fsdp, run_tool
 
 from vitmm.apis.inference import Predictor
 from vitmm.apis.scalars import last_scores
@@ -206,7 +206,10 @@ def test_infer_as_a_command(trained, tiny_shapes, tmp_path):
     assert len(rows[0]) > 4
 
 
-@pytest.mark.parametrize('switch', ['', '--fsdp', '--fsdp --amp'])
+@pytest.mark.parametrize(
+    'switch',
+    ['', *(pytest.param(switch, marks=needs_fsdp) for switch in ('--fsdp', '--fsdp --amp'))],
+)
 def test_one_process_under_nccl(switch, begin, tmp_path):
     switch = switch.split()
     options = {k: v for k, v in begin('cls').items() if k != 'env_cfg.mp_cfg'}

@@ -17,11 +17,12 @@ import pytest
 import timm
 import torch
 from PIL import Image
-from support import CONFIGS, COUNTS
+from support import CONFIGS, COUNTS, needs_fsdp
 
 from vitmm.apis.scalars import last_scores
 from vitmm.apis.test import test as evaluate
 
+pytestmark = needs_fsdp
 DET, SEG, CLS = (
     CONFIGS / name for name in ('det/vit_retinanet.py', 'seg/vit_fcn.py', 'cls/vit_linear.py')
 )

@@ -7,7 +7,7 @@ import torch
 from families import FAMILIES, cut_short
 from mmengine.config import Config
 from mmengine.optim import AmpOptimWrapper, OptimWrapper
-from support import CONFIGS, as_cfg_options, run_tool
+from support import CONFIGS, as_cfg_options, needs_fsdp, run_tool
 from torch import nn
 
 from vitmm.apis.fsdp import use_fsdp
@@ -23,6 +23,7 @@ from vitmm.models.backbones.units import find_units
 DET = CONFIGS / 'det' / 'vit_retinanet.py'
 
 
+@needs_fsdp
 @pytest.mark.slow
 def test_as_a_user_does(tiny_options, tmp_path):
     options = {
@@ -48,12 +49,24 @@ def test_one_process_is_told_how_to_start_more(tiny_options):
         train(DET, fsdp=True, options=tiny_options)
 
 
-def test_an_old_torch_is_told(monkeypatch):
-    monkeypatch.delattr(torch.distributed.fsdp, 'fully_shard')
-    with pytest.raises(ConfigError, match=r'torch 2\.6 or later'):
+@pytest.mark.parametrize('gone', ['FSDPModule', 'FSDPModule.set_reshard_after_forward'])
+def test_an_old_torch_is_told(gone, monkeypatch):
+    monkeypatch.delattr(f'torch.distributed.fsdp.{gone}', raising=False)
+    with pytest.raises(ConfigError, match=r'torch 2\.8 or later'):
         use_fsdp(Config(dict(launcher='pytorch')))
 
 
+@needs_fsdp
+def test_a_torch_that_waits_for_unused_parameters_is_told(monkeypatch):
+    monkeypatch.delattr(
+        'torch.distributed.fsdp.FSDPModule.set_reduce_scatter_unused_params', raising=False
+    )
+    use_fsdp(Config(dict(launcher='pytorch', find_unused_parameters=False)))
+    with pytest.raises(ConfigError, match='find_unused_parameters=True needs'):
+        use_fsdp(Config(dict(launcher='pytorch', find_unused_parameters=True)))
+
+
+@needs_fsdp
 def test_another_runner_is_refused():
     with pytest.raises(ConfigError, match='Mine'):
         use_fsdp(Config(dict(launcher='pytorch', runner_type='Mine')))
@@ -84,6 +97,7 @@ def group():
     torch.distributed.destroy_process_group()
 
 
+@needs_fsdp
 @pytest.mark.parametrize('processes', [2, 8])
 def test_a_large_vit_in_slices(group, processes):
     group(processes)
@@ -106,6 +120,7 @@ def test_what_blocks_share_or_others_read_is_no_unit():
     assert not [name for name in find_units('coat_tiny') if 'serial_blocks' in name]
 
 
+@needs_fsdp
 @pytest.mark.parametrize(
     'name',
     [
@@ -149,6 +164,7 @@ class Numbered(nn.Module):
         return self.layer(x) * self.scale
 
 
+@needs_fsdp
 @pytest.mark.parametrize('fused', [None, True])
 def test_an_optimiser_goes_on_with_slices(fused, group):
     group(backend='gloo')
@@ -187,6 +203,7 @@ def test_an_optimiser_goes_on_with_slices(fused, group):
         torch.testing.assert_close(gather(dict(two)), dict(one))
 
 
+@needs_fsdp
 @pytest.mark.cuda
 @pytest.mark.skipif(torch.cuda.device_count() < 2, reason='needs two GPUs')
 @pytest.mark.parametrize('amp', [[], ['--amp']], ids=['', 'amp'])

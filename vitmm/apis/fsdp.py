@@ -10,18 +10,27 @@ def use_fsdp(config: Config) -> None:
     """Let :class:`vitmm.engine.fsdp_runner.FSDPRunner` train, in place of the Runner and DDP.
 
     Raises:
-        ConfigError: one process without a group, a Runner of the config's own, an old torch, or
-            channels last.
+        ConfigError: one process without a group, a Runner of the config's own, an old torch (for
+            all of it, or for parameters that get no gradient), or channels last.
     """
     if config.launcher == 'none':
         raise ConfigError(
             '--fsdp spreads a model over several processes, and none were started: use '
             'tools/dist_train.sh CONFIG N --fsdp, or add --launcher under torchrun, Slurm or MPI.'
         )
-    if not hasattr(torch.distributed.fsdp, 'fully_shard'):
+    module = getattr(torch.distributed.fsdp, 'FSDPModule', None)
+    if not hasattr(module, 'set_reshard_after_forward'):
         raise ConfigError(
-            f'--fsdp needs torch.distributed.fsdp.fully_shard (torch 2.6 or later), and this is '
+            f'--fsdp needs FSDPModule.set_reshard_after_forward (torch 2.8 or later), and this is '
             f'torch {torch.__version__}: update it, or leave --fsdp out.'
+        )
+    if config.get('find_unused_parameters') and not hasattr(
+        module, 'set_reduce_scatter_unused_params'
+    ):
+        raise ConfigError(
+            '--fsdp with find_unused_parameters=True needs '
+            'FSDPModule.set_reduce_scatter_unused_params, which torch '
+            f'{torch.__version__} has not: update it, or leave one of them out.'
         )
     if 'runner_type' in config:
         raise ConfigError(
