@@ -84,7 +84,10 @@ def _export(
     images = torch.rand(2 if batches else 1, len(graph.prepare.mean), *size) * 255
     try:
         with _quiet(), torch.no_grad():
-            return torch.export.export(graph, (images,), dynamic_shapes=[dims] if dims else None)
+            # strict=False is what torch 2.8 takes by itself, and 2.6 and 2.7 do not.
+            return torch.export.export(
+                graph, (images,), dynamic_shapes=[dims] if dims else None, strict=False
+            )
     except ConfigError:
         raise
     except Exception as error:  # torch's exporter and the model's code raise what they like
