@@ -7,10 +7,14 @@ from importlib.util import find_spec
 
 import numpy as np
 import pytest
+import torch
+
+from vitmm.export.files import OLDEST_ONNX
 
 needs_onnx = pytest.mark.skipif(
-    not all(find_spec(name) for name in ('onnx', 'onnxruntime', 'onnxscript')),
-    reason='pip install onnx onnxruntime onnxscript has not been done here',
+    torch.__version__ < OLDEST_ONNX
+    or not all(find_spec(name) for name in ('onnx', 'onnxruntime', 'onnxscript')),
+    reason=f"needs torch {OLDEST_ONNX} or later, and pip install onnx onnxruntime onnxscript",
 )
 # What a user runs: nothing of vitmm, OpenMMLab or torch.
 STRANGER = """

@@ -7,12 +7,13 @@ import numpy as np
 import pytest
 import torch
 from exports import needs_onnx, run_apart, same_boxes
+from torch.torch_version import TorchVersion
 
 from vitmm.apis.export import export
 from vitmm.apis.inference import Predictor
 from vitmm.apis.publish import publish
 from vitmm.errors import ConfigError, VitmmError
-from vitmm.export.files import load, save
+from vitmm.export.files import check_packages, load, save
 from vitmm.export.graph import Graph
 from vitmm.export.nms import best
 from vitmm.models import TimmBackbone
@@ -256,6 +257,14 @@ def test_a_missing_package_is_named(trained, tmp_path, monkeypatch):
     with pytest.raises(ConfigError, match=r'needs onnxscript: pip install .vitmm\[export\]'):
         export(trained('cls'), tmp_path / 'm.onnx')
     assert not list(tmp_path.iterdir())
+
+
+def test_a_torch_that_is_too_old_for_onnx_is_named(monkeypatch):
+    monkeypatch.setattr('vitmm.export.files.import_module', lambda name: None)
+    monkeypatch.setattr(torch, '__version__', TorchVersion('2.6.0+cpu'))
+    check_packages('torch')
+    with pytest.raises(ConfigError, match=r'torch 2\.7 or later, .* torch 2\.6\.0\+cpu: update it'):
+        check_packages('onnx')
 
 
 @needs_onnx

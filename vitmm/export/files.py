@@ -21,13 +21,14 @@ from vitmm.export.graph import INPUT, Graph
 SUFFIXES = {'onnx': '.onnx', 'torch': '.pt2'}
 NEEDED = {'onnx': ('onnx', 'onnxruntime', 'onnxscript'), 'torch': ()}
 OPSET = 18
+OLDEST_ONNX = '2.7'  # the exporter of 2.6 fails at every batch norm
 EXTRA = 'vitmm.json'
 
 Run = Callable[[Tensor], list[Tensor]]
 
 
 def check_packages(kind: str) -> None:
-    """Refuse where a package is missing.
+    """Refuse where a package is missing, or torch too old.
 
     Raises:
         ConfigError: it names them, and how to install them.
@@ -41,6 +42,11 @@ def check_packages(kind: str) -> None:
     if missing:
         raise ConfigError(
             f'--format {kind} needs {", ".join(missing)}: pip install {" ".join(missing)}.'
+        )
+    if kind == 'onnx' and torch.__version__ < OLDEST_ONNX:
+        raise ConfigError(
+            f'--format onnx needs torch {OLDEST_ONNX} or later, and this is torch '
+            f'{torch.__version__}: update it, or take --format torch.'
         )
 
 
