@@ -14,7 +14,7 @@ from vitmm.export.files import OLDEST_ONNX
 needs_onnx = pytest.mark.skipif(
     torch.__version__ < OLDEST_ONNX
     or not all(find_spec(name) for name in ('onnx', 'onnxruntime', 'onnxscript')),
-    reason=f"needs torch {OLDEST_ONNX} or later, and pip install onnx onnxruntime onnxscript",
+    reason=f'needs torch {OLDEST_ONNX} or later, and pip install onnx onnxruntime onnxscript',
 )
 # What a user runs: nothing of vitmm, OpenMMLab or torch.
 STRANGER = """

@@ -9,9 +9,10 @@ import numpy as np
 
 import vitmm
 from vitmm.errors import ConfigError, VitmmError
-from vitmm.export.files import SUFFIXES, check_packages, load, put, save, scratch, trace
+from vitmm.export.files import SUFFIXES, check_packages, load, put, save, scratch
 from vitmm.export.graph import Graph
 from vitmm.export.parity import HALF, Limits, compare
+from vitmm.export.tracing import trace
 from vitmm.inference.inputs import array_items
 from vitmm.inference.predictor import Predictor
 

@@ -3,11 +3,9 @@
 import json
 import os
 import tempfile
-import warnings
 from collections.abc import Callable, Mapping
-from contextlib import contextmanager, redirect_stdout
+from contextlib import contextmanager
 from importlib import import_module
-from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +14,8 @@ import torch
 from torch import Tensor
 
 from vitmm.errors import ConfigError
-from vitmm.export.graph import INPUT, Graph
+from vitmm.export.graph import INPUT
+from vitmm.export.tracing import quiet
 
 SUFFIXES = {'onnx': '.onnx', 'torch': '.pt2'}
 NEEDED = {'onnx': ('onnx', 'onnxruntime', 'onnxscript'), 'torch': ()}
@@ -50,65 +49,6 @@ def check_packages(kind: str) -> None:
         )
 
 
-def trace(graph: Graph, size: tuple[int, int], dynamic: int | None) -> torch.export.ExportedProgram:
-    """The program of a graph.
-
-    Args:
-        graph: of :mod:`.graph`.
-        size: (H, W) of its images in pixels, or of one example.
-        dynamic: images of other sizes too, in whole multiples of this.
-
-    Raises:
-        ConfigError: torch cannot follow the model; the message has torch's reason.
-    """
-    first = _export(graph, size, dynamic, graph.batches)
-    if isinstance(first, Exception) and graph.batches:
-        # Some models fix the number of images in their code.
-        graph.batches, first = False, _export(graph, size, dynamic, False)
-    if isinstance(first, Exception):
-        advice = (
-            'Its code depends on the size of its images: leave --dynamic out.'
-            if dynamic
-            else 'It runs in PyTorch alone: tools/infer.py.'
-        )
-        raise ConfigError(
-            f'the model cannot be exported{" with --dynamic" if dynamic else ""}: '
-            f'{_reason(first)} {advice}'
-        ) from first
-    return first
-
-
-def _export(
-    graph: Graph, size: tuple[int, int], dynamic: int | None, batches: bool
-) -> torch.export.ExportedProgram | Exception:
-    dims: dict[int, Any] = {}
-    if batches:
-        dims[0] = torch.export.Dim('batch', min=1, max=1024)
-    if dynamic:
-        dims[2] = dynamic * torch.export.Dim('rows', min=1, max=256)
-        dims[3] = dynamic * torch.export.Dim('columns', min=1, max=256)
-    images = torch.rand(2 if batches else 1, len(graph.prepare.mean), *size) * 255
-    try:
-        with _quiet(), torch.no_grad():
-            # strict=False is what torch 2.8 takes by itself, and 2.6 and 2.7 do not.
-            return torch.export.export(
-                graph, (images,), dynamic_shapes=[dims] if dims else None, strict=False
-            )
-    except ConfigError:
-        raise
-    except Exception as error:  # torch's exporter and the model's code raise what they like
-        return error
-
-
-def _reason(error: Exception) -> str:
-    """What a message says first, without torch's advice."""
-    lines = [line.strip() for line in str(error).splitlines()]
-    lines = [line for line in lines if line and 'For more information' not in line]
-    text = (lines or ['no reason is given'])[0].lstrip('- ').partition('. If you')[0]
-    text = text[:300].rstrip('. ')
-    return f'{type(error).__name__}: {text}.'
-
-
 def save(
     program: torch.export.ExportedProgram,
     path: Path,
@@ -119,7 +59,7 @@ def save(
     """Write ``path`` (above 2 GB, ONNX puts the weights into a file beside it).
 
     Args:
-        program: of :func:`trace`.
+        program: of :func:`vitmm.export.tracing.trace`.
         path: the file.
         kind: ``'onnx'`` or ``'torch'``.
         outputs: names of the results.
@@ -132,13 +72,13 @@ def save(
         ConfigError: ONNX has no such operator.
     """
     if kind == 'torch':
-        with _quiet():
+        with quiet():
             torch.export.save(program, path, extra_files={EXTRA: json.dumps(dict(told))})
         return [path]
     from torch import onnx  # heavy
 
     try:
-        with _quiet():
+        with quiet():
             made = onnx.export(
                 program,
                 (),
@@ -154,10 +94,9 @@ def save(
             made.model.metadata_props.update(told)
             made.save(path)
     except onnx.OnnxExporterError as error:
-        reason = str(error.__cause__ or error).strip().splitlines()[0].rstrip('. ')
+        why = str(error.__cause__ or error).strip().splitlines()[0].rstrip('. ')
         raise ConfigError(
-            f'the model cannot be exported to ONNX: {reason[:300]}. --format torch has no such '
-            'limits.'
+            f'the model cannot be exported to ONNX: {why[:300]}. --format torch has no such limits.'
         ) from error
     return sorted(path.parent.iterdir())
 
@@ -183,7 +122,7 @@ def _keep_constants(graph: Any) -> None:
 def load(path: Path, kind: str) -> Run:
     """A function from images to results, by ONNX Runtime on the CPU or the saved program."""
     if kind == 'torch':
-        with _quiet():
+        with quiet():
             program = torch.export.load(path).module()
         return lambda images: list(program(images))
     import onnxruntime
@@ -211,17 +150,3 @@ def put(files: list[Path], folder: Path) -> None:
     """Move files into a folder, the first last: where it is, all are."""
     for file in reversed(files):
         os.replace(file, folder / file.name)
-
-
-@contextmanager
-def _quiet():
-    """Without the exporters' progress and warnings; what goes wrong is raised."""
-    import logging
-
-    with warnings.catch_warnings(), redirect_stdout(StringIO()):
-        warnings.simplefilter('ignore')
-        logging.disable(logging.WARNING)
-        try:
-            yield
-        finally:
-            logging.disable(logging.NOTSET)

@@ -1,0 +1,45 @@
+"""Exports that take images of any size, at sizes unlike the example's."""
+
+import itertools
+from types import SimpleNamespace
+
+import pytest
+import torch
+from exports import needs_onnx
+from torch.nn import functional as F
+
+from vitmm.export.files import load, save
+from vitmm.export.pooling import adaptive_average
+from vitmm.export.tracing import trace
+
+
+@pytest.mark.parametrize('windows', [1, 2, 3, 6, (7, 5), (None, 4)], ids=str)
+def test_averages_are_those_of_torch(windows):
+    for height, width in itertools.product((1, 2, 5, 6, 13, 50), repeat=2):
+        maps = torch.randn(2, 3, height, width)
+        expected = F.adaptive_avg_pool2d(maps, windows)
+        torch.testing.assert_close(adaptive_average(maps, windows), expected, rtol=0, atol=1e-6)
+    half = torch.randn(2, 3, 13, 7).half()
+    torch.testing.assert_close(
+        adaptive_average(half, windows), F.adaptive_avg_pool2d(half, windows)
+    )
+
+
+class Pyramid(torch.nn.Module):
+    """Averages over 1, 2, 3 and 6 windows a side."""
+
+    batches = True
+    prepare = SimpleNamespace(mean=torch.zeros(3, 1, 1))
+
+    def forward(self, images):
+        return tuple(F.adaptive_avg_pool2d(images, count) for count in (1, 2, 3, 6))
+
+
+@needs_onnx
+def test_windows_follow_the_images(tmp_path):
+    program = trace(Pyramid(), (11, 13), dynamic=1)
+    save(program, tmp_path / 'm.onnx', 'onnx', tuple('abcd'), {})
+    run = load(tmp_path / 'm.onnx', 'onnx')
+    for count, height, width in itertools.product((1, 2, 3), (1, 2, 6, 11, 37), (1, 5, 64)):
+        images = torch.randn(count, 3, height, width)
+        torch.testing.assert_close(run(images), list(Pyramid()(images)), rtol=0, atol=1e-5)
