@@ -8,6 +8,8 @@ import torch
 from exports import needs_onnx
 from torch.nn import functional as F
 
+from vitmm.apis.export import export
+from vitmm.errors import VitmmError
 from vitmm.export.files import load, save
 from vitmm.export.pooling import adaptive_average
 from vitmm.export.tracing import trace
@@ -43,3 +45,23 @@ def test_windows_follow_the_images(tmp_path):
     for count, height, width in itertools.product((1, 2, 3), (1, 2, 6, 11, 37), (1, 5, 64)):
         images = torch.randn(count, 3, height, width)
         torch.testing.assert_close(run(images), list(Pyramid()(images)), rtol=0, atol=1e-5)
+
+
+@needs_onnx
+def test_what_cannot_be_run_is_not_kept(trained, tiny_shapes, tmp_path, monkeypatch):
+    def keep(program, path, kind, *_):
+        save(other, path, kind, ('scores',), {})
+        return [path]
+
+    # A graph that takes no images but those of its example.
+    other = torch.export.export(torch.nn.Sigmoid(), (torch.randn(1, 3, 32, 32),))
+    image = min((tiny_shapes / 'JPEGImages').glob('val*.jpg'))
+    monkeypatch.setattr('vitmm.apis.export.trace', lambda *_: None)
+    monkeypatch.setattr('vitmm.apis.export.save', keep)
+    with pytest.raises(VitmmError, match=r'ONNX Runtime cannot run the export .*\(1, 3, 64'):
+        export(trained('cls'), tmp_path / 'm.onnx', size=(64, 64), check=[image])
+    assert not list(tmp_path.iterdir())
+    monkeypatch.setattr('vitmm.apis.export.save', lambda *a: [a[1].write_bytes(b'0')] and [a[1]])
+    with pytest.raises(VitmmError, match='ONNX Runtime cannot load the export: InvalidProtobuf'):
+        export(trained('cls'), tmp_path / 'm.onnx', size=(64, 64), check=[image])
+    assert not list(tmp_path.iterdir())

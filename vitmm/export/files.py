@@ -3,7 +3,7 @@
 import json
 import os
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
@@ -13,9 +13,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from vitmm.errors import ConfigError
+from vitmm.errors import ConfigError, VitmmError
 from vitmm.export.graph import INPUT
-from vitmm.export.tracing import quiet
+from vitmm.export.tracing import quiet, reason
 
 SUFFIXES = {'onnx': '.onnx', 'torch': '.pt2'}
 NEEDED = {'onnx': ('onnx', 'onnxruntime', 'onnxscript'), 'torch': ()}
@@ -120,22 +120,49 @@ def _keep_constants(graph: Any) -> None:
 
 
 def load(path: Path, kind: str) -> Run:
-    """A function from images to results, by ONNX Runtime on the CPU or the saved program."""
-    if kind == 'torch':
-        with quiet():
-            program = torch.export.load(path).module()
-        return lambda images: list(program(images))
+    """A function from images to results, by ONNX Runtime on the CPU or the saved program.
+
+    Raises:
+        VitmmError: they cannot load it or, when the function is called, run it; the message says
+            why.
+    """
+    with _told(kind, 'load the export'):
+        program = _program(path) if kind == 'torch' else _session(path)
+
+    def run(images: Tensor) -> list[Tensor]:
+        with _told(kind, f'run the export on images {tuple(images.shape)}'):
+            return list(program(images))
+
+    return run
+
+
+def _program(path: Path) -> Callable[[Tensor], Iterable[Tensor]]:
+    with quiet():
+        return torch.export.load(path).module()
+
+
+def _session(path: Path) -> Callable[[Tensor], Iterable[Tensor]]:
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3
+    options.log_severity_level = 4  # errors are raised
     session = onnxruntime.InferenceSession(path, options, providers=['CPUExecutionProvider'])
 
-    def run(images: Tensor) -> list[Tensor]:
+    def run(images: Tensor) -> Iterable[Tensor]:
         found = session.run(None, {INPUT: np.ascontiguousarray(images.numpy())})
-        return [torch.from_numpy(one) for one in found]
+        return map(torch.from_numpy, found)
 
     return run
+
+
+@contextmanager
+def _told(kind: str, what: str):
+    """Make one message of whatever is raised."""
+    try:
+        yield
+    except Exception as error:  # ONNX Runtime's errors have no class in common
+        name = {'onnx': 'ONNX Runtime', 'torch': 'torch.export'}[kind]
+        raise VitmmError(f'{name} cannot {what}: {reason(error)}') from error
 
 
 @contextmanager
