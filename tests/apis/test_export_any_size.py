@@ -9,8 +9,10 @@ from exports import needs_onnx
 from torch.nn import functional as F
 
 from vitmm.apis.export import export
+from vitmm.apis.inference import Predictor
 from vitmm.errors import VitmmError
-from vitmm.export.files import load, save
+from vitmm.export.files import SUFFIXES, load, save
+from vitmm.export.graph import Graph
 from vitmm.export.pooling import adaptive_average
 from vitmm.export.tracing import trace
 
@@ -45,6 +47,26 @@ def test_windows_follow_the_images(tmp_path):
     for count, height, width in itertools.product((1, 2, 3), (1, 2, 6, 11, 37), (1, 5, 64)):
         images = torch.randn(count, 3, height, width)
         torch.testing.assert_close(run(images), list(Pyramid()(images)), rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ('kind', 'least'),
+    [('torch', 64), pytest.param('onnx', 32, marks=[needs_onnx, pytest.mark.slow])],
+)
+def test_segments_of_small_and_of_other_sizes(kind, least, untrained, picture, tmp_path):
+    stored = untrained('seg/vit_upernet.py', 'test_vit')
+    said = export(stored, tmp_path / f'm{SUFFIXES[kind]}', dynamic=True)
+    # Torch's guards stop where the coarsest map would be one cell.
+    assert ('whole multiples of 32, 64 or more' in said) == (least > 32)
+    run, predictor = load(tmp_path / f'm{SUFFIXES[kind]}', kind), Predictor(stored)
+    graph = Graph(predictor.model, predictor.task)
+    for size in ((least, least), (96, 160)):
+        images = torch.from_numpy(picture(*size)[1]).repeat(3, 1, 1, 1)
+        (labels,), (expected,) = run(images), graph(images)
+        assert (labels == expected).float().mean() > 0.9999
+    if kind == 'torch':
+        with pytest.raises(VitmmError, match=r'torch.export cannot run .*\(1, 3, 32, 64\).*Guard'):
+            run(torch.zeros(1, 3, 32, 64))
 
 
 @needs_onnx

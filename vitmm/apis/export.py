@@ -12,7 +12,7 @@ from vitmm.errors import ConfigError, VitmmError
 from vitmm.export.files import SUFFIXES, check_packages, load, put, save, scratch
 from vitmm.export.graph import Graph
 from vitmm.export.parity import HALF, Limits, compare
-from vitmm.export.tracing import trace
+from vitmm.export.tracing import EXAMPLE, least_side, trace
 from vitmm.inference.inputs import array_items
 from vitmm.inference.predictor import Predictor
 
@@ -70,10 +70,12 @@ def export(
     graph = Graph(predictor.model, predictor.task, predictor.channels, fp16)
     height, width = size or test_size(predictor)
     multiple = max(DYNAMIC, graph.prepare.divisor) if dynamic else 1
-    if dynamic:  # the example is of no native size, and leaves no map of a single cell
-        height, width = 11 * multiple, 13 * multiple
+    if dynamic:
+        height, width = (side * multiple for side in EXAMPLE)
     program = trace(graph, (height, width), multiple if dynamic else None)
-    told = _metadata(predictor, graph, None if dynamic else (height, width), multiple, fp16)
+    # A program stops at smaller images than ONNX Runtime.
+    least = least_side(program, multiple) if dynamic and kind == 'torch' else multiple
+    told = _metadata(predictor, graph, None if dynamic else (height, width), multiple, least, fp16)
     try:
         with scratch(out) as place:
             files = save(program, place, kind, graph.outputs, told)
@@ -81,7 +83,9 @@ def export(
             if check := list(check):
                 shape = None if dynamic else (height, width)
                 run = load(place, kind)
-                parity = compare(predictor, run, graph.outputs, check, shape, multiple, limits)
+                parity = compare(
+                    predictor, run, graph.outputs, check, shape, multiple, least, limits
+                )
                 if bad := parity.beyond(limits):
                     raise VitmmError(
                         f'the export differs from PyTorch on {parity.images} images: '
@@ -135,12 +139,16 @@ def _metadata(
     graph: Graph,
     size: tuple[int, int] | None,
     multiple: int,
+    least: int,
     fp16: bool,
 ) -> dict[str, str]:
     number = 'N' if graph.batches else '1'
     sides = f'{size[0]}, {size[1]}' if size else 'H, W'
     colours = 'RGB' if predictor.channels == 3 else 'the bands as trained'
-    note = '' if size else f'; H and W whole multiples of {multiple}{graph.limits}'
+    note = ''
+    if not size:
+        larger = f', {least} or more' if least > multiple else ''
+        note = f'; H and W whole multiples of {multiple}{larger}{graph.limits}'
     return {
         'task': predictor.task,
         'input': f'images float32 ({number}, {predictor.channels}, {sides}), 0 to 255, {colours}, '

@@ -1,6 +1,6 @@
 """How far an export is from PyTorch's own results, on real images."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from torchvision.ops import box_iou
 from vitmm.export.files import Run
 from vitmm.inference.inputs import find_media
 from vitmm.inference.predictor import Predictor
+from vitmm.models.cells import cells
 
 
 @dataclass
@@ -96,6 +97,7 @@ def compare(
     images: Iterable[str | Path],
     size: tuple[int, int] | None,
     multiple: int,
+    least: int,
     limits: Limits,
 ) -> Parity:
     """Run the export and ``model.test_step`` on the same pixels.
@@ -108,6 +110,7 @@ def compare(
         size: (H, W) that the export takes, None for any: then the images keep theirs, padded to
             whole multiples.
         multiple: of pixels.
+        least: height and width in pixels of images of any size.
         limits: what is borne.
 
     Raises:
@@ -116,7 +119,8 @@ def compare(
     parity = Parity()
     for item in predictor.stream(find_media([str(image) for image in images])):
         pixels = predictor.pipeline(item)['inputs']
-        pixels = _fit(pixels, size, multiple, predictor.model.data_preprocessor)
+        shape = size or [max(least, cells(side, multiple) * multiple) for side in pixels.shape[-2:]]
+        pixels = _fit(pixels, shape, predictor.model.data_preprocessor)
         rgb = pixels.flip(0) if predictor.channels == 3 else pixels
         found = dict(zip(outputs, run(rgb[None].float()), strict=True))
         _PAIRS[predictor.task](parity, _test_step(predictor, pixels), found, predictor, limits)
@@ -124,11 +128,9 @@ def compare(
     return parity
 
 
-def _fit(pixels: Tensor, size: tuple[int, int] | None, multiple: int, preprocessor: Any) -> Tensor:
+def _fit(pixels: Tensor, size: Sequence[int], preprocessor: Any) -> Tensor:
     """Shrink an image (C, H, W) onto ``size`` if it is larger, and fill up with the mean pixel."""
     height, width = pixels.shape[-2:]
-    if size is None:
-        size = -(-height // multiple) * multiple, -(-width // multiple) * multiple
     scale = min(1.0, size[0] / height, size[1] / width)
     if scale < 1:
         smaller = [max(1, int(side * scale)) for side in (height, width)]

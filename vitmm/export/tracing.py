@@ -11,6 +11,8 @@ from vitmm.errors import ConfigError
 from vitmm.export.graph import Graph
 from vitmm.export.pooling import AnySizePooling
 
+EXAMPLE = 11, 13  # multiples: no native size, and no map of a single cell
+
 
 def trace(graph: Graph, size: tuple[int, int], dynamic: int | None) -> torch.export.ExportedProgram:
     """The program of a graph.
@@ -60,6 +62,30 @@ def _export(
         raise
     except Exception as error:  # torch's exporter and the model's code raise what they like
         return error
+
+
+def least_side(program: torch.export.ExportedProgram, multiple: int) -> int:
+    """The least height and width in pixels that a program for any size takes.
+
+    Torch takes a length of 1 as a case of its own, and its guards stop at maps of a single cell
+    where the example has more.
+
+    Args:
+        program: of :func:`trace`.
+        multiple: of pixels.
+    """
+    channels = program.example_inputs[0][0].shape[1]
+    run = program.module()
+    for side in range(multiple, min(EXAMPLE) * multiple, multiple):
+        try:
+            with torch.no_grad():
+                run(torch.zeros(1, channels, side, side))
+        except AssertionError:  # a guard
+            continue
+        except Exception:  # the model's own limits are told by the graph
+            pass
+        return side
+    return min(EXAMPLE) * multiple
 
 
 def reason(error: Exception) -> str:
