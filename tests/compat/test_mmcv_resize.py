@@ -3,9 +3,13 @@
 import mmcv
 import numpy as np
 import pytest
+from mmdet.structures.bbox import HorizontalBoxes
+from mmdet.structures.mask import BitmapMasks, PolygonMasks
 from PIL import Image
 
 from vitmm.compat import mmcv_resize
+from vitmm.datasets import LoadImage
+from vitmm.registry import TRANSFORMS
 
 mmcv_resize.install()
 SIZE = (33, 21)
@@ -75,3 +79,66 @@ def test_scales_and_rescaling():
     assert mmcv.imrescale(many, 0.5, interpolation='area').shape == (20, 30, 12)
     mmcv_resize.install()
     assert not hasattr(mmcv.imresize.__wrapped__, '__wrapped__')  # once is enough
+
+
+LONG = (133, 80)
+KEEPING = {
+    'mmcv': dict(type='Resize', scale=LONG, keep_ratio=True),
+    'mmcv, by a factor': dict(type='Resize', scale_factor=0.0665, keep_ratio=True),
+    'mmdet': dict(type='mmdet.Resize', scale=LONG, keep_ratio=True),
+    'any': dict(
+        type='RandomResize',
+        resize_type='mmdet.Resize',
+        scale=(1330, 800),
+        ratio_range=(0.1, 0.1),
+        keep_ratio=True,
+    ),
+    'one of several': dict(
+        type='RandomChoiceResize', resize_type='mmdet.Resize', scales=[LONG], keep_ratio=True
+    ),
+    'mmseg': dict(type='mmseg.Resize', scale=LONG, keep_ratio=True),
+    'mmseg, the shorter': dict(type='mmseg.ResizeShortestEdge', scale=80, max_size=133),
+    'mmpretrain': dict(type='mmpretrain.ResizeEdge', scale=133, edge='long'),
+}
+
+
+@pytest.mark.parametrize('waits', [False, True])
+@pytest.mark.parametrize('kind', ['bitmaps', 'polygons', 'none'])
+@pytest.mark.parametrize('size', [(1, 2000), (2000, 1), (3, 2000)])
+@pytest.mark.parametrize('how', KEEPING)
+def test_no_side_is_resized_to_nothing(how, size, kind, waits, tmp_path):
+    """Image, boxes and masks agree on a formula: the ratio, rounded, and 1 at least."""
+    width, height = size
+    factor = 133 / max(size)
+    new = [max(1, int(side * factor + 0.5)) for side in size]
+    pixels = image('uint8', height, width, 3)
+    if waits:
+        Image.fromarray(pixels).save(tmp_path / 'a.jpg')
+        pixels = LoadImage(reduce=True).transform({'img_path': str(tmp_path / 'a.jpg')})['img']
+    box = np.array([[width / 4, 0, width, height / 2]], np.float32)
+    masks = {
+        'bitmaps': BitmapMasks(np.ones((1, height, width), np.uint8), height, width),
+        'polygons': PolygonMasks([[box[0, [0, 1, 2, 1, 2, 3]]]], height, width),
+        'none': PolygonMasks([], height, width),
+    }[kind]
+    results = dict(img=pixels, img_shape=(height, width), gt_bboxes=HorizontalBoxes(box))
+    results |= dict(gt_masks=masks, gt_seg_map=np.ones((height, width), np.uint8))
+    results |= dict(seg_fields=['gt_seg_map'])
+    if 'mmdet' not in str(KEEPING[how]):
+        results['gt_bboxes'] = box
+    resized = TRANSFORMS.build(KEEPING[how])(results)
+    assert resized['img'].shape == (new[1], new[0], 3)
+    assert tuple(resized['img_shape']) == (new[1], new[0])
+    scales = new[0] / width, new[1] / height
+    assert np.allclose(resized['scale_factor'], scales)
+    if how == 'mmpretrain':
+        return
+    assert resized['gt_seg_map'].shape == (new[1], new[0])
+    boxes = resized['gt_bboxes']
+    boxes = boxes.numpy() if isinstance(boxes, HorizontalBoxes) else boxes
+    assert np.allclose(boxes, box * np.tile(scales, 2))
+    if isinstance(resized['gt_bboxes'], HorizontalBoxes):
+        masks = resized['gt_masks']
+        assert (masks.width, masks.height) == tuple(new)
+        if kind == 'polygons':
+            assert np.allclose(masks.masks[0][0], boxes[0, [0, 1, 2, 1, 2, 3]])

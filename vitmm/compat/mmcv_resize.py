@@ -7,6 +7,8 @@ resized band by band, or four bands at a time: a filter treats each by itself an
 A third backend, 'torch', is Pillow's algorithm with vector instructions: about five times as fast,
 and within 2 of 255. It takes any number of channels, and 'bilinear' and 'bicubic'.
 
+A side that rounds to nothing, of an image of 1 x 2000 pixels, is 1.
+
 An image that is not decoded yet (:class:`vitmm.datasets.jpeg.JpegImage`) is asked for as many
 pixels as the new size needs.
 
@@ -23,13 +25,36 @@ _SMOOTH = ('bilinear', 'bicubic', 'lanczos')
 
 
 def install() -> None:
-    """Put it in the place of ``mmcv.imresize``; harmless when repeated."""
+    """Put it in the place of ``mmcv.imresize`` and ``rescale_size``; harmless when repeated."""
     import mmcv
     from mmcv.image import geometric
 
     if not hasattr(geometric.imresize, '__wrapped__'):
+        imresize = _any_bands(geometric.imresize)
+        rescale_size = _at_least_one(geometric.rescale_size)
         for module in (mmcv, mmcv.image, geometric):
-            module.imresize = _any_bands(geometric.imresize)
+            module.imresize, module.rescale_size = imresize, rescale_size
+
+
+def _at_least_one(stock: Callable) -> Callable:
+    """Masks that are none, or polygons, learn their size from here, not from an image."""
+
+    @wraps(stock)
+    def rescale_size(
+        old_size: tuple[int, int],
+        scale: float | tuple[int, int],
+        return_scale: bool = False,
+    ) -> tuple:
+        if isinstance(scale, tuple):  # mmcv's Resize rounds, too, where it is given a factor
+            scale = _sides(scale)
+        size, factor = stock(old_size, scale, return_scale=True)
+        return (_sides(size), factor) if return_scale else _sides(size)
+
+    return rescale_size
+
+
+def _sides(size: tuple[int, int]) -> tuple[int, int]:
+    return max(1, size[0]), max(1, size[1])
 
 
 def _any_bands(stock: Callable) -> Callable:
@@ -44,6 +69,7 @@ def _any_bands(stock: Callable) -> Callable:
         out: np.ndarray | None = None,
         backend: str | None = None,
     ) -> tuple[np.ndarray, float, float] | np.ndarray:
+        size = _sides(size)
         backend = backend or geometric.imread_backend
         bands = img.shape[2] if img.ndim == 3 else 1
         if not isinstance(img, np.ndarray) and hasattr(img, 'enough_for'):

@@ -147,9 +147,17 @@ class CheckedLoad(BaseTransform):
             # Masks are read after the image.
             key = 'seg_map_path' if 'img' in results else 'img_path'
             raise UnreadableError.of(results.get(key), error) from error
+        if 'gt_seg_map' in results and 1 in results['ori_shape']:
+            self._unsqueeze(results)
         if self.num_classes and 'gt_seg_map' in results:
             self._check(results)
         return results
+
+    def _unsqueeze(self, results: dict) -> None:
+        """Give a mask of one row or column back the side that mmseg takes from it."""
+        mask, shape = results['gt_seg_map'], tuple(results['ori_shape'])
+        if mask.shape == tuple(side for side in shape if side != 1):
+            results['gt_seg_map'] = mask.reshape(shape)
 
     def _check(self, results: dict) -> None:
         mask, path = results['gt_seg_map'], results.get('seg_map_path')
