@@ -9,6 +9,9 @@ def write_whole(path: str | os.PathLike, content: bytes | str) -> None:
 
     A reader sees the old file or the new one. Text is written as UTF-8. A link there is replaced
     by the file.
+
+    Raises:
+        OSError: it cannot be written; ``filename`` is the path.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -19,5 +22,7 @@ def write_whole(path: str | os.PathLike, content: bytes | str) -> None:
             file.flush()
             os.fsync(file.fileno())
         scratch.replace(path)
+    except OSError as error:  # of a full disk it names no file, else the scratch
+        raise OSError(error.errno, error.strerror, str(path)) from error
     finally:
         scratch.unlink(missing_ok=True)

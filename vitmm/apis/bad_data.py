@@ -11,6 +11,7 @@ from vitmm.datasets.check import check_annotations
 from vitmm.datasets.leave_out import leave_out
 from vitmm.datasets.sources import change_leaves
 from vitmm.errors import ConfigError
+from vitmm.writing import writing
 
 
 def check_or_leave_out(cfg: Config, loader: str) -> None:
@@ -46,7 +47,8 @@ def check_or_leave_out(cfg: Config, loader: str) -> None:
                 files[path] = changed['ann_file']
             return changed
 
-        cfg[loader].dataset = change_leaves(cfg[loader].dataset.to_dict(), change)
+        with writing(('the folder of bad_data=skip,', folder)):
+            cfg[loader].dataset = change_leaves(cfg[loader].dataset.to_dict(), change)
         _follow(cfg.get(f'{name}_evaluator'), files)
     check_annotations(cfg[loader].dataset, scope, boxes=choice == 'stop')
 

@@ -13,6 +13,7 @@ from mmengine.config import DictAction
 
 from vitmm.compat.distributed import end_dist
 from vitmm.errors import VitmmError
+from vitmm.writing import disk_message
 
 
 def parse_options(pairs: Sequence[str] | None) -> dict[str, Any]:
@@ -108,7 +109,12 @@ def _nobody_reads() -> bool:
 
 
 def user_message(error: BaseException) -> str | None:
-    """The message of a :class:`VitmmError`, also of one that a data loader's worker raised."""
+    """The message of a :class:`VitmmError`, also of one that a data loader's worker raised.
+
+    A full or read-only disk has one as well; what else was raised has None.
+    """
+    if isinstance(error, OSError):
+        return disk_message(error)
     if not isinstance(error, VitmmError):
         return None
     text = str(error)

@@ -15,6 +15,7 @@ from vitmm.export.parity import HALF, Limits, compare
 from vitmm.export.tracing import EXAMPLE, least_side, trace
 from vitmm.inference.inputs import array_items
 from vitmm.inference.predictor import Predictor
+from vitmm.writing import check_writable, writing
 
 DYNAMIC = 32  # pixels: the coarsest stride of common backbones
 
@@ -66,6 +67,7 @@ def export(
             f'{out} is a folder; name a file, such as {out / "model"}{SUFFIXES[kind]}.'
         )
     check_packages(kind)
+    check_writable(out.parent, f'{out.name} in')
     predictor = Predictor(checkpoint, config, device='cpu', options=options)
     graph = Graph(predictor.model, predictor.task, predictor.channels, fp16)
     height, width = size or test_size(predictor)
@@ -76,24 +78,19 @@ def export(
     # A program stops at smaller images than ONNX Runtime.
     least = least_side(program, multiple) if dynamic and kind == 'torch' else multiple
     told = _metadata(predictor, graph, None if dynamic else (height, width), multiple, least, fp16)
-    try:
-        with scratch(out) as place:
-            files = save(program, place, kind, graph.outputs, told)
-            parity, limits = None, HALF if fp16 else Limits()
-            if check := list(check):
-                shape = None if dynamic else (height, width)
-                run = load(place, kind)
-                parity = compare(
-                    predictor, run, graph.outputs, check, shape, multiple, least, limits
+    with writing((f'{out.name} in', out.parent)), scratch(out) as place:
+        files = save(program, place, kind, graph.outputs, told)
+        parity, limits = None, HALF if fp16 else Limits()
+        if check := list(check):
+            shape = None if dynamic else (height, width)
+            run = load(place, kind)
+            parity = compare(predictor, run, graph.outputs, check, shape, multiple, least, limits)
+            if bad := parity.beyond(limits):
+                raise VitmmError(
+                    f'the export differs from PyTorch on {parity.images} images: '
+                    f'{"; ".join(bad)}. It is not kept.'
                 )
-                if bad := parity.beyond(limits):
-                    raise VitmmError(
-                        f'the export differs from PyTorch on {parity.images} images: '
-                        f'{"; ".join(bad)}. It is not kept.'
-                    )
-            put(sorted(files, key=lambda file: file != place), out.parent)
-    except OSError as error:
-        raise VitmmError(f'{out} cannot be written: {error}.') from error
+        put(sorted(files, key=lambda file: file != place), out.parent)
     lines = [
         f'{out}: {out.stat().st_size / 2**20:.1f} MiB, {kind}{", float16" if fp16 else ""}',
         f'input   {told["input"]}',

@@ -9,9 +9,10 @@ from tqdm import tqdm
 
 from vitmm.collector import set_aside, started
 from vitmm.datasets.errors import DataError, UnreadableError
-from vitmm.errors import ConfigError, VitmmError, did_you_mean
+from vitmm.errors import ConfigError, did_you_mean
 from vitmm.inference.inputs import count_items, find_media
 from vitmm.inference.predictor import Predictor
+from vitmm.writing import check_writable, writing
 
 __all__ = ['Predictor', 'infer']
 
@@ -69,6 +70,7 @@ def infer(
     out = Path(out)
     _check(formats, ann, batch_size)
     media = find_media(inputs, leave_out=str(out))
+    check_writable(out, '--out')
     predictor = Predictor(checkpoint, config, device=device, amp=amp, tta=tta, options=options)
     set_aside()  # the model, too: it is used to the end
     started()
@@ -77,7 +79,7 @@ def infer(
     count = 0
     try:
         total = count_items(media)
-        with ExitStack() as stack, tqdm(total=total, unit='image') as bar:
+        with writing(('--out', out)), ExitStack() as stack, tqdm(total=total, unit='image') as bar:
             writers = _writers(formats or USUAL[predictor.task], out, predictor, score, ann)
             for writer in writers:
                 stack.callback(writer.close)
@@ -88,9 +90,8 @@ def infer(
                 bar.update()
     except UnreadableError as error:
         raise DataError(f'{error} --skip-bad passes over such files.') from error
-    except OSError as error:
-        raise VitmmError(f'--out {out} cannot be written: {error}.') from error
-    written = ', '.join(str(path) for path in sorted(out.iterdir()) if path.name[0] != '.')
+    there = sorted(out.iterdir()) if out.is_dir() else ()  # of bad images alone nothing is made
+    written = ', '.join(str(path) for path in there if path.name[0] != '.')
     skipped = f', {len(predictor.skipped)} bad passed over' if predictor.skipped else ''
     return f'{count} image{"s" if count != 1 else ""} ({predictor.task}){skipped}: {written}'
 
@@ -116,8 +117,6 @@ def _writers(
     from vitmm.inference.pictures import PictureWriter
     from vitmm.inference.table import TableWriter
 
-    if out.exists() and not out.is_dir():
-        raise ConfigError(f'--out {out} is a file; name a folder.')
     makers = {
         'pictures': lambda: PictureWriter(out, predictor, score),
         'masks': lambda: MaskWriter(out, predictor, score),

@@ -32,6 +32,7 @@ from vitmm.engine.hooks.state_layout import StateLayoutHook
 from vitmm.engine.hooks.sync_statistics import SyncStatisticsHook
 from vitmm.engine.workers import keep_workers
 from vitmm.errors import ConfigError
+from vitmm.writing import check_writable
 
 _runs = count()
 _named: set[str] = set()  # the runs of this process
@@ -84,6 +85,8 @@ def prepare(
             resolved.work_dir = str(
                 work_dir or resolved.get('work_dir') or Path('work_dirs') / Path(config).stem
             )
+            if work_dir:
+                check_writable(work_dir, 'work dir')
             name_run(resolved, Path(resolved.work_dir).resolve().name)
             for loader in loaders:
                 if resolved.get(loader):
@@ -102,6 +105,7 @@ def build_runner(config: Config) -> Runner:
         # MMEngine would pass GPU numbers to DDP, which refuses them for a model on the CPU.
         unused = config.get('find_unused_parameters', False)
         config.setdefault('model_wrapper_cfg', cpu_wrapper_cfg(find_unused_parameters=unused))
+    check_writable(config.work_dir, 'work dir')
     # MMEngine knows runs by their second: two of one process would share logs and histories.
     if number := next(_runs):
         if config.get('experiment_name') in {None, *_named}:  # a stored config has its own run's

@@ -14,6 +14,7 @@ from vitmm.errors import ConfigError, WeightsError
 from vitmm.models.backbones.lora import merge
 from vitmm.registry import MODELS
 from vitmm.whole_files import write_whole
+from vitmm.writing import check_writable, writing
 
 _PREFIX = 'backbone.'
 
@@ -44,6 +45,7 @@ def merge_checkpoint(checkpoint: str | Path, out: str | Path | None = None) -> P
     out = Path(out) if out is not None else checkpoint.with_name('merged.pth')
     if out.suffix != '.pth' or out.resolve() == checkpoint.resolve():
         raise ConfigError(f'out: the merged checkpoint is another .pth file, not {out}.')
+    check_writable(out.parent, f'{out.name} in')
     content = load_checkpoint_file(checkpoint)
     meta = content.get('meta', {})
     config = read_stored(meta['cfg']) if 'cfg' in meta else _config_beside(checkpoint)
@@ -59,8 +61,9 @@ def merge_checkpoint(checkpoint: str | Path, out: str | Path | None = None) -> P
     }
     buffer = io.BytesIO()
     torch.save(merged, buffer)
-    write_whole(out.with_suffix('.py'), merged['meta']['cfg'])
-    write_whole(out, buffer.getvalue())
+    with writing((f'{out.name} in', out.parent)):
+        write_whole(out.with_suffix('.py'), merged['meta']['cfg'])
+        write_whole(out, buffer.getvalue())
     return out
 
 

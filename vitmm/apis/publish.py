@@ -17,6 +17,7 @@ from vitmm.apis.model_card import write_card
 from vitmm.compat.checkpoint import PUBLISHED, PUBLISHED_CONFIG
 from vitmm.datasets.atomic import new_folder
 from vitmm.inference.stored_model import read_model, task_of
+from vitmm.writing import check_writable
 
 
 def publish(
@@ -50,6 +51,7 @@ def publish(
         WeightsError: the weights do not fit the config.
         DataError: ``out`` is there already.
     """
+    check_writable(Path(out).absolute().parent, f'{Path(out).name} in')
     stored = read_model(checkpoint, config, options)
     with new_folder(out) as folder:
         model = stored.build()

@@ -17,6 +17,7 @@ from vitmm.config.beside import beside_training
 from vitmm.engine.hooks.progress import stop_progress
 from vitmm.engine.workers import end_workers
 from vitmm.errors import ConfigError
+from vitmm.writing import check_writable, writing
 
 # How each codebase's visualization hook is told to draw test images into a folder. mmseg's
 # draws through the visualizer, whose folder is set instead.
@@ -79,6 +80,9 @@ def test(
         tracked=any(key.startswith('trackers') for key in options or ()),
     )
     cfg.load_from, cfg.resume = None if checkpoint is None else str(checkpoint), False
+    for place, name in ((show_dir, '--show-dir'), (out and Path(out).parent, '--out in')):
+        if place is not None:
+            check_writable(place, name)
     if show_dir is not None:
         draw_into(cfg, Path(show_dir).resolve(), show_interval)
     if tta:
@@ -89,7 +93,8 @@ def test(
         _dump_into(cfg, Path(out))
     if checkpoint is not None:
         check_belongs(cfg, checkpoint)
-    with refusals_explained(cfg, options):
+    places = ('--out', out), ('--show-dir', show_dir), ('work dir', cfg.work_dir)
+    with refusals_explained(cfg, options), writing(*places):
         runner = build_runner(beside_training(cfg, 'test'))
         if checkpoint is None:
             load_pretrained(runner)
@@ -131,5 +136,5 @@ def _dump_into(cfg: Config, file: Path) -> None:
     evaluators = cfg.test_evaluator
     cfg.test_evaluator = [
         *(evaluators if isinstance(evaluators, list) else [evaluators]),
-        dict(type='mmengine.DumpResults', out_file_path=str(file)),
+        dict(type='vitmm.DumpResults', out_file_path=str(file)),
     ]

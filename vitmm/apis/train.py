@@ -25,6 +25,7 @@ from vitmm.engine.workers import end_workers
 from vitmm.engine.wrapping import bare
 from vitmm.errors import ConfigError, VitmmError
 from vitmm.models.parameters import count_parameters
+from vitmm.writing import writing
 
 
 def train(
@@ -95,7 +96,8 @@ def train(
         check_belongs(cfg, cfg.load_from)
     elif cfg.get('load_from'):
         begins = check_begins(cfg, cfg.load_from)
-    with refusals_explained(cfg, options):
+    kept = f'What was saved is kept: --resume goes on from the last checkpoint in {cfg.work_dir}.'
+    with refusals_explained(cfg, options), writing(('work dir', cfg.work_dir), kept=kept):
         runner = build_runner(cfg)
         runner.logger.info(count_parameters(bare(runner.model)))
         if resume is True and not resume_from:

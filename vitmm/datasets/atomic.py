@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from vitmm.datasets.errors import DataError, OthersFolderError
+from vitmm.writing import writing
 
 
 def write_once(
@@ -35,33 +36,35 @@ def write_once(
 
     Raises:
         DataError: ``root`` holds other files, or a set with another record. Nothing is touched.
+        WriteError: it cannot be written.
     """
     root = Path(root)
     if _is_written(root, manifest_name, manifest):
         return root
     target = root.resolve()  # a link to a folder on another disk: write over there
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with locked(target.parent / f'.{target.name}.lock'):
-        if _is_written(root, manifest_name, manifest):
-            return root
-        # Names carry the machine, so that on a disk shared by several, where locks may be
-        # local, none removes what another is writing.
-        stem = f'.{target.name}.writing-{socket.gethostname()}-'
-        for left_over in target.parent.glob(f'{stem}*'):  # we hold the lock: its writer died
-            shutil.rmtree(left_over, ignore_errors=True)
-        folder = target.parent / f'{stem}{os.getpid()}'
-        folder.mkdir()
-        try:
-            write(folder)
-            (folder / manifest_name).write_text(json.dumps(manifest, indent=2) + '\n')
+    with writing((f'{target.name} in', target.parent)):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with locked(target.parent / f'.{target.name}.lock'):
+            if _is_written(root, manifest_name, manifest):
+                return root
+            # Names carry the machine, so that on a disk shared by several, where locks may be
+            # local, none removes what another is writing.
+            stem = f'.{target.name}.writing-{socket.gethostname()}-'
+            for left_over in target.parent.glob(f'{stem}*'):  # we hold the lock: its writer died
+                shutil.rmtree(left_over, ignore_errors=True)
+            folder = target.parent / f'{stem}{os.getpid()}'
+            folder.mkdir()
             try:
-                os.rename(folder, target)
-            except OSError as error:  # another machine came first; is it the same set?
-                if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
-                    raise
-                _is_written(root, manifest_name, manifest)
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
+                write(folder)
+                (folder / manifest_name).write_text(json.dumps(manifest, indent=2) + '\n')
+                try:
+                    os.rename(folder, target)
+                except OSError as error:  # another machine came first; is it the same set?
+                    if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+                        raise
+                    _is_written(root, manifest_name, manifest)
+            finally:
+                shutil.rmtree(folder, ignore_errors=True)
     return root
 
 
@@ -71,19 +74,21 @@ def new_folder(root: str | os.PathLike) -> Iterator[Path]:
 
     Raises:
         DataError: ``root`` is a file, or a folder that is not empty. Nothing is touched.
+        WriteError: it cannot be written.
     """
     root = Path(root)
     if root.is_file() or (root.is_dir() and any(root.iterdir())):
         raise DataError(f'{root} is there already; remove it, or name another folder')
     target = root.resolve()
-    target.parent.mkdir(parents=True, exist_ok=True)
-    scratch = target.parent / f'.{target.name}.writing-{socket.gethostname()}-{os.getpid()}'
-    scratch.mkdir()
-    try:
-        yield scratch
-        os.rename(scratch, target)
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
+    with writing((f'{target.name} in', target.parent)):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        scratch = target.parent / f'.{target.name}.writing-{socket.gethostname()}-{os.getpid()}'
+        scratch.mkdir()
+        try:
+            yield scratch
+            os.rename(scratch, target)
+        finally:
+            shutil.rmtree(scratch, ignore_errors=True)
 
 
 def _is_written(root: Path, manifest_name: str, manifest: dict) -> bool:

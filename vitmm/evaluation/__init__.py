@@ -4,7 +4,7 @@ from typing import Any
 
 from vitmm.registry import METRICS
 
-__all__ = ['accuracy', 'coco_metric', 'depth_metric', 'lvis_metric']
+__all__ = ['accuracy', 'coco_metric', 'depth_metric', 'dump_results', 'lvis_metric']
 
 
 @METRICS.register_module(name='Accuracy')
@@ -29,6 +29,14 @@ def depth_metric(*args: Any, **kwargs: Any) -> Any:
     from vitmm.evaluation.depth_metric import DepthMetric
 
     return DepthMetric(*args, **kwargs)
+
+
+@METRICS.register_module(name='DumpResults')
+def dump_results(*args: Any, **kwargs: Any) -> Any:
+    """Build :class:`vitmm.evaluation.dump_results.DumpResults`."""
+    from vitmm.evaluation.dump_results import DumpResults
+
+    return DumpResults(*args, **kwargs)
 
 
 @METRICS.register_module(name='LVISMetric')

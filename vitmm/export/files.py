@@ -6,6 +6,7 @@ import tempfile
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import contextmanager
 from importlib import import_module
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -72,8 +73,10 @@ def save(
         ConfigError: ONNX has no such operator.
     """
     if kind == 'torch':
+        content = BytesIO()  # torch ends the process where a disk is full
         with quiet():
-            torch.export.save(program, path, extra_files={EXTRA: json.dumps(dict(told))})
+            torch.export.save(program, content, extra_files={EXTRA: json.dumps(dict(told))})
+        path.write_bytes(content.getbuffer())
         return [path]
     from torch import onnx  # heavy
 

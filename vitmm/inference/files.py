@@ -28,6 +28,9 @@ class Growing:
         self.file = self.scratch.open('w', encoding='utf-8', newline='')
 
     def close(self) -> None:
-        """End the file."""
-        self.file.close()
-        self.scratch.replace(self.path)
+        """End the file; where its end cannot be written, nothing is left of it."""
+        try:
+            self.file.close()
+            self.scratch.replace(self.path)
+        finally:
+            self.scratch.unlink(missing_ok=True)

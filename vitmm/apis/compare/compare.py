@@ -21,6 +21,7 @@ from vitmm.apis.compare.run import run_jobs
 from vitmm.apis.compare.settings import Settings, make_settings
 from vitmm.errors import ConfigError, VitmmError
 from vitmm.whole_files import write_whole
+from vitmm.writing import check_writable, writing
 
 
 @dataclass
@@ -97,10 +98,12 @@ def compare(
         samples=samples,
         launcher_options=dict(launcher_options or {}),
     )
+    check_writable(settings.work_dir, 'work dir')
     runner = make_launcher(settings)
     state = _State()
     _resolve_all(settings, state)
-    with _alone(settings.work_dir):
+    kept = 'What is done is kept: the same command goes on from here.'
+    with writing(('work dir', settings.work_dir), kept=kept), _alone(settings.work_dir):
         _keep_all(settings, state)
         machine = about.describe()
 
