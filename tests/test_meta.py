@@ -75,7 +75,9 @@ def test_models_give_the_same_shapes_and_gradients(name):
     *first, most = run(True)
     *second, few = run(True)
     assert plain == first == second
-    assert few < most < every
+    assert few < most and few < every
+    if torch.__version__ >= '2.11':  # 2.6 to 2.8 reach more of an EfficientNet the first time
+        assert most < every
 
 
 @pytest.mark.parametrize(

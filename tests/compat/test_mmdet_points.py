@@ -3,9 +3,10 @@
 import torch
 from mmdet.models.task_modules.assigners import PointAssigner
 from mmengine.structures import InstanceData
-from pretended_gpu import OnGPU, PretendedGPU
+from pretended_gpu import OnGPU, PretendedGPU, needs_no_driver
 
 
+@needs_no_driver
 def test_points_are_assigned_on_a_gpu():
     points = torch.rand(40, 3) * 64
     points[:, 2] = 8

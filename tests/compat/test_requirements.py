@@ -119,4 +119,7 @@ def test_what_lies_beside_torch_is_all_that_is_asked_for():
     assert listed <= set(pinned)
     usual = re.search('the usual: (.*?)[.]', file.replace('\n# ', ' '), re.DOTALL)[1].split(', ')
     there = needs('torch', 'torchvision', *usual) | {'vitmm', 'opencv-python'}
-    assert listed - {'setuptools'} == needs('vitmm', extra='lite') - there
+    needed = needs('vitmm', extra='lite') - there
+    assert needed <= listed
+    if sys.version_info >= (3, 11):  # with 3.10, importlib-metadata and matplotlib ask for others
+        assert needed == listed - {'setuptools'}

@@ -6,7 +6,7 @@ import pytest
 import torch
 from mmengine.evaluator import Evaluator
 from mmengine.registry import DefaultScope
-from pretended_gpu import OnGPU, PretendedGPU, send
+from pretended_gpu import OnGPU, PretendedGPU, needs_no_driver, send
 from support import CONFIGS
 from torch.utils.data._utils.pin_memory import pin_memory
 
@@ -16,6 +16,7 @@ from vitmm.datasets import collate, write_rooms
 from vitmm.models.halts import avoid_halts
 from vitmm.models.precision import use_full_precision_in_losses
 
+pytestmark = needs_no_driver
 NONE: dict[str, int] = {}
 # Of two images: the suppression of proposals; once how many samples there are, once or twice how
 # many regions a level has.

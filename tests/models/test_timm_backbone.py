@@ -251,7 +251,8 @@ def test_it_is_built_without_gradients_too(mode, output, monkeypatch):
 @pytest.mark.parametrize('name', ['test_vit', 'test_resnet'])
 def test_it_is_exported_by_itself(name, tmp_path):
     model, images = TimmBackbone(name).eval(), torch.randn(1, 3, 70, 100)
-    torch.export.save(torch.export.export(model, (images,)), tmp_path / 'model.pt2')
+    program = torch.export.export(model, (images,), strict=False)
+    torch.export.save(program, tmp_path / 'model.pt2')
     found = torch.export.load(tmp_path / 'model.pt2').module()(images)
     assert isinstance(found, FeatureMaps) and found.image_size == (70, 100)
     for one, other in zip(found, model(images), strict=True):

@@ -7,11 +7,12 @@ lacks. What runs so on a GPU makes the CPU wait for none of it, in any operator.
 import pytest
 import torch
 from families import FAMILIES
-from pretended_gpu import autocast_as_there, send
+from pretended_gpu import autocast_as_there, needs_no_driver, send
 from torch._subclasses.fake_tensor import DataDependentOutputException, FakeTensorMode
 
 from vitmm.models import TimmBackbone
 
+pytestmark = needs_no_driver
 BACKBONES = [
     dict(model_name='test_vit', window_size=3, global_blocks=1),
     dict(model_name='test_convnext'),
