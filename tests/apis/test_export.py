@@ -85,6 +85,17 @@ def test_depth(settings, trained, picture, tiny_shapes, tmp_path):
     torch.testing.assert_close(depth, expected, rtol=1e-5, atol=1e-5)
 
 
+def test_depth_has_no_classes(trained, tmp_path):
+    export(trained('depth'), tmp_path / 'm.pt2', size=(64, 64))
+    told = {'vitmm.json': ''}
+    torch.export.load(tmp_path / 'm.pt2', extra_files=told)
+    assert json.loads(told['vitmm.json'])['task'] == 'depth'
+    assert 'classes' not in json.loads(told['vitmm.json'])
+    assert Predictor(trained('depth')).classes is None
+    publish(trained('depth'), tmp_path / 'published')
+    assert 'classes' not in (tmp_path / 'published/README.md').read_text()
+
+
 def test_depth_by_windows_and_their_mirror_images(trained, picture):
     model = Predictor(trained('depth'), options={'model.test_cfg.mode': 'slide_flip',
         'model.test_cfg.crop_size': (64, 64), 'model.test_cfg.stride': (32, 32)})  # fmt: skip

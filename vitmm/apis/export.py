@@ -151,7 +151,7 @@ def _metadata(
         'input': f'images float32 ({number}, {predictor.channels}, {sides}), 0 to 255, {colours}, '
         f'not normalised{note}',
         'output': graph.results,
-        'classes': json.dumps(predictor.classes),
+        **({} if predictor.task == 'depth' else {'classes': json.dumps(predictor.classes)}),
         'precision': 'float16' if fp16 else 'float32',
         'vitmm': vitmm.__version__,
     }

@@ -92,9 +92,9 @@ class Predictor:
             test_with_tta(testing)
         self.amp, self.keep_logits = amp, keep_logits
         self.skipped: list[str] = []
-        self.config, self.classes, self.palette = stored.config, stored.classes, stored.palette
-        self.device = pick_device(device)
+        self.config, self.device = stored.config, pick_device(device)
         self.model = self._tested = stored.build().to(self.device)
+        self.classes, self.palette = stored.classes, stored.palette
         self.task = task_of(self.model)
         if self.classes is None and self.task in ('det', 'seg'):
             raise ConfigError(f'{stored.path} names no classes: give --config of its training.')

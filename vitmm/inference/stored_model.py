@@ -63,6 +63,8 @@ class StoredModel:
     def build(self) -> nn.Module:
         """Build the model with its weights, in eval mode.
 
+        Classes that a data set of depth has of its own are none of the model's, and are dropped.
+
         Raises:
             ConfigError: the config asks for what is no registered module, or is not installed.
             WeightsError: the weights are of another model.
@@ -71,6 +73,8 @@ class StoredModel:
             model = MMENGINE_MODELS.build(self.config.model)
         check_state(model, self.state, self.path)
         model.load_state_dict(self.state)
+        if task_of(model) == 'depth':
+            self.classes = self.palette = None
         return model.eval()
 
 
