@@ -14,7 +14,11 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('out', metavar='OUT', help='the file: *.onnx, or *.pt2 for torch.export')
     parser.add_argument('--format', choices=('onnx', 'torch'), help='default: by the suffix')
     parser.add_argument(
-        '--size', nargs=2, type=int, metavar=('H', 'W'), help="pixels (default: the recipe's test)"
+        '--size',
+        nargs=2,
+        type=int,
+        metavar=('H', 'W'),
+        help="pixels (default: what the recipe's test scales to)",
     )
     parser.add_argument(
         '--dynamic', action='store_true', help='any height and width in multiples of 32'

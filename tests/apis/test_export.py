@@ -250,11 +250,12 @@ def test_a_check_that_compares_nothing_says_so(trained, tiny_shapes, tmp_path, m
         ('det', dict(options={'model.test_cfg.rcnn.nms.type': 'soft_nms'}), 'soft_nms'),
         ('det', dict(options={'model.roi_head.type': 'mmdet.PISARoIHead'}), 'PISARoIHead cannot'),
         ('cls', dict(size=(64, 64), dynamic=True), '--size'),
+        ('depth', {}, 'images in their own size: .* --size H W, or --dynamic'),
         ('cls', dict(out='m.pt2', format='onnx'), r'name it \*\.onnx'),
         ('cls', dict(check=['/nowhere.jpg']), '/nowhere.jpg'),
         ('cls', dict(checkpoint='/nowhere.pth'), 'does not exist'),
     ],
-    ids=['nms', 'head', 'size', 'suffix', 'image', 'checkpoint'],
+    ids=['nms', 'head', 'size', 'no size', 'suffix', 'image', 'checkpoint'],
 )
 def test_what_cannot_be_exported_leaves_nothing(task, settings, words, trained, tmp_path):
     settings = {'checkpoint': trained(task), 'out': 'm.pt2', **settings}

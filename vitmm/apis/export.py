@@ -44,8 +44,9 @@ def export(
         out: the file.
         format: ``'onnx'``, or ``'torch'`` for :func:`torch.export.save`; by default what the suffix
             of ``out`` says (``.pt2`` is torch's).
-        size: (H, W) of the images in pixels; by default as the recipe tests.
-        dynamic: any height and width in whole multiples of 32.
+        size: (H, W) of the images in pixels; by default what the recipe's test scales to.
+        dynamic: any height and width in whole multiples of 32, for a ``.pt2`` from the least that
+            the metadata tell.
         fp16: weights and maps in float16, input and results in float32.
         check: images on which PyTorch and the export are compared; an export that differs is not
             kept.
@@ -70,10 +71,11 @@ def export(
     check_writable(out.parent, f'{out.name} in')
     predictor = Predictor(checkpoint, config, device='cpu', options=options)
     graph = Graph(predictor.model, predictor.task, predictor.channels, fp16)
-    height, width = size or test_size(predictor)
     multiple = max(DYNAMIC, graph.prepare.divisor) if dynamic else 1
     if dynamic:
         height, width = (side * multiple for side in EXAMPLE)
+    else:
+        height, width = size or test_size(predictor)
     program = trace(graph, (height, width), multiple if dynamic else None)
     # A program stops at smaller images than ONNX Runtime.
     least = least_side(program, multiple) if dynamic and kind == 'torch' else multiple
@@ -110,9 +112,24 @@ def export(
 
 
 def test_size(predictor: Predictor) -> tuple[int, int]:
-    """(H, W) in pixels of what the test pipeline makes of an image of the size it scales to."""
+    """(H, W) in pixels of what the test pipeline makes of an image of the size it scales to.
+
+    Raises:
+        ConfigError: it leaves images as large as they are.
+    """
     steps = predictor.pipeline.transforms.transforms
-    width, height = next((s.scale for s in steps if _pair(getattr(s, 'scale', None))), (256, 256))
+    scales = [s.scale for s in steps if _pair(getattr(s, 'scale', None))]
+    found = {_size_after(predictor, *scale) for scale in scales[:1] or [(256, 256), (320, 320)]}
+    if len(found) > 1:
+        raise ConfigError(
+            'the recipe tests images in their own size: say which the export takes, --size H W, '
+            'or --dynamic for any.'
+        )
+    return found.pop()
+
+
+def _size_after(predictor: Predictor, width: int, height: int) -> tuple[int, int]:
+    """(H, W) of an image of that size after the test pipeline."""
     (item,) = array_items([np.full((height, width, predictor.channels), 127, np.uint8)])
     return tuple(predictor.pipeline(item)['inputs'].shape[-2:])
 
