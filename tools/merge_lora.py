@@ -1,6 +1,7 @@
 """Merge a LoRA checkpoint into its plain model: python tools/merge_lora.py CHECKPOINT [OUT]"""
 
 import argparse
+import shlex
 
 
 def parse_args() -> argparse.Namespace:
@@ -19,7 +20,7 @@ def main() -> None:
         from vitmm.apis.merge import merge_checkpoint
 
         out = merge_checkpoint(args.checkpoint, args.out)
-        print(f'python tools/test.py {out.with_suffix(".py")} {out}')
+        print(shlex.join(['python', 'tools/test.py', str(out.with_suffix('.py')), str(out)]))
 
     run(job)
 

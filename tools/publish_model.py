@@ -1,6 +1,7 @@
 """Publish a checkpoint: python tools/publish_model.py CHECKPOINT OUT_DIR"""
 
 import argparse
+import shlex
 
 
 def parse_args() -> argparse.Namespace:
@@ -25,8 +26,8 @@ def main() -> None:
 
         out = publish(**settings_of(args))
         print(f'{out}: model.safetensors, config.py, README.md')
-        print(f'python tools/infer.py {out} IMAGES --out results')
-        print(f'python tools/test.py {out}')
+        print(f'python tools/infer.py {shlex.quote(str(out))} IMAGES --out results')
+        print(f'python tools/test.py {shlex.quote(str(out))}')
 
     run(job)
 

@@ -1,8 +1,10 @@
 """What the tools parse is what their functions take."""
 
 import inspect
+import shlex
 import sys
 from importlib import import_module
+from pathlib import Path
 
 import pytest
 from support import load_tool
@@ -33,3 +35,17 @@ def test_every_argument_has_its_parameter(tool, monkeypatch):
     function = getattr(import_module(f'vitmm.apis.{module}'), NAMES.get(tool, tool))
     assert set(settings) == set(inspect.signature(function).parameters)
     assert settings['options'] == {'a.b': 1, 'c': [2, 3]}
+
+
+@pytest.mark.parametrize(
+    ('tool', 'function'),
+    [('merge_lora', 'merge.merge_checkpoint'), ('publish_model', 'publish.publish')],
+)
+def test_what_is_printed_can_be_pasted(tool, function, monkeypatch, capsys):
+    out = '/tmp/a b=[1].pth'
+    monkeypatch.setattr(f'vitmm.apis.{function}', lambda *args, **kwargs: Path(out))
+    monkeypatch.setattr(sys, 'argv', [tool, 'a.pth', out])
+    load_tool(tool).main()
+    lines = [shlex.split(line) for line in capsys.readouterr().out.splitlines()]
+    commands = [line for line in lines if line[0] == 'python']
+    assert commands and all(out in words for words in commands)

@@ -1,5 +1,6 @@
 """What a published model says of itself, in the form of Hugging Face's model cards."""
 
+import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -80,14 +81,14 @@ def write_card(
             'With vitmm installed, from its folder:',
             '',
             '```bash',
-            f'python tools/infer.py {folder} images/ --out results',
-            f'python tools/test.py {folder}',
+            f'python tools/infer.py {shlex.quote(folder)} images/ --out results',
+            f'python tools/test.py {shlex.quote(folder)}',
             '```',
             '',
             '```python',
             'from vitmm.apis.inference import Predictor',
             '',
-            f"for path, result in Predictor('{folder}')('images/*.jpg'):",
+            f"for path, result in Predictor({folder!r})('images/*.jpg'):",
             '    print(path, result)',
             '```',
             '',

@@ -7,6 +7,7 @@ import xml.etree.ElementTree as ElementTree
 from collections.abc import Iterable, Iterator
 from importlib.util import find_spec
 from pathlib import Path
+from shlex import quote
 
 from vitmm.datasets.errors import DataError, MissingError
 
@@ -20,7 +21,9 @@ def missing(what: str, path: str | os.PathLike) -> MissingError:
         parts = Path(path).parts
         if name in parts:
             out = Path(*parts[: parts.index(name) + 1])
-            message += f'; make it with: python tools/prepare_data.py {name} --out {out}'
+            message += (
+                f'; make it with: python tools/prepare_data.py {name} --out {quote(str(out))}'
+            )
     error = MissingError(message)
     error.path = str(path)
     return error
