@@ -190,3 +190,15 @@ def test_mixed_precision_is_near(trained, tiny_shapes):
     ((_, mixed),) = Predictor(trained('depth'), amp=True)(path)
     difference = (mixed.pred_depth_map.data - plain.pred_depth_map.data).abs()
     assert 0 < difference.max() < 0.1  # metres
+
+
+def test_a_folder_has_what_its_files_have(trained, picture, tmp_path):
+    """Of a GIF the first frame, whether it is named or found."""
+    first, _ = picture(64, 96)
+    frames = [Image.fromarray(one) for one in (first, 255 - first)]
+    frames[0].save(tmp_path / 'a.gif', save_all=True, append_images=frames[1:])
+    predictor = Predictor(trained('cls'))
+    (named,) = predictor(tmp_path / 'a.gif')
+    (found,) = predictor(tmp_path)
+    assert found[0] == named[0]
+    same(found[1], named[1])

@@ -13,7 +13,7 @@ import numpy as np
 from vitmm.datasets.errors import DataError
 from vitmm.datasets.listing import IMAGE_SUFFIXES
 
-IMAGES = (*IMAGE_SUFFIXES, '.tiff', '.webp')
+IMAGES = (*IMAGE_SUFFIXES, '.tiff', '.webp', '.gif')  # of a GIF the first frame
 VIDEOS = ('.mp4', '.avi', '.mov', '.mkv', '.webm', '.m4v')
 
 
