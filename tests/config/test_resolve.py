@@ -7,6 +7,7 @@ import torch
 from mmengine.config import Config
 from support import CONFIGS, RECIPES, ROOT, fitting
 
+from vitmm.apis.cli import parse_options
 from vitmm.config import load_config, resolve
 from vitmm.config.load import _bases
 from vitmm.errors import BackboneError, ConfigError, VitmmError
@@ -166,3 +167,13 @@ def test_a_setting_that_the_embedded_data_set_has_not(tmp_path):
     with pytest.raises(ConfigError, match=r"prepare_data \(vitmm\.write_rooms\): .*'num_val'"):
         resolve(config)
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize('recipe', ['seg/vit_fcn.py', 'cls/resnet_multilabel.py'])
+def test_a_set_of_other_numbers_is_taken_as_the_message_says(recipe, tiny_shapes):
+    options = {'data_root': str(tiny_shapes), 'model.backbone.model_name': 'test_resnet'}
+    with pytest.raises(VitmmError, match='holds another set') as caught:
+        resolve(load_config(CONFIGS / recipe, options=options))
+    said = str(caught.value).partition('--cfg-options ')[2].split()
+    assert 'prepare_data.num_train=12' in said
+    resolve(load_config(CONFIGS / recipe, options={**options, **parse_options(said)}))

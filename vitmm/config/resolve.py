@@ -13,7 +13,7 @@ from vitmm.config import holes, length, machine
 from vitmm.config.trackers import add_trackers
 from vitmm.config.wrappers import push_inwards
 from vitmm.datasets.classes import read_classes
-from vitmm.datasets.errors import OthersFolderError
+from vitmm.datasets.errors import AnotherSetError, DataError, OthersFolderError
 from vitmm.errors import ConfigError, VitmmError, did_you_mean
 from vitmm.registry import FUNCTIONS, MODELS
 
@@ -205,6 +205,11 @@ def _prepare_data(config: Mapping[str, Any], look_up: _Names) -> None:
         raise ConfigError(f'prepare_data ({kind}): {error}.') from error
     try:
         function(**settings)
+    except AnotherSetError as error:
+        if not all(re.fullmatch(r'num_\w+|seed', key) for key in error.there):
+            raise  # of another version, say, which nothing makes any more
+        pairs = [f'prepare_data.{key}={value}' for key, value in error.there.items()]
+        raise DataError(f'{error}, or take it: --cfg-options {" ".join(pairs)}') from error
     except OthersFolderError as error:
         raise OthersFolderError(
             f'{error}. Data of your own also needs its format: --data coco or voc (boxes), folder '

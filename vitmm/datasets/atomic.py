@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from vitmm.datasets.errors import DataError, OthersFolderError
+from vitmm.datasets.errors import AnotherSetError, DataError, OthersFolderError
 from vitmm.writing import writing
 
 
@@ -110,16 +110,22 @@ def _is_written(root: Path, manifest_name: str, manifest: dict) -> bool:
         found = found if isinstance(found, dict) else {}
     except ValueError:
         found = {}
-    differences = [
-        f'{key}: {found.get(key)!r} there, {manifest.get(key)!r} asked for'
+    there = {
+        key: found.get(key)
         for key in sorted({*found, *manifest})
         if found.get(key) != manifest.get(key)
-    ]
-    if differences:
-        raise DataError(
+    }
+    if there:
+        differences = [
+            f'{key}: {value!r} there, {manifest.get(key)!r} asked for'
+            for key, value in there.items()
+        ]
+        error = AnotherSetError(
             f'{root} holds another set ({"; ".join(differences)}); '
             'delete the folder to write it again, or name another'
         )
+        error.there = there
+        raise error
     return True
 
 

@@ -39,5 +39,15 @@ class MissingError(DataError):
     path = ''
 
 
+class AnotherSetError(DataError):
+    """A folder to write a data set to that holds one of other settings.
+
+    Attributes:
+        there: the settings that differ and their values there, None where they are missing.
+    """
+
+    there: dict = {}
+
+
 class OthersFolderError(DataError):
     """A folder to write a data set to that holds files of somebody else's."""
