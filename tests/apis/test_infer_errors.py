@@ -31,7 +31,9 @@ def test_a_bad_image_ends_it_and_the_results_before_are_kept(trained, images, tm
     (images / 'b/b.jpg').write_bytes((images / 'a.jpg').read_bytes()[:300])
     out = tmp_path / 'out'
     # The advice is that of this tool, not of training.
-    with pytest.raises(DataError, match=r'b/b\.jpg cannot be read \(\w+\)\. --skip-bad [a-z ]+\.$'):
+    with pytest.raises(
+        DataError, match=r'b/b\.jpg cannot be read \([\w ]+\)\. --skip-bad [a-z ]+\.$'
+    ):
         infer(trained('seg'), f'{images}/b/*.jpg', out, formats=['csv', 'coco', 'masks'])
     assert {r['image'] for r in csv.DictReader((out / 'results.csv').open())} == {'a.jpg'}
     assert {r['file_name'] for r in json.loads((out / 'results.json').read_text())} == {'a.jpg'}

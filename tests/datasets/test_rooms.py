@@ -131,7 +131,7 @@ def test_depth_comes_in_metres(tmp_path):
 @pytest.mark.parametrize(
     ('content', 'words'),
     [
-        (None, r'a\.png cannot be read \(FileNotFoundError\)'),
+        (None, r'a\.png cannot be read \(No such file or directory\)'),
         (b'no image', r'a\.png cannot be read'),
         (np.ones((4, 6, 3), np.uint8), r'a\.png is 4 x 6 x 3, its image 4 x 6'),
         (np.ones((6, 4), np.uint16), r'a\.png is 6 x 4, its image 4 x 6'),

@@ -3,7 +3,7 @@
 import numpy as np
 from mmcv.transforms import BaseTransform
 
-from vitmm.datasets.errors import DataError
+from vitmm.datasets.errors import DataError, reason_of
 from vitmm.registry import TRANSFORMS
 
 
@@ -32,7 +32,7 @@ class LoadDepth(BaseTransform):
         try:
             results = self.inner.transform(results)
         except Exception as error:  # every decoder fails in its own way
-            raise DataError(f'{path} cannot be read ({type(error).__name__}).') from error
+            raise DataError(f'{path} cannot be read ({reason_of(path, error)}).') from error
         depth = results['gt_depth_map']
         if depth.shape != wanted:
             raise DataError(
