@@ -246,5 +246,5 @@ def test_a_model_whose_layers_cannot_be_merged():
 
 def test_without_peft(monkeypatch):
     monkeypatch.setitem(sys.modules, 'peft', None)
-    with pytest.raises(BackboneError, match="pip install 'peft>=0.21'"):
+    with pytest.raises(BackboneError, match=r"pip install 'peft>=0\.21'"):
         make('vit_tiny_patch16_224', LORA)
