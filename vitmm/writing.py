@@ -29,13 +29,13 @@ def check_writable(folder: str | os.PathLike, name: str) -> None:
         WriteError: a file is in the way, or the disk is full, read-only or not this user's.
     """
     there = Path(folder).absolute()
-    while not there.exists():
-        if there.is_symlink():
-            raise WriteError(f'{name} {folder}: {there} is a link to nothing; name another folder.')
-        there = there.parent
-    if not there.is_dir():
-        raise WriteError(f'{name} {folder}: {there} is a file; name another folder.')
     try:
+        while not os.path.lexists(there) and there != there.parent:
+            there = there.parent
+        if there.is_symlink() and not there.exists():
+            raise WriteError(f'{name} {folder}: {there} is a link to nothing; name another folder.')
+        if not there.is_dir():
+            raise WriteError(f'{name} {folder}: {there} is a file; name another folder.')
         with tempfile.TemporaryFile(dir=there) as file:
             file.write(bytes(_BLOCK))
             file.flush()
@@ -63,6 +63,8 @@ def writing(*places: tuple[str, str | os.PathLike | None], kept: str = '') -> It
         path = error.filename if isinstance(error.filename, str) else None
         there = [(name, place) for name, place in places if place is not None]
         near = [one for one in there if path and _related(path, one[1])]
+        if error.errno == errno.ENOENT:  # what is not there was to be read
+            near = []
         if not near and error.errno not in _DISK:
             raise
         names = ' or '.join(f'{name} {place}' for name, place in near or there)

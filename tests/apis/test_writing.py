@@ -2,6 +2,9 @@
 
 import errno
 import os
+import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -119,3 +122,26 @@ def test_other_errors_pass():
     with pytest.raises(FileNotFoundError), writing(('--out', '/tmp/a')):
         Path('/nowhere/b').read_text()
     assert user_message(FileNotFoundError(errno.ENOENT, 'No such file', 'a')) is None
+
+
+AS_ANOTHER = """
+import os, sys
+from vitmm.writing import check_writable
+os.seteuid(65534)
+check_writable(sys.argv[1], '--out')
+"""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason='only root can be somebody else')
+def test_a_folder_that_this_user_may_not_even_look_into(tmp_path):
+    tmp_path.chmod(0o700)
+    (tmp_path / 'there').mkdir()
+    command = [sys.executable, '-c', AS_ANOTHER, str(tmp_path / 'there' / 'x')]
+    done = subprocess.run(command, capture_output=True, text=True)
+    *_, last = done.stderr.strip().splitlines()
+    assert re.search(r'WriteError: --out .*/there/x: nothing can be put into .*Permission', last)
+
+
+def test_what_was_to_be_read_is_no_failure_to_write(tmp_path):
+    with pytest.raises(FileNotFoundError), writing(('work dir', tmp_path)):
+        (tmp_path / 'annotations.json').read_text()

@@ -97,3 +97,12 @@ def test_a_changed_file_is_read_anew(tmp_path, parsed):
         os.utime(path, ns=(1, 1))
         assert take_json(path) == [1, 2]
     assert len(parsed) == 2
+
+
+def test_what_cocos_api_refuses_it_still_refuses(tmp_path):
+    with pytest.raises(FileNotFoundError):
+        COCO(str(tmp_path / 'none.json'))
+    (tmp_path / 'list.json').write_text('[]')
+    with pytest.raises(AssertionError, match='not in the format of COCO'):
+        COCO(tmp_path / 'list.json')
+    assert COCO().dataset == {}

@@ -4,6 +4,7 @@ Both parse a file with Python's ``json``; see :mod:`vitmm.datasets.json_files`. 
 take a parsed file.
 """
 
+import os
 from functools import wraps
 from types import ModuleType
 from typing import Any
@@ -22,14 +23,17 @@ def _correct_coco(module: ModuleType) -> None:
 
     @wraps(stock)
     def init(self, annotation_file: Any = None) -> None:
-        stock(self)
-        if annotation_file is not None:
-            from vitmm.collector import paused
-            from vitmm.datasets.json_files import take_json
+        if annotation_file is None or not os.path.isfile(annotation_file):
+            return stock(self, annotation_file)  # with its own error
+        from vitmm.collector import paused
+        from vitmm.datasets.json_files import take_json
 
-            self.dataset = take_json(annotation_file)
-            with paused():
-                self.createIndex()
+        stock(self)
+        self.dataset = take_json(annotation_file)
+        assert isinstance(self.dataset, dict), f'{annotation_file} is not in the format of COCO'
+        with paused():
+            self.createIndex()
+        return None
 
     module.COCO.__init__ = init
 

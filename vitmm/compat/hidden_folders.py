@@ -38,7 +38,7 @@ def _correct_classes(module: ModuleType) -> None:
 
     @wraps(get_samples)
     def get_samples_here(root, folder_to_idx, is_valid_file, backend=None):
-        """The same samples on this machine's disks, in a fifth of the time."""
+        """The same samples on this machine's disks, in a quarter of the time."""
         backend = backend or get_file_backend(root, enable_singleton=True)
         if type(backend) is not LocalBackend or folder_to_idx is None:
             return get_samples(root, folder_to_idx, is_valid_file, backend)

@@ -1,17 +1,20 @@
 """A training that goes on with other settings than it began with."""
 
+import inspect
 import warnings
+from collections.abc import Sequence
 from copy import deepcopy
 from typing import Any
 
 from mmengine.hooks import Hook
-from mmengine.optim import OptimWrapper, _ParamScheduler
+from mmengine.optim import OptimWrapper, OptimWrapperDict, _ParamScheduler
 from mmengine.runner import EpochBasedTrainLoop, Runner
 
+from vitmm.config.stored import read_stored
 from vitmm.errors import ConfigError
 
 _PROGRESS = {'last_step', '_global_step', '_last_value', 'verbose'}  # of a schedule
-_MACHINE = {'foreach', 'fused', 'capturable', 'differentiable'}  # of an optimiser, not its figures
+_MACHINE = {'params', 'foreach', 'fused', 'capturable', 'differentiable'}  # no settings of it
 
 
 class ResumedSettingsHook(Hook):
@@ -21,72 +24,90 @@ class ResumedSettingsHook(Hook):
     have a rate of nothing, and another rate in the config would be passed over without a word.
     Where they differ, the optimiser's settings are the config's, and its schedules are run through
     up to the present iteration; where they do not, nothing is touched. Schedules that hang on
-    scores (ReduceOnPlateau) are the checkpoint's.
+    scores (ReduceOnPlateau), and several optimisers, go on as the checkpoint has them.
     """
 
     priority = 'VERY_HIGH'
 
+    _given: tuple[list[dict], list[dict]] | None = None  # settings by group, schedules
+    _stored: list[dict] | None = None  # the checkpoint's schedules
+
     def before_run(self, runner: Runner) -> None:
         """Note what the config says, before a checkpoint is loaded over it."""
-        self._given = None
-        if runner._resume and isinstance(runner.optim_wrapper, OptimWrapper):
-            groups = [_settings(group) for group in runner.optim_wrapper.param_groups]
-            schedules = [deepcopy(one.state_dict()) for one in runner.param_schedulers or []]
-            self._given = groups, schedules
+        wrapper, schedules = runner.optim_wrapper, runner.param_schedulers or []
+        self._given = self._stored = None
+        several = isinstance(wrapper, OptimWrapperDict) or not isinstance(wrapper, OptimWrapper)
+        by_score = not several and any(getattr(one, 'need_val_args', False) for one in schedules)
+        if runner._resume and not several and not by_score:
+            groups = [_settings(wrapper, group) for group in wrapper.param_groups]
+            self._given = groups, [deepcopy(one.state_dict()) for one in schedules]
+
+    def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
+        """Note the checkpoint's schedules.
+
+        Raises:
+            ConfigError: it was trained with another optimiser.
+        """
+        if self._given is None:
+            return
+        self._stored = checkpoint.get('param_schedulers')
+        now = type(runner.optim_wrapper.optimizer).__name__
+        before = _optimizer_of(checkpoint)
+        if 'optimizer' in checkpoint and before not in (None, now):
+            raise ConfigError(
+                f'optim_wrapper.optimizer: the checkpoint is of another optimiser, {before}, than '
+                f'{now}: name that one, or begin anew from its weights alone '
+                '(load_from=CHECKPOINT instead of --resume).'
+            )
 
     def before_train(self, runner: Runner) -> None:
         """Compare, and mend.
 
         Raises:
-            ConfigError: the checkpoint is of another optimiser, or beyond the end of the training.
+            ConfigError: the checkpoint is beyond the end of the training.
         """
-        loop = runner.train_loop
+        loop, wrapper = runner.train_loop, runner.optim_wrapper
         if self._given is None or not loop.iter:
             return
         _refuse_what_is_over(runner)
-        if isinstance(loop, EpochBasedTrainLoop):
-            loop._iter = loop.epoch * len(loop.dataloader)  # of other batches there are others
-        groups, schedules = self._given
-        present = runner.optim_wrapper.param_groups
-        pairs = zip(groups, present, strict=True)
-        absent = {key for given, now in pairs for key in given.keys() - now}
-        absent = {key for key in absent if not key.startswith('initial_')}  # of a schedule
-        if absent:
-            raise ConfigError(
-                'optim_wrapper.optimizer: the checkpoint is of another optimiser than '
-                f'{type(runner.optim_wrapper.optimizer).__name__}, without '
-                f'{", ".join(sorted(absent))}: name the one that it was trained with, or begin '
-                'anew from its weights alone (load_from=CHECKPOINT instead of --resume).'
+        if isinstance(loop, EpochBasedTrainLoop):  # of other batches an epoch has others
+            loop._iter = loop.epoch * len(loop.dataloader)
+            wrapper.initialize_count_status(runner.model, loop.iter, loop.max_iters)
+        groups, given = self._given
+        schedules = runner.param_schedulers or []
+        scheduled = {one['param_name'] for one in given}
+        changed = [_but(one, scheduled) for one in groups] != [
+            _but(_settings(wrapper, group), scheduled) for group in wrapper.param_groups
+        ]
+        changed |= self._stored is not None and (
+            [_but(one, _PROGRESS) for one in given] != [_but(s, _PROGRESS) for s in self._stored]
+        )
+        moved = any(
+            one._global_step != (runner.epoch if one.by_epoch else runner.iter) for one in schedules
+        )
+        if not changed and not moved:
+            return
+        before = wrapper.param_groups[0]['lr']
+        for settings, group in zip(groups, wrapper.param_groups, strict=True):
+            for key in _settings(wrapper, group).keys() - settings.keys():
+                del group[key]  # 'initial_lr', of a schedule that is no more
+            group.update(deepcopy(settings))
+        for state, one in zip(given, schedules, strict=True):
+            optimizer = one.optimizer
+            one.__dict__.clear()
+            one.__dict__.update(deepcopy(state), optimizer=optimizer)
+        _run_through(runner, schedules)
+        rate = wrapper.param_groups[0]['lr']
+        if changed:
+            runner.logger.warning(
+                "The checkpoint's settings of the optimiser or its schedule are not the config's. "
+                f"From here on the config's hold: the rate goes on at {rate:.4g}, not at "
+                f'{before:.4g}.'
             )
-        names = {one['param_name'] for one in schedules}
-        steps = runner.param_schedulers or []
-        if any(getattr(one, 'need_val_args', False) for one in steps):
-            return
-        same = all(
-            _constant(given, names) == _constant(_settings(now), names)
-            for given, now in zip(groups, present, strict=True)
-        ) and all(
-            _constant(given, _PROGRESS) == _constant(now.state_dict(), _PROGRESS)
-            and now._global_step == (runner.epoch if now.by_epoch else runner.iter)
-            for given, now in zip(schedules, steps, strict=True)
-        )
-        if same:
-            return
-        before = present[0]['lr']
-        for given, now in zip(groups, present, strict=True):
-            for key in now.keys() - given.keys() - _MACHINE - {'params'}:
-                del now[key]
-            now.update(deepcopy(given))
-        for given, now in zip(schedules, steps, strict=True):
-            optimizer = now.optimizer
-            now.__dict__.clear()
-            now.__dict__.update(deepcopy(given), optimizer=optimizer)
-        _run_through(runner, steps)
-        runner.logger.warning(
-            "The checkpoint's settings of the optimiser or its schedule are not the config's. From "
-            f"here on the config's hold: the rate goes on at {present[0]['lr']:.4g}, not at "
-            f'{before:.4g}.'
-        )
+        else:
+            runner.logger.info(
+                f'The schedule goes on at iteration {loop.iter}, a rate of {rate:.4g}.'
+            )
 
 
 def _refuse_what_is_over(runner: Runner) -> None:
@@ -101,15 +122,26 @@ def _refuse_what_is_over(runner: Runner) -> None:
         )
 
 
-def _settings(group: dict[str, Any]) -> dict[str, Any]:
-    return {k: deepcopy(v) for k, v in group.items() if k != 'params' and k not in _MACHINE}
+def _settings(wrapper: OptimWrapper, group: dict[str, Any]) -> dict[str, Any]:
+    """What the config says of a group; some optimisers keep counts there as well."""
+    named = inspect.signature(type(wrapper.optimizer)).parameters.keys() - _MACHINE
+    return {k: deepcopy(v) for k, v in group.items() if k in named or k.startswith('initial_')}
 
 
-def _constant(settings: dict[str, Any], others: set[str]) -> dict[str, Any]:
+def _but(settings: dict[str, Any], others: set[str]) -> dict[str, Any]:
     return {key: value for key, value in settings.items() if key not in others}
 
 
-def _run_through(runner: Runner, schedules: list[_ParamScheduler]) -> None:
+def _optimizer_of(checkpoint: dict) -> str | None:
+    """The name of the optimiser's class, as the stored config has it; None where none tells."""
+    try:
+        wrapper = read_stored(checkpoint['meta']['cfg'])['optim_wrapper']
+        return wrapper['optimizer']['type'].split('.')[-1]
+    except (ConfigError, KeyError, TypeError, AttributeError):
+        return None
+
+
+def _run_through(runner: Runner, schedules: Sequence[_ParamScheduler]) -> None:
     """Step schedules from their beginning to the present iteration, as ParamSchedulerHook does."""
     loop = runner.train_loop
     length = len(loop.dataloader) if isinstance(loop, EpochBasedTrainLoop) else 0
