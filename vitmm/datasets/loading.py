@@ -147,7 +147,7 @@ class CheckedLoad(BaseTransform):
             # Masks are read after the image.
             key = 'seg_map_path' if 'img' in results else 'img_path'
             raise UnreadableError.of(results.get(key), error) from error
-        if 'gt_seg_map' in results and 1 in results['ori_shape']:
+        if 'gt_seg_map' in results and 1 in results.get('ori_shape', ()):
             self._unsqueeze(results)
         if self.num_classes and 'gt_seg_map' in results:
             self._check(results)
