@@ -3,28 +3,24 @@
 python benchmarks/annotations.py [--images 118287] [--repeats 3]
 
 Seconds from the command to the end of the first iteration of RetinaNet with a ResNet-18. The file
-is made up: 7.3 objects an image, in the sizes of COCO's, 28 points each (530 MB for 118,287
-images); images are a few files under many names.
+is made up (full_size.py): 7 objects an image, 24 points each; images are a few files under many
+names.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import os
 import statistics
 import sys
 import tempfile
 from pathlib import Path
 
-import cv2
+import full_size
 import numpy as np
-from full_size import SHAPES
 from start import ROOT, TRAIN, seconds
 from stock import write_stock
 
-FILES = 32
-CATEGORIES = 80
 # The stock side: pycocotools as it is, not as vitmm has it.
 STOCK = """
 import sys
@@ -46,7 +42,7 @@ def main() -> None:
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
-        options = write_data(root / 'data', args.images)
+        keys = write(root / 'data', args.images)
         recipe, stock = root / 'recipe.py', root / 'stock.py'
         bases = ('models/retinanet', 'datasets/det/coco', 'schedules/adamw', 'runtime/det')
         lines = [
@@ -54,7 +50,7 @@ def main() -> None:
             "model = dict(backbone=dict(model_name='resnet18'))",
             "custom_imports = dict(imports=['first_iteration'])",
             "custom_hooks = [dict(type='mmengine.FirstIterationHook')]",
-            *(f'{key} = {value!r}' for key, value in options.items()),
+            *(f'{key} = {value!r}' for key, value in keys.items()),
         ]
         recipe.write_text('\n'.join(lines))
         backbone = dict(type='mmdet.ResNet', depth=18, out_indices=(1, 2, 3))
@@ -79,51 +75,12 @@ def main() -> None:
     )
 
 
-def write_data(root: Path, images: int) -> dict:
+def write(root: Path, images: int) -> dict:
     """Write images and annotations; return the keys that point the base ``coco`` to them."""
-    rng = np.random.default_rng(0)
-    (root / 'files').mkdir(parents=True)
-    for number in range(FILES):
-        width, height = SHAPES[number % len(SHAPES)]
-        noise = rng.integers(0, 255, (height, width, 3), dtype=np.uint8)
-        cv2.imwrite(str(root / 'files' / f'{number}.jpg'), noise)
-    options = {'data_root': str(root), 'image_scale': (160, 160)}
-    for split, count in (('train', images), ('val', max(images // 24, 1))):
-        (root / split).mkdir()
-        listed, boxes = [], []
-        for number in range(count):
-            name = f'{number:012d}.jpg'
-            os.link(root / 'files' / f'{number % FILES}.jpg', root / split / name)
-            width, height = SHAPES[number % len(SHAPES)]
-            listed.append(dict(id=number, file_name=name, width=width, height=height))
-            for _ in range(rng.poisson(7.3)):
-                boxes.append(annotation(rng, len(boxes) + 1, number, width, height))
-        content = dict(
-            images=listed,
-            annotations=boxes,
-            categories=[dict(id=number, name=f'class {number}') for number in range(CATEGORIES)],
-        )
-        (root / f'{split}.json').write_text(json.dumps(content))
-        options |= {f'{split}_ann': f'{split}.json', f'{split}_images': f'{split}/'}
-    return options
-
-
-def annotation(rng: np.random.Generator, number: int, image: int, width: int, height: int) -> dict:
-    """One object: an ellipse of a few points in a box of any size."""
-    left, top = rng.uniform(0, width - 60), rng.uniform(0, height - 60)
-    wide, high = rng.uniform(8, width - left), rng.uniform(8, height - top)
-    angles = np.sort(rng.uniform(0, 2 * np.pi, max(4, int(rng.exponential(28)))))
-    across = left + wide / 2 * (1 + np.cos(angles))
-    down = top + high / 2 * (1 + np.sin(angles))
-    return dict(
-        id=number,
-        image_id=image,
-        category_id=int(rng.integers(CATEGORIES)),
-        bbox=[round(side, 2) for side in (left, top, wide, high)],
-        area=round(wide * high * np.pi / 4, 4),
-        iscrowd=0,
-        segmentation=[np.stack([across, down], 1).round(2).ravel().tolist()],
-    )
+    keys = full_size.write_data(root, 'det', images)
+    fewer = full_size.annotations(np.random.default_rng(1), max(images // 24, 1))  # as in COCO
+    (root / 'val.json').write_text(json.dumps(fewer))
+    return keys | {'val_ann': 'val.json', 'image_scale': (160, 160)}
 
 
 if __name__ == '__main__':

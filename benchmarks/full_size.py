@@ -164,12 +164,16 @@ def annotations(random: np.random.Generator, number: int) -> dict:
         images.append(dict(id=index + 1, width=width, height=height, file_name=f'{index:05}.jpg'))
         sides = np.array([width, height])
         for _ in range(OBJECTS):
-            size = random.uniform(0.07, 0.5, 2) * sides
-            corner = random.uniform(0, 1, 2) * (sides - size)
+            size = (random.uniform(0.07, 0.5, 2) * sides).round(2)  # digits as in COCO
+            corner = (random.uniform(0, 1, 2) * (sides - size)).round(2)
+            outline = (corner + circle * size).round(2)
             objects.append(
                 dict(id=len(objects) + 1, image_id=index + 1, iscrowd=0)
                 | dict(category_id=len(objects) % CLASSES + 1, bbox=[*corner, *size])
-                | dict(area=size.prod(), segmentation=[(corner + circle * size).ravel().tolist()])
+                | dict(
+                    area=size.prod(),
+                    segmentation=[outline.ravel().tolist()],
+                )
             )
     categories = [dict(id=i + 1, name=f'class {i}') for i in range(CLASSES)]
     return dict(images=images, annotations=objects, categories=categories)
