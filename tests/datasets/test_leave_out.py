@@ -10,7 +10,8 @@ from mmengine.registry import DATASETS
 from PIL import Image
 from shapes_configs import coco, edit, folders, seg, voc
 
-from vitmm.datasets import DataError, check_annotations, write_rooms
+from vitmm import collector
+from vitmm.datasets import DataError, check_annotations, coco_file, json_files, write_rooms
 from vitmm.datasets.draw import CLASSES
 from vitmm.datasets.inspection import inspect
 from vitmm.datasets.leave_out import leave_out
@@ -211,3 +212,22 @@ def test_nothing_left_and_nothing_known(copy, tmp_path):
     cifar = {'type': 'mmpretrain.CIFAR10', 'data_root': str(copy)}
     with pytest.raises(DataError, match='can be checked'):
         leave_out(cifar, None, 'train', tmp_path / 'out')
+
+
+def test_the_file_is_parsed_once_and_not_kept_beside_the_one_that_stands_for_it(
+    copy, tmp_path, monkeypatch
+):
+    path = copy / 'coco/instances_train.json'
+    edit(path, lambda content: content['annotations'][0].update(bbox=[3, 3, 0, 10]))
+    parsed, parse = [], json_files.read_json
+    monkeypatch.setattr(json_files, 'read_json', lambda file: parsed.append(file) or parse(file))
+    for _ in range(2):  # the second finds the lists there
+        parsed.clear()
+        coco_file._read_coco.cache_clear()
+        with collector.starting():
+            left, _ = leave_out(coco(copy, **FILLED), None, 'train', tmp_path / 'out')
+            assert left['ann_file'] != str(path)
+            assert list(map(str, parsed)) == [str(path)]
+            assert not json_files._kept
+            check_annotations(left, boxes=False)
+            assert [key[0] for key in json_files._kept] == [left['ann_file']]

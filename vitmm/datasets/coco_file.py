@@ -14,8 +14,7 @@ import numpy as np
 from vitmm.datasets.boxes import Box
 from vitmm.datasets.coco_masks import mask_fault
 from vitmm.datasets.errors import DataError
-from vitmm.datasets.files import missing
-from vitmm.datasets.json_files import shared_json
+from vitmm.datasets.json_files import file_state, shared_json
 
 _MANY = 50_000  # annotations: to unpack the run lengths of more would take more than seconds
 
@@ -49,7 +48,7 @@ def read_coco(path: str | os.PathLike) -> CocoFile:
     Raises:
         DataError: It is missing, is not JSON, or has no images or categories.
     """
-    return _read_coco(*_state(path))
+    return _read_coco(str(path), file_state(path))
 
 
 def bad_masks(path: str | os.PathLike) -> Bad:
@@ -58,19 +57,11 @@ def bad_masks(path: str | os.PathLike) -> Bad:
     Raises:
         DataError: as :func:`read_coco` does.
     """
-    return _bad_masks(*_state(path))
-
-
-def _state(path: str | os.PathLike) -> tuple[str, int, int]:
-    try:
-        status = os.stat(path)
-    except OSError:
-        raise missing('annotation file', path) from None
-    return str(path), status.st_mtime_ns, status.st_size
+    return _bad_masks(str(path), file_state(path))
 
 
 @lru_cache(maxsize=8)
-def _read_coco(path: str, mtime: int, size: int) -> CocoFile:
+def _read_coco(path: str, state: tuple) -> CocoFile:
     content = shared_json(path)
     if not isinstance(content, dict):
         raise DataError(f'{path} is not in COCO format: a {type(content).__name__}, not an object')
@@ -187,7 +178,7 @@ def _box_fault(annotation: dict, images: Mapping[Any, dict]) -> str:
 
 
 @lru_cache(maxsize=8)
-def _bad_masks(path: str, mtime: int, size: int) -> Bad:
+def _bad_masks(path: str, state: tuple) -> Bad:
     content = shared_json(path)
     annotations = content.get('annotations') or []
     images = {image['id']: image for image in content['images']}

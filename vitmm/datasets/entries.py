@@ -13,7 +13,7 @@ from vitmm.datasets.coco_file import read_coco
 from vitmm.datasets.coco_masks import mask_fault
 from vitmm.datasets.errors import DataError
 from vitmm.datasets.files import class_folders, files_below, odd_line, read_lines, read_voc
-from vitmm.datasets.json_files import read_json
+from vitmm.datasets.json_files import shared_json
 from vitmm.datasets.label_file import read_labels
 from vitmm.datasets.listing import IMAGE_SUFFIXES, image_suffix, mask_paths, mask_suffix
 from vitmm.datasets.sources import Source, voc_files
@@ -98,7 +98,7 @@ def _coco(source: Source, classes: Sequence[str]) -> list[Entry]:
     known = read_coco(source.ann_file)
     # Where there are no masks at all, it is the model that is wrong.
     masks = wants_masks(source) and known.num_masks > 0
-    content = read_json(source.ann_file)
+    content = shared_json(source.ann_file)
     names = {category['id']: category['name'] for category in content['categories']}
     folder = source.folders.get('img', str(source.root))
     entries: dict[object, Entry] = {}

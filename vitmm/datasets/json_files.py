@@ -50,24 +50,34 @@ def read_json(path: str | os.PathLike) -> Any:
 
 def shared_json(path: str | os.PathLike) -> Any:
     """The same, not to be changed; while a run starts it is kept for :func:`take_json`."""
-    key = _state(path)
+    key = file_state(path)
     if key in _kept:
         return _kept[key]
     content = read_json(path)
-    if key and when_started(_kept.clear):
+    if when_started(_kept.clear):
         _kept[key] = content
     return content
 
 
 def take_json(path: str | os.PathLike) -> Any:
     """The same for whoever may change it: what was kept, and is forgotten, or else read anew."""
-    content = _kept.pop(_state(path), None)
+    content = _kept.pop(file_state(path), None)
     return read_json(path) if content is None else content
 
 
-def _state(path: str | os.PathLike) -> tuple:
+def forget_json(path: str | os.PathLike) -> None:
+    """Nobody will take the content of this file: another is read instead of it."""
+    _kept.pop(file_state(path), None)
+
+
+def file_state(path: str | os.PathLike) -> tuple[str, int, int]:
+    """What changes with a file: its place, time and size.
+
+    Raises:
+        DataError: it is missing.
+    """
     try:
         status = os.stat(path)
     except OSError:
-        return ()
+        raise missing('annotation file', path) from None
     return os.path.realpath(path), status.st_mtime_ns, status.st_size

@@ -15,7 +15,7 @@ from vitmm.datasets.classes import read_classes
 from vitmm.datasets.errors import DataError
 from vitmm.datasets.files import class_folders, read_lines, write_lines
 from vitmm.datasets.inspection import Seen, look_at_all
-from vitmm.datasets.json_files import read_json
+from vitmm.datasets.json_files import forget_json, read_json, take_json
 from vitmm.datasets.listing import image_suffix
 from vitmm.datasets.sources import Source, read_source, voc_files
 
@@ -85,6 +85,8 @@ def leave_out(cfg: dict, scope: str | None, name: str, folder: Path) -> tuple[di
     write_once(place, _MANIFEST, manifest, write)
     counts = json.loads((place / _COUNTS).read_text())
     changed = {key: str((place / path).resolve()) for key, path in counts['changes'].items()}
+    if source.kind == 'coco' and changed:
+        forget_json(source.ann_file)
     boxes = f' and {counts["boxes"]} boxes' if source.kind in ('coco', 'voc') else ''
     said = f'{name}: {counts["bad"]} of {counts["images"]} images{boxes} are bad and left out'
     if changed:
@@ -135,7 +137,7 @@ def _useless(one: Seen, source: Source) -> set[int]:
 def _coco(
     source: Source, classes: Sequence[str], scope: str | None, seen: list[Seen], out: Path
 ) -> dict[str, str]:
-    content = read_json(source.ann_file)
+    content = take_json(source.ann_file)
     ids = dict.fromkeys(image['id'] for image in content['images'])  # as the entries are ordered
     good = {id for id, one in zip(ids, seen, strict=False) if not one.faults}
     useless = {number for one in seen for number in _useless(one, source)}

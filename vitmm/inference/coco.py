@@ -10,7 +10,7 @@ from mmengine.structures import BaseDataElement
 
 from vitmm.datasets.coco_file import read_coco
 from vitmm.datasets.errors import DataError
-from vitmm.datasets.json_files import read_json
+from vitmm.datasets.json_files import shared_json
 from vitmm.errors import ConfigError, did_you_mean
 from vitmm.evaluation.run_lengths import encode_masks
 from vitmm.inference.files import Growing
@@ -111,7 +111,7 @@ class CocoWriter:
 def _ids(ann: Path, classes: list[str]) -> tuple[dict[str, int], dict[str, int]]:
     """The ids of images by their names (a bare one where it is unique), and of the classes."""
     read_coco(ann)  # its errors say what is wrong with a file
-    content = read_json(ann)
+    content = shared_json(ann)
     categories = {one['name']: one['id'] for one in content['categories']}
     absent = [name for name in classes if name not in categories]
     if absent:
