@@ -2,12 +2,11 @@
 
 import inspect
 import warnings
-from collections.abc import Sequence
 from copy import deepcopy
 from typing import Any
 
-from mmengine.hooks import Hook
-from mmengine.optim import OptimWrapper, OptimWrapperDict, _ParamScheduler
+from mmengine.hooks import Hook, ParamSchedulerHook
+from mmengine.optim import OptimWrapper, OptimWrapperDict
 from mmengine.runner import EpochBasedTrainLoop, Runner
 
 from vitmm.config.stored import read_stored
@@ -96,7 +95,7 @@ class ResumedSettingsHook(Hook):
             optimizer = one.optimizer
             one.__dict__.clear()
             one.__dict__.update(deepcopy(state), optimizer=optimizer)
-        _run_through(runner, schedules)
+        _run_through(runner)
         rate = wrapper.param_groups[0]['lr']
         if changed:
             runner.logger.warning(
@@ -141,16 +140,13 @@ def _optimizer_of(checkpoint: dict) -> str | None:
         return None
 
 
-def _run_through(runner: Runner, schedules: Sequence[_ParamScheduler]) -> None:
-    """Step schedules from their beginning to the present iteration, as ParamSchedulerHook does."""
-    loop = runner.train_loop
+def _run_through(runner: Runner) -> None:
+    """Step schedules from their beginning to the present iteration."""
+    loop, hook = runner.train_loop, ParamSchedulerHook()
     length = len(loop.dataloader) if isinstance(loop, EpochBasedTrainLoop) else 0
     with warnings.catch_warnings():
         warnings.simplefilter('ignore')  # that no optimiser steps between
-        for iteration in range(1, runner.iter + 1):
-            for one in schedules:
-                if not one.by_epoch:
-                    one.step()
-            for one in schedules if length and iteration % length == 0 else ():
-                if one.by_epoch:
-                    one.step()
+        for iteration in range(runner.iter):
+            hook.after_train_iter(runner, iteration)
+            if length and (iteration + 1) % length == 0:
+                hook.after_train_epoch(runner)
