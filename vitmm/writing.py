@@ -62,9 +62,8 @@ def writing(*places: tuple[str, str | os.PathLike | None], kept: str = '') -> It
     except OSError as error:
         path = error.filename if isinstance(error.filename, str) else None
         there = [(name, place) for name, place in places if place is not None]
-        near = [one for one in there if path and _related(path, one[1])]
-        if error.errno == errno.ENOENT:  # what is not there was to be read
-            near = []
+        written = path and error.errno != errno.ENOENT  # what is not there was to be read
+        near = [one for one in there if written and _related(path, one[1])]
         if not near and error.errno not in _DISK:
             raise
         names = ' or '.join(f'{name} {place}' for name, place in near or there)

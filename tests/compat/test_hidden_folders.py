@@ -51,6 +51,8 @@ def test_the_samples_are_mmpretrains_own(tmp_path):
     ours = custom.get_samples(str(tmp_path), labels, dataset.is_valid_file)
     theirs = custom.get_samples.__wrapped__(str(tmp_path), labels, dataset.is_valid_file)
     assert ours == theirs and len(ours[0]) == 11 and ours[1] == {'none'}
+    ours = custom.get_samples(str(tmp_path), None, dataset.is_valid_file)
+    assert ours == custom.get_samples.__wrapped__(str(tmp_path), None, dataset.is_valid_file)
 
 
 @pytest.mark.parametrize(

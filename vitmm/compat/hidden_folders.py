@@ -40,8 +40,10 @@ def _correct_classes(module: ModuleType) -> None:
     def get_samples_here(root, folder_to_idx, is_valid_file, backend=None):
         """The same samples on this machine's disks, in a quarter of the time."""
         backend = backend or get_file_backend(root, enable_singleton=True)
-        if type(backend) is not LocalBackend or folder_to_idx is None:
+        if type(backend) is not LocalBackend:
             return get_samples(root, folder_to_idx, is_valid_file, backend)
+        if folder_to_idx is None:  # images without labels
+            return [file for file in sorted(_files_below(root)) if is_valid_file(file)], None
         samples, full = [], set()
         for folder in sorted(folder_to_idx):
             label = folder_to_idx[folder]
