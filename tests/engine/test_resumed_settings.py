@@ -58,9 +58,10 @@ def options(tiny_options):
 
 
 def rates(folder):
-    """The rate of each logged iteration of the folder's last run."""
-    last = max(folder.glob('*/vis_data/scalars.json'), key=lambda path: path.stat().st_mtime)
-    lines = map(json.loads, last.read_text().splitlines())
+    """The rate of each logged iteration, and forget them: a run of the same second adds its own."""
+    (log,) = folder.glob('*/vis_data/scalars.json')
+    lines = [json.loads(line) for line in log.read_text().splitlines()]
+    log.unlink()
     return {line['step']: line['lr'] for line in lines if 'loss' in line}
 
 
@@ -84,6 +85,7 @@ def groups(checkpoint):
 )
 def test_it_is_as_if_it_had_always_had_them(before, change, options, tmp_path):
     train(RECIPE, work_dir=tmp_path / 'first', options=options | before)
+    rates(tmp_path / 'first')
     changed = options | {'train_cfg.max_epochs': 3} | change
     train(RECIPE, work_dir=tmp_path / 'always', options=changed)
     runner = train(RECIPE, work_dir=tmp_path / 'first', resume=True, options=changed)
@@ -99,6 +101,7 @@ def test_it_is_as_if_it_had_always_had_them(before, change, options, tmp_path):
 def test_by_iterations(options, tmp_path):
     options = {k: v for k, v in options.items() if k != 'train_cfg.max_epochs'} | ITERATIONS
     train(RECIPE, work_dir=tmp_path / 'first', options=options)
+    rates(tmp_path / 'first')
     changed = options | {'train_cfg.max_iters': 24}
     train(RECIPE, work_dir=tmp_path / 'always', options=changed)
     train(RECIPE, work_dir=tmp_path / 'first', resume=True, options=changed)
@@ -170,6 +173,7 @@ def test_several_optimisers_go_on_as_they_were():
 
 def test_other_batches_are_other_iterations(options, tmp_path):
     train(RECIPE, work_dir=tmp_path / 'first', options=options)
+    rates(tmp_path / 'first')
     changed = options | LONGER | {'train_dataloader.batch_size': 4}  # 6 an epoch
     train(RECIPE, work_dir=tmp_path / 'always', options=changed)
     runner = train(RECIPE, work_dir=tmp_path / 'first', resume=True, options=changed)
