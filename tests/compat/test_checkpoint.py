@@ -3,6 +3,7 @@
 import os
 import pickle
 from collections import OrderedDict
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -14,7 +15,12 @@ from mmengine.model import BaseModel
 from mmengine.runner import Runner
 from torch import nn
 
-from vitmm.compat.checkpoint import CheckpointError, load_checkpoint_file, use_in_mmengine
+from vitmm.compat.checkpoint import (
+    CheckpointError,
+    allow_mmengine_classes,
+    load_checkpoint_file,
+    use_in_mmengine,
+)
 
 SCHEDULERS = [
     dict(type='OneCycleLR', eta_max=0.1, total_steps=8),
@@ -48,6 +54,12 @@ def test_round_trip_of_what_mmengine_stores(file):
     assert content['meta']['dataset_meta'].extra.x == 1
     assert content['numbers'] == [0.5, 0.25, 3, True]
     assert [a.dtype for a in content['arrays']] == [np.int64, np.float32, bool]
+
+
+def test_the_package_that_numpy_1_26_forwards_from(monkeypatch):
+    """It has the new place of multiarray, and shows it to nobody who did not import it."""
+    monkeypatch.setattr(np, '_core', ModuleType('numpy._core'), raising=False)
+    allow_mmengine_classes()
 
 
 def test_safetensors(tmp_path):

@@ -47,11 +47,11 @@ def allow_mmengine_classes() -> None:
     from mmengine.config import ConfigDict
     from mmengine.logging import HistoryBuffer
 
-    multiarray = getattr(np, '_core', None) or np.core
     allowed = [HistoryBuffer, ConfigDict, np.ndarray, np.dtype]
     allowed += {type(np.dtype(name)) for name in NUMBERS}
-    for function in (multiarray.multiarray._reconstruct, multiarray.multiarray.scalar):
+    for value in (np.zeros(1), np.float64(1)):
         # numpy 2 moved the module; a checkpoint names the one of the numpy that wrote it.
+        function = value.__reduce__()[0]
         allowed += [
             (function, f'numpy.{core}.multiarray.{function.__name__}') for core in ('core', '_core')
         ]
