@@ -4,6 +4,7 @@ import json
 
 import pytest
 import torch
+from mmengine.registry import OPTIMIZERS
 from support import CONFIGS, SMALL_CLASSIFIER, UNSAVED
 
 from vitmm.apis.train import train
@@ -180,6 +181,30 @@ def test_other_batches_are_other_iterations(options, tmp_path):
     assert (runner.iter, runner.max_iters) == (24, 24)
     expected = {step: rate for step, rate in rates(tmp_path / 'always').items() if step > 12}
     assert rates(tmp_path / 'first') == pytest.approx(expected, rel=1e-9)
+
+
+@pytest.mark.parametrize('kind', ['TorchAdafactor', 'WithKwargs'])
+def test_optimisers_of_other_names_and_arguments(kind, options, tmp_path):
+    if kind.endswith('Kwargs'):
+        OPTIMIZERS.register_module(name=kind, module=Kwargs, force=True)
+    settings = {'optim_wrapper.optimizer': dict(_delete_=True, type=kind, lr=1e-3)} | CONSTANT
+    train(RECIPE, work_dir=tmp_path, options=options | settings)
+    rates(tmp_path)
+    settings['optim_wrapper.optimizer']['lr'] = 5e-3
+    train(RECIPE, work_dir=tmp_path, resume=True, options=options | LONGER | settings)
+    assert {*rates(tmp_path).values()} == {5e-3}
+
+
+class Kwargs(torch.optim.AdamW):
+    def __init__(self, params, **kwargs):
+        super().__init__(params, **kwargs)
+
+
+def test_an_optimiser_whose_checkpoint_would_never_come(options, tmp_path):
+    kind = dict(_delete_=True, type='ZeroRedundancyOptimizer', optimizer_type='AdamW', lr=1e-3)
+    with pytest.raises(ConfigError, match='never be written: name AdamW itself, and --fsdp'):
+        train(RECIPE, work_dir=tmp_path, options=options | {'optim_wrapper.optimizer': kind})
+    assert not list(tmp_path.iterdir())
 
 
 def test_what_cannot_go_on(options, tmp_path):

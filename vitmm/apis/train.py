@@ -75,6 +75,7 @@ def train(
     _refuse_what_never_ends(cfg)
     _refuse_to_scale_from_nothing(cfg)
     _refuse_to_share_without_gpus(cfg)
+    _refuse_what_waits_for_ever(cfg)
     refuse_too_few(cfg)
     refuse_unknown_evaluators(cfg)
     refuse_unknown_metrics(cfg)
@@ -137,6 +138,17 @@ def _refuse_to_share_without_gpus(cfg: Config) -> None:
         raise ConfigError(
             f'sync_bn={cfg.sync_bn!r}: batch norms share their statistics on GPUs only, and there '
             'are none: set sync_bn=None.'
+        )
+
+
+def _refuse_what_waits_for_ever(cfg: Config) -> None:
+    optimizer = (cfg.get('optim_wrapper') or {}).get('optimizer') or {}
+    if str(optimizer.get('type')).endswith('ZeroRedundancyOptimizer'):
+        raise ConfigError(
+            'optim_wrapper.optimizer: ZeroRedundancyOptimizer gathers its state from all processes '
+            'and MMEngine asks only the first for it, so that the first checkpoint would never be '
+            f'written: name {optimizer.get("optimizer_type", "the optimiser")} itself, and --fsdp '
+            'spreads its state over the processes.'
         )
 
 

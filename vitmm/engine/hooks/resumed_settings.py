@@ -5,9 +5,12 @@ import warnings
 from copy import deepcopy
 from typing import Any
 
+from mmengine.dist import get_rank
 from mmengine.hooks import Hook, ParamSchedulerHook
 from mmengine.optim import OptimWrapper, OptimWrapperDict
+from mmengine.registry import OPTIMIZERS
 from mmengine.runner import EpochBasedTrainLoop, Runner
+from tqdm import tqdm
 
 from vitmm.config.stored import read_stored
 from vitmm.errors import ConfigError
@@ -50,12 +53,13 @@ class ResumedSettingsHook(Hook):
         if self._given is None:
             return
         self._stored = checkpoint.get('param_schedulers')
-        now = type(runner.optim_wrapper.optimizer).__name__
+        now = type(runner.optim_wrapper.optimizer)
         before = _optimizer_of(checkpoint)
-        if 'optimizer' in checkpoint and before not in (None, now):
+        if 'optimizer' in checkpoint and before and before not in (now, now.__name__):
+            name = getattr(before, '__name__', before)
             raise ConfigError(
-                f'optim_wrapper.optimizer: the checkpoint is of another optimiser, {before}, than '
-                f'{now}: name that one, or begin anew from its weights alone '
+                f'optim_wrapper.optimizer: the checkpoint is of another optimiser, {name}, than '
+                f'{now.__name__}: name that one, or begin anew from its weights alone '
                 '(load_from=CHECKPOINT instead of --resume).'
             )
 
@@ -123,7 +127,8 @@ def _refuse_what_is_over(runner: Runner) -> None:
 
 def _settings(wrapper: OptimWrapper, group: dict[str, Any]) -> dict[str, Any]:
     """What the config says of a group; some optimisers keep counts there as well."""
-    named = inspect.signature(type(wrapper.optimizer)).parameters.keys() - _MACHINE
+    optimizer = wrapper.optimizer
+    named = {*inspect.signature(type(optimizer)).parameters, *optimizer.defaults} - _MACHINE
     return {k: deepcopy(v) for k, v in group.items() if k in named or k.startswith('initial_')}
 
 
@@ -131,11 +136,13 @@ def _but(settings: dict[str, Any], others: set[str]) -> dict[str, Any]:
     return {key: value for key, value in settings.items() if key not in others}
 
 
-def _optimizer_of(checkpoint: dict) -> str | None:
-    """The name of the optimiser's class, as the stored config has it; None where none tells."""
+def _optimizer_of(checkpoint: dict) -> type | str | None:
+    """The optimiser's class, or its name, as the stored config has it; None where none tells."""
     try:
         wrapper = read_stored(checkpoint['meta']['cfg'])['optim_wrapper']
-        return wrapper['optimizer']['type'].split('.')[-1]
+        kind = wrapper['optimizer']['type']
+        # torch's Adafactor is registered as TorchAdafactor, bitsandbytes' AdamW as bnb_AdamW.
+        return OPTIMIZERS.get(kind) or kind.split('.')[-1]
     except (ConfigError, KeyError, TypeError, AttributeError):
         return None
 
@@ -146,7 +153,10 @@ def _run_through(runner: Runner) -> None:
     length = len(loop.dataloader) if isinstance(loop, EpochBasedTrainLoop) else 0
     with warnings.catch_warnings():
         warnings.simplefilter('ignore')  # that no optimiser steps between
-        for iteration in range(runner.iter):
+        # 160,000 iterations of 400 groups of parameters take 20 s.
+        for iteration in tqdm(
+            range(runner.iter), desc='schedule', unit='iteration', delay=1, disable=get_rank() > 0
+        ):
             hook.after_train_iter(runner, iteration)
             if length and (iteration + 1) % length == 0:
                 hook.after_train_epoch(runner)
