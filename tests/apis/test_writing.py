@@ -124,6 +124,22 @@ def test_other_errors_pass():
     assert user_message(FileNotFoundError(errno.ENOENT, 'No such file', 'a')) is None
 
 
+def test_another_disk_is_not_called_the_work_dirs():
+    def fail(kind, path):
+        with writing(('work dir', 'work_dirs/a')):
+            raise OSError(kind, os.strerror(kind), path)
+
+    with pytest.raises(WriteError, match=r'^/tmp/cache/a\.py cannot be written: No space left on'):
+        fail(errno.ENOSPC, '/tmp/cache/a.py')
+    with pytest.raises(
+        WriteError, match=r'^work dir work_dirs/a cannot be written: No space .*a/b'
+    ):
+        fail(errno.ENOSPC, 'work_dirs/a/b')
+    with pytest.raises(OSError, match=r'error: .*1\.jpg') as caught:
+        fail(errno.EIO, '/data/1.jpg')
+    assert not isinstance(caught.value, WriteError)
+
+
 AS_ANOTHER = """
 import os, sys
 from vitmm.writing import check_writable
