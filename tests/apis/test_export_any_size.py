@@ -50,21 +50,21 @@ def test_windows_follow_the_images(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ('kind', 'least'),
-    [('torch', 64), pytest.param('onnx', 32, marks=[needs_onnx, pytest.mark.slow])],
+    'kind', ['torch', pytest.param('onnx', marks=[needs_onnx, pytest.mark.slow])]
 )
-def test_segments_of_small_and_of_other_sizes(kind, least, untrained, picture, tmp_path):
+def test_segments_of_small_and_of_other_sizes(kind, untrained, picture, tmp_path):
     stored = untrained('seg/vit_upernet.py', 'test_vit')
     said = export(stored, tmp_path / f'm{SUFFIXES[kind]}', dynamic=True)
-    # Torch's guards stop where the coarsest map would be one cell.
-    assert ('whole multiples of 32, 64 or more' in said) == (least > 32)
+    # Torch's guards stop where the coarsest map would be one cell; torch 2.6 has no such.
+    least = 64 if 'whole multiples of 32, 64 or more' in said else 32
+    assert least == 32 or kind == 'torch'
     run, predictor = load(tmp_path / f'm{SUFFIXES[kind]}', kind), Predictor(stored)
     graph = Graph(predictor.model, predictor.task)
     for size in ((least, least), (96, 160)):
         images = torch.from_numpy(picture(*size)[1]).repeat(3, 1, 1, 1)
         (labels,), (expected,) = run(images), graph(images)
         assert (labels == expected).float().mean() > 0.9999
-    if kind == 'torch':
+    if least > 32:
         with pytest.raises(VitmmError, match=r'torch.export cannot run .*\(1, 3, 32, 64\).*Guard'):
             run(torch.zeros(1, 3, 32, 64))
 

@@ -197,6 +197,8 @@ def test_a_folder_has_what_its_files_have(trained, picture, tmp_path):
     first, _ = picture(64, 96)
     frames = [Image.fromarray(one) for one in (first, 255 - first)]
     frames[0].save(tmp_path / 'a.gif', save_all=True, append_images=frames[1:])
+    if not cv2.haveImageReader(str(tmp_path / 'a.gif')):
+        pytest.skip('OpenCV reads GIFs from 4.12 on')
     predictor = Predictor(trained('cls'))
     (named,) = predictor(tmp_path / 'a.gif')
     (found,) = predictor(tmp_path)

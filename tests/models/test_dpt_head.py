@@ -168,7 +168,7 @@ def test_maps_keep_their_tokens():
 def test_exported_with_its_tokens(tmp_path):
     backbone = TimmBackbone('vit_tiny_patch16_224', model_kwargs=VIT, class_token=True).eval()
     images = torch.randn(1, 3, 64, 64)
-    program = torch.export.export(backbone, (images,))
+    program = torch.export.export(backbone, (images,), strict=False)  # as torch 2.8 does itself
     with torch.no_grad():
         ours, theirs = backbone(images), program.module()(images)
     assert isinstance(theirs, FeatureMaps)

@@ -145,7 +145,7 @@ class CheckedLoad(BaseTransform):
             results = self.inner.transform(results)
         except Exception as error:  # every decoder fails in its own way
             # Masks are read after the image.
-            key = 'seg_map_path' if 'img' in results else 'img_path'
+            key = 'img_path' if results.get('img') is None else 'seg_map_path'
             raise UnreadableError.of(results.get(key), error) from error
         if 'gt_seg_map' in results and 1 in results.get('ori_shape', ()):
             self._unsqueeze(results)
