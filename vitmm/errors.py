@@ -25,5 +25,5 @@ def did_you_mean(name: str, known: Iterable[str], limit: int = 5, cutoff: float 
 
     ``cutoff``, 0 to 1: how like it they must be.
     """
-    close = difflib.get_close_matches(name, list(known), n=limit, cutoff=cutoff)
+    close = difflib.get_close_matches(name, set(known), n=limit, cutoff=cutoff)
     return f' Did you mean {", ".join(close)}?' if close else ''

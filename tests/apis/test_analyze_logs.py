@@ -143,6 +143,20 @@ def test_a_line_that_is_cut_off_is_told_of(tmp_path):
     assert last_scores(file) == {'mIoU': 0.2}
 
 
+def test_a_loss_that_is_no_number_is_told_of(tmp_path):
+    lines = epochs(1, 2)
+    for line in lines[3:]:
+        if 'loss' in line:
+            line['loss'] = float('nan')
+    write(tmp_path / 'run/20260101_000000', lines)
+    step = next(line['step'] for line in lines[3:] if 'loss' in line)
+    assert (
+        f'note: run: loss is nan at iteration {step}\n' in analyze_logs([tmp_path / 'run']) + '\n'
+    )
+    write(tmp_path / 'sound/20260101_000000', epochs(1, 2))
+    assert 'note' not in analyze_logs([tmp_path / 'sound'])
+
+
 def test_csv_has_what_the_log_has(tmp_path):
     file = write(tmp_path / 'run/20260101_000000', epochs(1, 2))
     analyze_logs([file], csv_file=tmp_path / 'all.csv')

@@ -19,7 +19,7 @@ from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
 from vitmm.apis.predictions.charts import draw_confusion, draw_errors
-from vitmm.apis.predictions.coco_errors import annotations, error_curves, images_of
+from vitmm.apis.predictions.coco_errors import ErrorCurves, annotations, error_curves, images_of
 from vitmm.apis.predictions.confusion import Confusion, count_pairs
 from vitmm.apis.predictions.detection import Detection, add_to
 from vitmm.apis.predictions.gains import gains
@@ -217,6 +217,19 @@ def test_error_curves_are_those_of_pycocotools_and_mmdets_tool(kind):
     # As COCO does, a class without objects does not count.
     assert curves.areas()['all'][1] == pytest.approx(np.nanmean(expected[1, :, :4, 0]))
     assert len(draw_errors(curves, 'boxes').axes) == 2
+
+
+def test_of_many_classes_those_that_lose_most_are_drawn():
+    names, classes = ['C75', 'FN'], [f'class {n}' for n in range(60)]
+    precision = np.stack([np.linspace(0.1, 0.9, 60), np.ones(60)])[:, None, :, None]
+    precision = np.repeat(np.repeat(precision, 3, 1), 4, 3)
+    precision[:, :, 50:] = np.nan  # they do not occur
+    precision[..., 3] = np.nan  # nor does anything large
+    figure = draw_errors(ErrorCurves(names, precision, np.linspace(0, 1, 3), classes), 'boxes')
+    left, right = figure.axes
+    assert left.get_title() == 'boxes, mean of 50 classes'
+    drawn = [label.get_text() for label in right.get_yticklabels()]
+    assert drawn == ['all sizes', 'small', 'medium', *classes[:40]]
 
 
 CAT, OTHER, EMPTY = (0, 0, 100, 100), (120, 0, 220, 100), (200, 200, 299, 299)

@@ -5,6 +5,7 @@ import io
 import sys
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
+from math import isfinite
 from os.path import commonpath
 from pathlib import Path
 
@@ -48,7 +49,8 @@ def analyze_logs(
     runs, paths = _read(paths)
     _tell_apart(runs, paths)
     chosen = [_find(key, runs) for key in keys or ()]
-    notes = [*_other_data(runs), *(note for run in runs for note in run.notes)]
+    notes = [*_other_data(runs), *_broken_losses(runs)]
+    notes += [note for run in runs for note in run.notes]
     lines = [_table(runs), *(f'note: {note}' for note in notes)]
     try:
         if out is not None:
@@ -102,6 +104,16 @@ def _other_data(runs: list[Run]) -> Iterator[str]:
     if len(names) > 1:
         told = '; '.join(f'{", ".join(some)} on {data}' for data, some in names.items())
         yield f'not validated on the same data, so their metrics do not compare: {told}'
+
+
+def _broken_losses(runs: list[Run]) -> Iterator[str]:
+    """Where a loss is no number any more, which its curve cannot show."""
+    for run in runs:
+        for step, entry in ((entry['step'], entry) for entry in run.training):
+            broken = [k for k, v in scores_of(entry).items() if 'loss' in k and not isfinite(v)]
+            if broken:
+                yield f'{run.name}: {broken[0]} is {entry[broken[0]]} at iteration {step}'
+                break
 
 
 def _find(key: str, runs: list[Run]) -> str:

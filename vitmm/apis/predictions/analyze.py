@@ -120,6 +120,8 @@ def analyze_predictions(
         'metrics': scores,
         **analysis.content,
     }
+    if -1 in scores.values():  # pycocotools'
+        analysis.notes.append('Of -1 are figures of sizes of which there are no objects.')
     try:
         return write_analysis(
             analysis, task, out, number, channels, tensorboard=tensorboard, show=show

@@ -86,18 +86,17 @@ def draw_confusion(confusion: Confusion) -> Figure:
 def draw_errors(curves: ErrorCurves, words: str) -> Figure:
     """Draw the mean curves of all classes, and the areas by size and by class."""
     areas = {name: values for name, values in curves.areas().items() if None not in values}
-    classes = {name: areas[name] for name in curves.classes if name in areas}
-    if len(classes) > _BARS:  # those that lose most
+    classes = {name: areas.pop(name) for name in curves.classes if name in areas}
+    sizes = {name.removeprefix('all, '): values for name, values in areas.items()}
+    count = len(classes)
+    if count > _BARS:  # those that lose most
         kept = sorted(classes, key=lambda name: classes[name][1])[:_BARS]
         classes = {name: classes[name] for name in kept}
-    sizes = {
-        name.removeprefix('all, '): values for name, values in areas.items() if name not in classes
-    }
     height = max(4.4, 0.24 * (len(classes) + len(sizes)) + 1.4)
     figure = Figure(figsize=(11, height), layout='constrained')
     left, right = figure.subplots(1, 2)
     _fill(left, curves)
-    left.set_title(f'{words}, mean of {len(curves.classes)} classes', fontsize=10)
+    left.set_title(f'{words}, mean of {count} class{"es" if count != 1 else ""}', fontsize=10)
     _bars(right, curves.names, sizes, classes)
     right.set_title('areas under the curves', fontsize=10)
     return figure

@@ -35,7 +35,7 @@ class Classification:
                 f'{sample.get("img_path")} is of class {truth}, and the model knows {len(scores)}.'
             )
         predicted = int(scores.argmax())
-        loss = -math.log(max(float(scores[truth]), _LEAST))
+        loss = abs(math.log(max(float(scores[truth]), _LEAST)))  # of 1 it is 0, and not -0
         return {
             'truth': truth,
             'predicted': predicted,

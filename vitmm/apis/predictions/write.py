@@ -161,11 +161,11 @@ def _in_words(analysis: Analysis, worst: list[dict[str, Any]], places: list[str]
     lines += [
         f'  {one["measure"]:.4f}  {Path(one["image"]).name}: {one["words"]}' for one in worst[:5]
     ]
-    if analysis.confusion is not None:
+    if analysis.confusion is not None and (top := analysis.confusion.top(5)):
         lines.append(f'Most frequent confusions ({analysis.confusion.unit}):')
         lines += [
             f'  {one["count"]:>8}  {one["truth"]} taken for {one["predicted"]} ({one["share"]:.1%})'
-            for one in analysis.confusion.top(5)
+            for one in top
         ]
     lines += analysis.notes
     return '\n'.join([*lines, ', '.join(places)])
