@@ -24,6 +24,7 @@ from vitmm.apis.compare.compare import compare
 from vitmm.apis.compare.configs import differences, flatten, keep
 from vitmm.apis.compare.jobs import Job, folder_name, plain
 from vitmm.apis.compare.logs import read_run
+from vitmm.apis.compare.notes import verdict
 from vitmm.apis.compare.pareto import front
 from vitmm.apis.compare.run import run_jobs
 from vitmm.apis.compare.settings import make_settings
@@ -569,3 +570,20 @@ def test_help_answers():
     done = run_tool('compare.py', '--help')
     assert done.returncode == 0 and '--backbones' in done.stdout
     assert time.perf_counter() - start < 5  # torch alone takes longer on a busy machine
+
+
+@pytest.mark.parametrize(
+    ('scores', 'expected'),
+    [
+        ((75, 70, 75), 'a and c have the best top1. One seed each'),
+        ((75, 70, 80), 'c has the best top1. One seed each'),
+        ((1, 1, 2), 'c has the best top1. One seed each'),
+    ],
+)
+def test_equals_are_both_the_best(scores, expected):
+    summary = [
+        dict(backbone=name, score=score, std=None, latency=None, seeds=1)
+        for name, score in zip('abc', scores, strict=True)
+    ]
+    found = dict(higher_is_better=True, metric='accuracy/top1', mode='train', summary=summary)
+    assert ' '.join(verdict(found)).startswith(expected)

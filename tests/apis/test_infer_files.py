@@ -185,6 +185,14 @@ def test_a_folder_with_folders(trained, images):
     assert list(found) == [str(images / n) for n in ('b/a.jpg', 'b/c.jpg', 'a.png')]
 
 
+def test_results_of_another_run_are_not_called_ones_own(trained, images, tmp_path):
+    (tmp_path / 'masks').mkdir()
+    (tmp_path / 'images.json').write_text('{}')
+    (tmp_path / 'images.json').chmod(0o444)
+    told = infer(trained('cls'), images / 'a.jpg', tmp_path)
+    assert told == f'1 image (cls): {tmp_path}/pictures, {tmp_path}/results.csv'
+
+
 def test_several_labels_an_image(trained, images, tmp_path):
     head = ('mmpretrain.LinearClsHead', 'mmpretrain.MultiLabelLinearClsHead')
     file = change(trained('cls'), tmp_path / 'several.pth', lambda c: swap(c, *head))

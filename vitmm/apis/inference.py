@@ -90,8 +90,9 @@ def infer(
                 bar.update()
     except UnreadableError as error:
         raise DataError(f'{error} --skip-bad passes over such files.') from error
-    there = sorted(out.iterdir()) if out.is_dir() else ()  # of bad images alone nothing is made
-    written = ', '.join(str(path) for path in there if path.name[0] != '.')
+    # Of bad images alone some are not made.
+    there = sorted(path for writer in writers for path in writer.places if path.exists())
+    written = ', '.join(map(str, there))
     skipped = f', {len(predictor.skipped)} bad passed over' if predictor.skipped else ''
     return f'{count} image{"s" if count != 1 else ""} ({predictor.task}){skipped}: {written}'
 

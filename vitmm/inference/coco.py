@@ -47,8 +47,8 @@ class CocoWriter:
         if ann is not None:
             self.ids, self.categories = _ids(ann, self.classes)
         self.images: list[dict[str, Any]] = []
-        self.out, self.count = out, 0
-        self.results = Growing(out / 'results.json')
+        self.places, self.count = (out / 'results.json', out / 'images.json'), 0
+        self.results = Growing(self.places[0])
         self.results.file.write('[')
 
     def add(self, item: Item, sample: BaseDataElement) -> None:
@@ -76,7 +76,7 @@ class CocoWriter:
         self.results.close()
         categories = [dict(id=self.categories[name], name=name) for name in self.classes]
         content = dict(images=self.images, categories=categories, annotations=[])
-        write_whole(self.out / 'images.json', json.dumps(content, indent=1))
+        write_whole(self.places[1], json.dumps(content, indent=1))
 
     def _image_id(self, item: Item) -> int:
         if self.ids is None:

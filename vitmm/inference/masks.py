@@ -41,6 +41,7 @@ class MaskWriter:
         if self.task == 'cls' or (self.task == 'det' and not predictor.gives_masks):
             raise ConfigError('masks: this model gives none.')
         self.folder = out / ('depth' if self.task == 'depth' else 'masks')
+        self.places = (self.folder,)
         self.palette = colours(predictor.palette, predictor.classes)
         head = getattr(predictor.model, 'decode_head', None)
         self.far = not getattr(head, 'max_depth', np.inf) <= _MOST

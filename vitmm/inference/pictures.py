@@ -24,6 +24,7 @@ class PictureWriter:
 
     def __init__(self, out: Path, predictor: Predictor, score: float = 0.3) -> None:
         self.folder, self.draw = out / 'pictures', Drawing(predictor, score)
+        self.places = (self.folder,)
         self.clip: Clip | None = None
 
     def add(self, item: Item, sample: BaseDataElement) -> None:

@@ -35,7 +35,8 @@ class TableWriter:
 
     def __init__(self, out: Path, predictor: Predictor, score: float = 0.3) -> None:
         self.task, self.classes, self.score = predictor.task, predictor.classes, score
-        self.growing = Growing(out / 'results.csv')
+        self.places = (out / 'results.csv',)
+        self.growing = Growing(self.places[0])
         self.rows = csv.writer(self.growing.file, lineterminator='\n')
         self.rows.writerow(('image', 'frame', *_COLUMNS[self.task]))
 

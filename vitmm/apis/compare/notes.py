@@ -104,8 +104,10 @@ def verdict(found: Mapping[str, Any]) -> list[str]:
         return []
     scored.sort(key=lambda one: one['score'], reverse=higher)
     best = scored[0]
-    told = [f'{best["backbone"]} has the best {name}.']
-    for other in scored[1:]:
+    equal = [one['backbone'] for one in scored if one['score'] == best['score']]
+    have = 'has' if len(equal) == 1 else 'have'
+    told = [f'{" and ".join(equal)} {have} the best {name}.']
+    for other in scored[len(equal) :]:
         spread = max(best['std'] or 0, other['std'] or 0)
         gap = abs(best['score'] - other['score'])
         faster = best['latency'] and other['latency'] and best['latency'] / other['latency']

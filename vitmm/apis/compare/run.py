@@ -88,7 +88,7 @@ def run_jobs(
                         after_each()
                 under_way = sum(_WEIGHTS[one.job.kind] * one.part for one in running)
                 bar.set_postfix_str(', '.join(one.job.title for one in running[:3]), refresh=False)
-                bar.update(max(0.0, finished + under_way - bar.n))
+                bar.update(max(0.0, min(finished + under_way, total) - bar.n))  # rounded sums
         finally:
             for one in running:
                 one.handle.stop()
