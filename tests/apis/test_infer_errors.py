@@ -72,6 +72,7 @@ def test_bad_checkpoints(do, error, words, trained, tmp_path):
     [
         (dict(inputs='/nowhere.jpg'), 'no file or folder /nowhere.jpg'),
         (dict(inputs='/nowhere/*.jpg'), r'no file fits /nowhere/\*.jpg'),
+        (dict(inputs='http://a/b.jpg'), r'http://a/b\.jpg\. Download it first'),
         (dict(formats=['picture']), 'pictures'),
         (dict(formats=['coco']), 'not of cls'),
         (dict(formats=['masks']), 'gives none'),
@@ -94,3 +95,7 @@ def test_a_folder_without_images(trained, tmp_path):
     (tmp_path / 'empty/notes.txt').write_text('no image')
     with pytest.raises(DataError, match='empty holds no image'):
         infer(trained('cls'), tmp_path / 'empty', tmp_path / 'out')
+    with pytest.raises(
+        DataError, match=r'notes.txt is no image: give what it lists, \$\(cat .*txt'
+    ):
+        infer(trained('cls'), tmp_path / 'empty/notes.txt', tmp_path / 'out')

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import PurePath
+from shlex import quote
 
 import cv2
 import numpy as np
@@ -14,6 +15,7 @@ from vitmm.datasets.errors import DataError
 from vitmm.datasets.listing import IMAGE_SUFFIXES
 
 IMAGES = (*IMAGE_SUFFIXES, '.tiff', '.webp', '.gif')  # of a GIF the first frame
+_LISTS = ('.txt', '.csv', '.lst', '.json')
 VIDEOS = ('.mp4', '.avi', '.mov', '.mkv', '.webm', '.m4v')
 
 
@@ -89,6 +91,8 @@ def find_media(
 def _expand(path: str, leave_out: str | None) -> list[tuple[str, str]]:
     """Each file that ``path`` names, and the folder that its name is told from."""
     if os.path.isfile(path):
+        if path.lower().endswith(_LISTS):
+            raise DataError(f'{path} is no image: give what it lists, $(cat {quote(path)}).')
         return [(path, os.path.dirname(path))]
     if os.path.isdir(path):
         root = path
@@ -98,7 +102,7 @@ def _expand(path: str, leave_out: str | None) -> list[tuple[str, str]]:
         files = [file for file in glob.glob(path, recursive=True) if os.path.isfile(file)]
         if not files:
             what = 'no file fits' if glob.has_magic(path) else 'there is no file or folder'
-            raise DataError(f'{what} {path}.')
+            raise DataError(f'{what} {path}.{" Download it first." if "://" in path else ""}')
     if leave_out is not None:
         out = os.path.abspath(leave_out) + os.sep
         files = [file for file in files if not os.path.abspath(file).startswith(out)]
