@@ -167,7 +167,7 @@ def _data(runner: Runner, *splits: tuple[str, str]) -> str:
                 classes = None  # mmseg's class of depth data names NYU's kinds of rooms
             if leaf.get('data_root'):
                 roots[short_path(leaf['data_root'])] = None
-    said += [f'{len(classes)} classes'] if classes else []
+    said += [f'{len(classes)} class{"es" if len(classes) > 1 else ""}'] if classes else []
     return ': '.join(part for part in (' and '.join(roots), ', '.join(said)) if part)
 
 

@@ -38,7 +38,10 @@ def test_with_tta(config: Config) -> None:
         ConfigError: it has none, or its model cuts objects out.
     """
     if not (config.get('tta_model') and config.get('tta_pipeline')):
-        raise ConfigError('tta: the config has no tta_model and tta_pipeline.')
+        raise ConfigError(
+            'tta: the config has no tta_model and tta_pipeline (OpenMMLab has none for depth): '
+            'leave --tta out, or add them.'
+        )
     if config.model.get('data_preprocessor', {}).get('pad_mask'):
         raise ConfigError(
             'tta: mmdet joins the boxes of augmented images, not the masks that this model gives; '
