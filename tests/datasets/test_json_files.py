@@ -45,7 +45,7 @@ def test_content_is_that_of_pythons_json(text, tmp_path):
 @pytest.mark.parametrize(
     'content, words',
     [
-        (b'{"a": 1,\n}', r'not readable JSON, line 2 column 1 .*is the file whole\?'),
+        (b'{"a": 1\n"b"}', r'not readable JSON, line 2 column 1 .*is the file whole\?'),
         (b'', 'not readable JSON, line 1 column 1'),
         (b'["\xff"]', 'cannot read .*some.json'),
         (None, 'annotation file not found: .*some.json'),
