@@ -99,8 +99,9 @@ def test_openmmlabs_own_loader(trained, tiny_shapes, tmp_path):
     stock = Predictor(change(trained('seg'), tmp_path / 'stock.pth', load_by_mmcv))
     for path, sample in stock(paths):
         same(sample, ours[path])
-    with pytest.raises(DataError, match=r'classes\.txt cannot be read'):
-        next(stock([tiny_shapes / 'classes.txt', paths[0]]))
+    (tmp_path / 'broken.jpg').write_text('no image')
+    with pytest.raises(DataError, match=r'broken\.jpg cannot be read'):
+        next(stock([tmp_path / 'broken.jpg', paths[0]]))
 
 
 def test_four_bands_of_sixteen_bits(tiny_shapes, tmp_path):

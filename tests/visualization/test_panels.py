@@ -144,3 +144,11 @@ def test_captions_are_wrapped_and_nothing_is_cut_off():
     assert len(tall) == 2 * 50  # each in a row of its own
     assert (found == 0).all(-1).sum() >= 20 * 120
     assert (found[:, [0, -1]] == 255).all() and (found[[0, -1]] == 255).all()
+
+
+@pytest.mark.parametrize('width', [1, 8, 300])
+def test_a_title_has_room_over_a_narrow_picture(width):
+    picture = np.zeros((90, width, 3), np.uint8)
+    drawn = board([[(picture, 'image')]], 'a long name of a file.jpg')
+    assert (drawn == 0).all(2).sum() >= picture[..., 0].size
+    assert drawn.shape[1] == max(160, width + 10)

@@ -9,6 +9,7 @@ from PIL import Image, ImageDraw
 from vitmm.visualization.lettering import font, wrap
 
 _GAP = 10  # pixels between panels
+_TITLE = 160  # pixels, of which one has room
 _TEXT = 14  # height of the letters
 
 
@@ -94,6 +95,7 @@ def board(rows: Sequence[Sequence[tuple[np.ndarray, str]]], title: str = '') -> 
     drawn = [_row(row) for row in rows if row]
     width = max(row.shape[1] for row in drawn)
     if title:
+        width = max(width, _TITLE)
         drawn.insert(0, _pad(_caption(title, width - 2 * _GAP, bold=True), width))
     drawn = [np.pad(row, ((0, 0), (0, width - row.shape[1]), (0, 0)), constant_values=255)
              for row in drawn]  # fmt: skip
