@@ -147,8 +147,9 @@ def test_captions_are_wrapped_and_nothing_is_cut_off():
 
 
 @pytest.mark.parametrize('width', [1, 8, 300])
-def test_a_title_has_room_over_a_narrow_picture(width):
+def test_words_have_room_over_a_narrow_picture(width):
     picture = np.zeros((90, width, 3), np.uint8)
-    drawn = board([[(picture, 'image')]], 'a long name of a file.jpg')
+    drawn = board([[(picture, 'as the network sees it')]], 'a long name of a file.jpg')
     assert (drawn == 0).all(2).sum() >= picture[..., 0].size
-    assert drawn.shape[1] == max(160, width + 10)
+    assert drawn.shape[1] == max(150, width) + 10
+    assert drawn.shape[0] < 200  # three lines of words at most

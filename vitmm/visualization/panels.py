@@ -9,7 +9,7 @@ from PIL import Image, ImageDraw
 from vitmm.visualization.lettering import font, wrap
 
 _GAP = 10  # pixels between panels
-_TITLE = 160  # pixels, of which one has room
+_LEAST = 150  # pixels across, of what stands below words
 _TEXT = 14  # height of the letters
 
 
@@ -95,7 +95,6 @@ def board(rows: Sequence[Sequence[tuple[np.ndarray, str]]], title: str = '') -> 
     drawn = [_row(row) for row in rows if row]
     width = max(row.shape[1] for row in drawn)
     if title:
-        width = max(width, _TITLE)
         drawn.insert(0, _pad(_caption(title, width - 2 * _GAP, bold=True), width))
     drawn = [np.pad(row, ((0, 0), (0, width - row.shape[1]), (0, 0)), constant_values=255)
              for row in drawn]  # fmt: skip
@@ -103,6 +102,7 @@ def board(rows: Sequence[Sequence[tuple[np.ndarray, str]]], title: str = '') -> 
 
 
 def _row(panels: Sequence[tuple[np.ndarray, str]]) -> np.ndarray:
+    panels = [(_widened(picture), text) for picture, text in panels]
     captions = [_caption(text, picture.shape[1]) for picture, text in panels]
     above = max(caption.shape[0] for caption in captions)
     below = max(picture.shape[0] for picture, _ in panels)
@@ -114,6 +114,11 @@ def _row(panels: Sequence[tuple[np.ndarray, str]]) -> np.ndarray:
         column[_GAP + above : _GAP + above + picture.shape[0], _GAP:-_GAP] = picture
         columns.append(column)
     return np.hstack([c[:, _GAP // 2 : -_GAP // 2] for c in columns])
+
+
+def _widened(picture: np.ndarray) -> np.ndarray:
+    rest = max(0, _LEAST - picture.shape[1])
+    return np.pad(picture, ((0, 0), (0, rest), (0, 0)), constant_values=255)
 
 
 def _pad(picture: np.ndarray, width: int) -> np.ndarray:
