@@ -170,10 +170,7 @@ def annotations(random: np.random.Generator, number: int) -> dict:
             objects.append(
                 dict(id=len(objects) + 1, image_id=index + 1, iscrowd=0)
                 | dict(category_id=len(objects) % CLASSES + 1, bbox=[*corner, *size])
-                | dict(
-                    area=size.prod(),
-                    segmentation=[outline.ravel().tolist()],
-                )
+                | dict(area=size.prod(), segmentation=[outline.ravel().tolist()])
             )
     categories = [dict(id=i + 1, name=f'class {i}') for i in range(CLASSES)]
     return dict(images=images, annotations=objects, categories=categories)

@@ -67,11 +67,13 @@ def writing(*places: tuple[str, str | os.PathLike | None], kept: str = '') -> It
         if not near and path:
             if error.errno not in (*_FULL, errno.EROFS):
                 raise
-            there = [('', path)]  # a compiler's cache, shared memory: of another disk
+            message = disk_message(error)  # a compiler's cache, shared memory: of another disk
         elif not near and error.errno not in _DISK:
             raise
-        names = ' or '.join(f'{name} {place}'.lstrip() for name, place in near or there)
-        raise WriteError(f'{_message(error, path, names)} {kept}'.rstrip()) from error
+        else:
+            names = ' or '.join(f'{name} {place}' for name, place in near or there)
+            message = _message(error, path, names)
+        raise WriteError(f'{message} {kept}'.rstrip()) from error
 
 
 def disk_message(error: OSError) -> str | None:
@@ -82,7 +84,7 @@ def disk_message(error: OSError) -> str | None:
 
 
 def _message(error: OSError, path: str | os.PathLike | None, names: str) -> str:
-    at = '' if path is None or f' {names}'.endswith(f' {path}') else f' ({path})'
+    at = '' if path is None or names.endswith(f' {path}') else f' ({path})'
     return f'{names} cannot be written: {error.strerror}{at}; {_advice(error)}.'
 
 

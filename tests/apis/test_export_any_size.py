@@ -57,7 +57,7 @@ def test_segments_of_small_and_of_other_sizes(kind, untrained, picture, tmp_path
     said = export(stored, tmp_path / f'm{SUFFIXES[kind]}', dynamic=True)
     # Torch's guards stop where the coarsest map would be one cell; torch 2.6 has no such.
     least = 64 if 'whole multiples of 32, 64 or more' in said else 32
-    assert least == 32 or kind == 'torch'
+    assert least == (64 if kind == 'torch' else 32) or torch.__version__ < '2.11'
     run, predictor = load(tmp_path / f'm{SUFFIXES[kind]}', kind), Predictor(stored)
     graph = Graph(predictor.model, predictor.task)
     for size in ((least, least), (96, 160)):
