@@ -45,6 +45,20 @@ def test_a_bad_image_ends_it_and_the_results_before_are_kept(trained, images, tm
     assert {r['image'] for r in csv.DictReader((out / 'results.csv').open())} == {'a.jpg', 'c.jpg'}
 
 
+def test_without_an_image_the_results_of_before_stay(trained, images, tmp_path):
+    out, formats = tmp_path / 'out', ['csv', 'coco', 'masks', 'pictures']
+    (images / 'a.png').write_bytes(b'no image')
+    with pytest.raises(DataError, match=r'a\.png cannot be read'):
+        infer(trained('seg'), images / 'a.png', out, formats=formats)
+    assert [path.name for path in out.rglob('*.*')] == ['classes.txt']
+    infer(trained('seg'), images / 'b/c.jpg', out, formats=formats)
+    before = {path: path.read_bytes() for path in out.rglob('*.*')}
+    assert len(before) == 6
+    said = infer(trained('seg'), images / 'a.png', out, formats=formats, skip_bad=True)
+    assert said == '0 images (seg), 1 bad passed over: nothing was written'
+    assert {path: path.read_bytes() for path in out.rglob('*.*')} == before
+
+
 @pytest.mark.parametrize(
     ('do', 'error', 'words'),
     [

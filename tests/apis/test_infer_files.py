@@ -209,6 +209,7 @@ def test_annotations_of_other_images(trained, invented, tiny_shapes, tmp_path):
         infer(
             trained('det'), f'{tiny_shapes}/JPEGImages/train*.jpg', tmp_path / 'out', ann=invented
         )
+    assert [path.name for path in (tmp_path / 'out').iterdir()] == ['pictures']
     content = json.loads(invented.read_text())
     content['categories'][-1]['name'] = 'rings'
     invented.write_text(json.dumps(content))

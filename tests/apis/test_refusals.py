@@ -65,7 +65,9 @@ def test_a_package_that_is_missing(tiny_options, tmp_path):
 
     pipeline = ['${load_image}', dict(type='NeedsMore'), dict(type='mmpretrain.PackInputs')]
     options = {**tiny_options, 'image_size': 64, 'resize_edge': 64, 'train_pipeline': pipeline}
-    with pytest.raises(ConfigError, match=r'pipeline\.1: NeedsMore needs .*: more is not inst'):
+    with pytest.raises(
+        ConfigError, match=r'pipeline\.1: NeedsMore .*: more is not installed: pip install more'
+    ):
         train(RECIPE, work_dir=tmp_path, options=options)
 
 

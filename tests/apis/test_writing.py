@@ -95,16 +95,15 @@ def test_the_disk_fills_while_it_trains(tiny_options, tmp_path, monkeypatch):
 
 
 def test_a_full_disk_has_a_file_and_nothing_is_left(tmp_path, monkeypatch):
-    grown = Growing(tmp_path / 'b')
+    grown = Growing(tmp_path / 'b', 'head')
+    grown.begin().close()
     monkeypatch.setattr(os, 'fsync', full)
     with pytest.raises(OSError, match='No space left') as caught:
         write_whole(tmp_path / 'a', 'text')
     assert caught.value.filename == str(tmp_path / 'a')
     assert user_message(caught.value).startswith(f'{tmp_path / "a"} cannot be written: No space')
-    grown.file.close()
-    grown.file = type('Full', (), {'close': full})
-    with pytest.raises(OSError, match='No space left'):
-        grown.close()
+    with Path('/dev/full').open('w') as grown.file, pytest.raises(OSError, match='No space left'):
+        grown.close('tail')
     monkeypatch.setattr('vitmm.evaluation.dump_results.dump', full)
     with pytest.raises(OSError, match='No space left'):
         DumpResults(str(tmp_path / 'a.pkl')).compute_metrics([])

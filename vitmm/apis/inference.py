@@ -90,9 +90,8 @@ def infer(
                 bar.update()
     except UnreadableError as error:
         raise DataError(f'{error} --skip-bad passes over such files.') from error
-    # Of bad images alone some are not made.
     there = sorted(path for writer in writers for path in writer.places if path.exists())
-    written = ', '.join(map(str, there))
+    written = ', '.join(map(str, there)) if count else 'nothing was written'
     skipped = f', {len(predictor.skipped)} bad passed over' if predictor.skipped else ''
     return f'{count} image{"s" if count != 1 else ""} ({predictor.task}){skipped}: {written}'
 

@@ -17,6 +17,7 @@ _UNEXPECTED = re.compile(r"(\w+)\.__init__\(\) got an unexpected keyword argumen
 _MISSING = re.compile(
     r'(\w+)\.__init__\(\) missing \d+ required (?:positional|keyword-only) arguments?: (.+)'
 )
+_NOT_INSTALLED = re.compile(r'(\w+) is not installed')
 
 
 @contextmanager
@@ -95,7 +96,9 @@ def _of_packages(cfg: Config, error: Exception) -> str | None:
         return None
     for cls in _beginning(error):
         for key, _, _ in _built_by(cfg, cls.__name__):
-            return f'{_dotted(key)}: {cls.__name__} needs a package that is missing: {error}'
+            told = _NOT_INSTALLED.fullmatch(str(error))
+            way = f': pip install {told[1]}.' if told else ''
+            return f'{_dotted(key)}: {cls.__name__} needs a package that is missing: {error}{way}'
     return None
 
 

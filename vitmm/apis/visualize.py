@@ -200,7 +200,8 @@ def _kinds(
     """What is drawn: what was asked for, or all that the model has."""
     if no_scores and (classes or 'gradcam' in (what or ())):
         raise ConfigError(
-            f'gradcam: {no_scores}. Choose of features, attention and pca with --what.'
+            f'gradcam: {no_scores}. Leave out --classes, and gradcam in --what; without --what '
+            'all that there is is drawn.'
         )
     if what:
         return [kind for kind in WHAT if kind in what]

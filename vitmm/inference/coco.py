@@ -48,8 +48,7 @@ class CocoWriter:
             self.ids, self.categories = _ids(ann, self.classes)
         self.images: list[dict[str, Any]] = []
         self.places, self.count = (out / 'results.json', out / 'images.json'), 0
-        self.results = Growing(self.places[0])
-        self.results.file.write('[')
+        self.results = Growing(self.places[0], '[')
 
     def add(self, item: Item, sample: BaseDataElement) -> None:
         """Note one image's results."""
@@ -57,6 +56,7 @@ class CocoWriter:
         image = dict(id=self._image_id(item), file_name=item.media.name)
         frame = {} if item.frame is None else {'frame': item.frame}
         self.images.append({**image, **frame, 'height': height, 'width': width})
+        file = self.results.begin()
         for label, entry in self._entries(sample):
             name = self.classes[label]
             entry = {
@@ -67,13 +67,14 @@ class CocoWriter:
                 'category_name': name,
                 **frame,
             }
-            self.results.file.write((',\n' if self.count else '\n') + json.dumps(entry))
+            file.write((',\n' if self.count else '\n') + json.dumps(entry))
             self.count += 1
 
     def close(self) -> None:
-        """End both files."""
-        self.results.file.write('\n]\n')
-        self.results.close()
+        """End both files, if there was an image."""
+        if not self.images:
+            return
+        self.results.close('\n]\n')
         categories = [dict(id=self.categories[name], name=name) for name in self.classes]
         content = dict(images=self.images, categories=categories, annotations=[])
         write_whole(self.places[1], json.dumps(content, indent=1))

@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+from typing import TextIO
 
 import cv2
 import numpy as np
@@ -19,18 +20,33 @@ def write_image(path: Path, image: np.ndarray) -> None:
 
 
 class Growing:
-    """A text file that grows beside its place, and is moved into it when it is closed."""
+    """A text file that grows beside its place, and is moved into it when it is closed.
 
-    def __init__(self, path: Path) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self.path = path
+    Args:
+        path: its place; what lies there stays as long as nothing is begun.
+        head: its first words.
+    """
+
+    def __init__(self, path: Path, head: str) -> None:
+        self.path, self.head = path, head
         self.scratch = path.with_name(f'.{path.name}.{os.getpid()}')
-        self.file = self.scratch.open('w', encoding='utf-8', newline='')
+        self.file: TextIO | None = None
 
-    def close(self) -> None:
-        """End the file; where its end cannot be written, nothing is left of it."""
+    def begin(self) -> TextIO:
+        """The open file, which at first has its head."""
+        if self.file is None:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self.file = self.scratch.open('w', encoding='utf-8', newline='')
+            self.file.write(self.head)
+        return self.file
+
+    def close(self, tail: str = '') -> None:
+        """End the file, if it was begun; where its end cannot be written, nothing is left of it."""
+        if self.file is None:
+            return
         try:
-            self.file.close()
+            with self.file:
+                self.file.write(tail)
             self.scratch.replace(self.path)
         finally:
             self.scratch.unlink(missing_ok=True)

@@ -20,7 +20,7 @@ _COLUMNS = {
 
 
 class TableWriter:
-    """Writes ``results.csv``: the image, the frame in a video, and by task
+    """Writes ``results.csv``, if there is an image: it, the frame in a video, and by task
 
     - ``cls``: a row for the predicted class, or for each of several;
     - ``det``: a row for each box above ``score``, in pixels;
@@ -36,18 +36,18 @@ class TableWriter:
     def __init__(self, out: Path, predictor: Predictor, score: float = 0.3) -> None:
         self.task, self.classes, self.score = predictor.task, predictor.classes, score
         self.places = (out / 'results.csv',)
-        self.growing = Growing(self.places[0])
-        self.rows = csv.writer(self.growing.file, lineterminator='\n')
-        self.rows.writerow(('image', 'frame', *_COLUMNS[self.task]))
+        columns = ('image', 'frame', *_COLUMNS[self.task])
+        self.growing = Growing(self.places[0], ','.join(columns) + '\n')
 
     def add(self, item: Item, sample: BaseDataElement) -> None:
         """Note one image's results."""
         frame = '' if item.frame is None else item.frame
+        rows = csv.writer(self.growing.begin(), lineterminator='\n')
         for row in getattr(self, f'_{self.task}')(sample):
-            self.rows.writerow((item.media.name, frame, *row))
+            rows.writerow((item.media.name, frame, *row))
 
     def close(self) -> None:
-        """End the file."""
+        """End the file, if there is one."""
         self.growing.close()
 
     def _named(self, label: int) -> tuple[int, str]:

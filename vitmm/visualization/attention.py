@@ -50,8 +50,8 @@ def choose_blocks(modules: Sequence[str], block: int | None, name: str) -> list[
     """
     if not modules:
         raise BackboneError(
-            f'{name} has no attention (no softmax over tokens) that could be shown: choose of '
-            'features, gradcam and pca with --what.'
+            f'{name} has no attention (no softmax over tokens) that could be shown: leave '
+            'attention out of --what, or --what out for all that there is.'
         )
     if block is None:
         return list(range(len(modules)))[: -_TRIED - 1 : -1]
@@ -99,8 +99,8 @@ def _lay(
             return heads[0], covered[0, 0], _whose(found, first), pitch
     raise BackboneError(
         f'the attention of {found.module} is not one among cells of the image (but among channels, '
-        'or of what neighbouring cells share): choose another --block, or features, gradcam and '
-        'pca with --what.'
+        'or of what neighbouring cells share): choose another --block, or leave out --block and '
+        '--what for all that there is.'
     )
 
 

@@ -63,8 +63,8 @@ def score(
     makers = {'cls': _classification, 'det': _detection, 'seg': _segmentation}
     if task not in makers:
         raise ConfigError(
-            f'gradcam: a model of {task} has no classes to score: choose of features, attention '
-            'and pca with --what.'
+            f'gradcam: a model of {task} has no classes to score: leave gradcam out of --what, or '
+            '--what out for all that there is.'
         )
     return makers[task](model, inputs, sample, labels, threshold)
 
