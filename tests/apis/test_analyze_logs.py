@@ -128,7 +128,9 @@ def test_iterations(tmp_path):
         line.pop('epoch', None)
     config = "train_cfg = dict(type='IterBasedTrainLoop', max_iters=1000)\n"
     write(tmp_path / 'run/20260101_000000', lines, config)
-    found = row(analyze_logs([tmp_path / 'run']))
+    found = row(analyze_logs([tmp_path / 'run'], csv_file=tmp_path / 'run.csv'))
+    seconds = [line for line in (tmp_path / 'run.csv').read_text().split() if ',time,' in line]
+    assert seconds == [f'run,{step},,time,0.5' for step in (50, 100, 150, 200)]
     assert found['done'] == '200/1000 iterations'
     assert found['best'] == '40 (200)'
     assert found['ETA'] == '0:06:40'  # 800 times half a second

@@ -172,15 +172,14 @@ def _csv(runs: list[Run], keys: list[str]) -> str:
     writer.writerow(['run', 'iteration', 'epoch', 'key', 'value'])
     for run in runs:
         training = [(entry['step'], entry) for entry in run.training]
-        for step, entry in [*training, *run.validations]:
+        for number, (step, entry) in enumerate([*training, *run.validations]):
             told = entry.get('epoch')
             if told is None and step is not None and run.by_epoch and run.epoch_length:
                 told = step // run.epoch_length
-            timed = {key: entry[key] for key in ('time', 'data_time') if key in entry}
-            for key, value in {
-                **scores_of(entry),
-                **(timed if step in dict(training) else {}),
-            }.items():
+            values = scores_of(entry)
+            if number < len(training):  # a validation's times are of its own batches
+                values |= {key: entry[key] for key in ('time', 'data_time') if key in entry}
+            for key, value in values.items():
                 if not keys or key in keys:
                     writer.writerow([run.name, step, told, key, value])
     return text.getvalue()
