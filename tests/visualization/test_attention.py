@@ -157,7 +157,7 @@ def test_no_attention_and_no_such_block():
     model = backbone('test_resnet')
     with AttentionWatch(model) as watched:
         model(images())
-    with pytest.raises(BackboneError, match=r'test_resnet has no attention.*gradcam and pca'):
+    with pytest.raises(BackboneError, match=r'test_resnet has no attention.*out of --what'):
         choose_blocks(watched.modules, None, 'test_resnet')
     with pytest.raises(BackboneError, match=r'--block 3: it has 2 blocks.*0 \(a\) to 1 \(b\)'):
         choose_blocks(['a', 'b'], 3, 'it')

@@ -9,7 +9,8 @@ from torch import nn
 from vitmm.inference.inputs import Item, Media
 from vitmm.models.backbones.timm_backbone import TimmBackbone
 from vitmm.visualization.boards import Boards
-from vitmm.visualization.lettering import font, wrap
+from vitmm.visualization.fonts import font
+from vitmm.visualization.lettering import wrap
 from vitmm.visualization.looking import Looker
 from vitmm.visualization.opening import open_model
 from vitmm.visualization.panels import _TEXT, board, boxed, heat, outlined, overlay, spread

@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from vitmm.apis.runs import Run
+from vitmm.visualization.fonts import prepare_letters
 from vitmm.whole_files import write_whole
 
 _COLUMNS = 3  # of panels
@@ -37,6 +38,7 @@ def draw_curves(runs: Sequence[Run], panels: Sequence[Sequence[str]], by_epoch: 
         panels: the keys that go into one panel together.
         by_epoch: count in epochs; all runs then know their ``epoch_length``.
     """
+    prepare_letters([*(run.name for run in runs), *(key for keys in panels for key in keys)])
     columns = min(_COLUMNS, len(panels))
     rows = math.ceil(len(panels) / columns)
     figure = Figure(layout='constrained')

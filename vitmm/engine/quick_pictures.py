@@ -19,6 +19,8 @@ from mmengine.visualization.utils import (
     value2list,
 )
 
+from vitmm.visualization.fonts import prepare_letters
+
 
 class QuickPictures:
     """For visualizers of OpenMMLab's codebases, before them among the bases.
@@ -42,6 +44,11 @@ class QuickPictures:
         """Return the picture, (H, W, 3) uint8 RGB; see MMEngine."""
         untouched = self.ax_save.untouched()
         return super().get_image() if untouched is None else untouched.copy()
+
+    def draw_texts(self, texts: str | list[str], *args: Any, **kwargs: Any) -> Visualizer:
+        """Write in letters of any script that this machine has a font for; see MMEngine."""
+        prepare_letters([texts] if isinstance(texts, str) else texts)
+        return super().draw_texts(texts, *args, **kwargs)
 
     @master_only
     def draw_binary_masks(

@@ -6,7 +6,8 @@ import cv2
 import numpy as np
 from PIL import Image, ImageDraw
 
-from vitmm.visualization.lettering import font, wrap
+from vitmm.visualization.fonts import font, prepare_letters
+from vitmm.visualization.lettering import wrap
 
 _GAP = 10  # pixels between panels
 _LEAST = 150  # pixels across, of what stands below words
@@ -128,6 +129,7 @@ def _pad(picture: np.ndarray, width: int) -> np.ndarray:
 
 def _caption(text: str, width: int, bold: bool = False) -> np.ndarray:
     """Text on white, (h, width, 3) uint8, in as many lines as it takes."""
+    prepare_letters([text])
     letters = font(_TEXT, bold)
     lines = wrap(text, letters, width)
     image = Image.new('RGB', (width, (_TEXT + 5) * len(lines)), 'white')

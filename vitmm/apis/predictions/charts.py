@@ -10,6 +10,7 @@ from matplotlib.patches import Patch
 
 from vitmm.apis.predictions.coco_errors import SIZES, ErrorCurves
 from vitmm.apis.predictions.confusion import Confusion
+from vitmm.visualization.fonts import prepare_letters
 
 _WITH_TEXT = 20  # classes whose cells have room for numbers
 _NAMED = 130  # classes whose names have room beside a picture of the largest size
@@ -32,6 +33,7 @@ def draw_confusion(confusion: Confusion) -> Figure:
     Cells of few classes hold percentages; of many classes colours must do, and of very many not
     every name is written.
     """
+    prepare_letters(confusion.names)
     shares, number = confusion.shares, len(confusion.names)
     text = number <= _WITH_TEXT
     side = min(24, max(4.6, (0.62 if text else 0.17) * number + 2.2))
@@ -85,6 +87,7 @@ def draw_confusion(confusion: Confusion) -> Figure:
 
 def draw_errors(curves: ErrorCurves, words: str) -> Figure:
     """Draw the mean curves of all classes, and the areas by size and by class."""
+    prepare_letters(curves.classes)
     areas = {name: values for name, values in curves.areas().items() if None not in values}
     classes = {name: areas.pop(name) for name in curves.classes if name in areas}
     sizes = {name.removeprefix('all, '): values for name, values in areas.items()}

@@ -12,7 +12,7 @@ from torchvision.utils import draw_bounding_boxes, draw_segmentation_masks
 
 from vitmm.apis.predictions.layout import Colour
 from vitmm.apis.predictions.matching import Objects
-from vitmm.visualization.lettering import font
+from vitmm.visualization.fonts import font, prepare_letters
 
 _SHORT, _LONG = 240, 640  # pixels of a panel's sides
 STATES: dict[str, Colour] = {
@@ -88,6 +88,7 @@ def _write_names(
     colours: Sequence[Colour],
 ) -> None:
     """Write each name on its box, inside the picture and away from the others where it can be."""
+    prepare_letters(names)
     draw, letters = ImageDraw.Draw(picture), font(12)
     taken: list[tuple[float, float, float, float]] = []
     for (x1, y1, _, y2), name, colour in zip(boxes, names, colours, strict=True):

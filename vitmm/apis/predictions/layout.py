@@ -5,7 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 from PIL import Image, ImageDraw
 
-from vitmm.visualization.lettering import font, wrap
+from vitmm.visualization.fonts import font, prepare_letters
+from vitmm.visualization.lettering import wrap
 
 Colour = tuple[int, int, int]
 _LEAST = 420  # pixels of a whole picture's width, for its heading
@@ -29,6 +30,9 @@ def compose(
     Returns:
         (H, W, 3) uint8.
     """
+    prepare_letters(
+        [heading, words, *(title for title, _ in panels), *(name for name, _ in legend)]
+    )
     height, width = panels[0][1].shape[:2]
     columns = len(panels) if width < 3 * height else 1  # wide ones below each other
     rows = -(-len(panels) // columns)
