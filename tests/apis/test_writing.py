@@ -3,10 +3,12 @@
 import errno
 import os
 import re
+import resource
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from predictions import config_of
 from support import CONFIGS, SMALL_CLASSIFIER
@@ -22,6 +24,7 @@ from vitmm.datasets import write_shapes
 from vitmm.engine.hooks import atomic_checkpoint
 from vitmm.evaluation.dump_results import DumpResults
 from vitmm.inference.files import Growing
+from vitmm.inference.pictures import Clip
 from vitmm.whole_files import write_whole
 from vitmm.writing import WriteError, check_writable, writing
 
@@ -107,6 +110,24 @@ def test_a_full_disk_has_a_file_and_nothing_is_left(tmp_path, monkeypatch):
     monkeypatch.setattr('vitmm.evaluation.dump_results.dump', full)
     with pytest.raises(OSError, match='No space left'):
         DumpResults(str(tmp_path / 'a.pkl')).compute_metrics([])
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_video_that_lacks_frames_is_no_result(tmp_path):
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    noise = np.random.default_rng(0).integers(0, 255, (20, 96, 128, 3), dtype=np.uint8)
+    clip = Clip(tmp_path / 'a.mp4', 'a.avi', 25.0, (96, 128))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, before[1]))  # as on a full disk
+    try:
+        for picture in noise:
+            clip.add(picture)
+        with (
+            pytest.raises(WriteError, match=r'a\.mp4 cannot be written: not all of its frames'),
+            writing(('--out', tmp_path / 'a.mp4')),
+        ):
+            clip.close()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
     assert not list(tmp_path.iterdir())
 
 

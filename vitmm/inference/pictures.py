@@ -1,5 +1,6 @@
 """Results drawn: pictures and videos."""
 
+import errno
 from pathlib import Path
 
 import cv2
@@ -52,7 +53,7 @@ class Clip:
 
     def __init__(self, path: Path, source: str, rate: float, size: tuple[int, int]) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
-        self.path, self.source = path, source
+        self.path, self.source, self.count = path, source, 0
         self.scratch = path.with_name(f'.writing-{path.name}')
         codec = cv2.VideoWriter_fourcc(*'mp4v')
         self.writer = cv2.VideoWriter(str(self.scratch), codec, rate, (size[1], size[0]))
@@ -65,8 +66,18 @@ class Clip:
     def add(self, picture: np.ndarray) -> None:
         """Append a frame."""
         self.writer.write(np.ascontiguousarray(picture[..., ::-1]))
+        self.count += 1
 
     def close(self) -> None:
-        """End the file."""
+        """End the file.
+
+        Raises:
+            OSError: it lacks frames, of which OpenCV tells nobody; nothing is left of it.
+        """
         self.writer.release()
+        written = cv2.VideoCapture(str(self.scratch))
+        if written.get(cv2.CAP_PROP_FRAME_COUNT) != self.count:
+            self.scratch.unlink(missing_ok=True)
+            words = 'not all of its frames could be written'
+            raise OSError(errno.ENOSPC, words, str(self.path))
         self.scratch.replace(self.path)
