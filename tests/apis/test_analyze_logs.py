@@ -15,6 +15,7 @@ from support import run_tool
 
 from vitmm.apis.analyze_logs import analyze_logs
 from vitmm.apis.curves import draw_curves
+from vitmm.apis.report import _results
 from vitmm.apis.runs import LogError, read_run
 from vitmm.apis.scalars import last_scores
 from vitmm.errors import VitmmError
@@ -152,11 +153,48 @@ def test_a_loss_that_is_no_number_is_told_of(tmp_path):
             line['loss'] = float('nan')
     write(tmp_path / 'run/20260101_000000', lines)
     step = next(line['step'] for line in lines[3:] if 'loss' in line)
-    assert (
-        f'note: run: loss is nan at iteration {step}\n' in analyze_logs([tmp_path / 'run']) + '\n'
-    )
+    text = analyze_logs([tmp_path / 'run'])
+    assert f'logged lines, first at iteration {step}' in text
+    assert 'note: run: loss is NaN or infinite in ' in text
     write(tmp_path / 'sound/20260101_000000', epochs(1, 2))
     assert 'note' not in analyze_logs([tmp_path / 'sound'])
+
+
+def test_gradients_that_are_no_numbers_to_the_end(tmp_path):
+    # mmseg's depth loss is 0 of predictions that are NaN. One norm alone may be a scaled loss's.
+    lines = epochs(1, 2)
+    steps = [line['step'] for line in lines if 'loss' in line]
+    for line in lines:
+        if 'loss' in line:
+            line['grad_norm'] = float('nan') if line['step'] in (steps[0], *steps[-2:]) else 1.0
+    write(tmp_path / 'run/20260101_000000', lines)
+    assert (
+        f'grad_norm is NaN or infinite in 2 of {len(steps)} logged lines, first at iteration '
+        f'{steps[-2]}'
+    ) in analyze_logs([tmp_path / 'run'])
+    for line in lines:
+        if line['step'] == steps[-1]:
+            line['grad_norm'] = 1.0
+    write(tmp_path / 'sound/20260101_000000', lines)
+    assert 'note' not in analyze_logs([tmp_path / 'sound'])
+
+
+@pytest.mark.parametrize('broken', [1, 2])
+def test_the_best_is_a_number(broken, tmp_path):
+    lines = epochs(1, 2, score=lambda epoch: float('nan') if epoch == broken else 0.5)
+    write(tmp_path / 'run/20260101_000000', lines)
+    assert row(analyze_logs([tmp_path / 'run']))['best'] == f'0.5 (epoch {3 - broken})'
+    run = read_run(tmp_path / 'run')
+    ((_, text),) = _results(run)
+    assert text.endswith(f'best 0.5000 (epoch {3 - broken})')
+
+
+def test_a_text_log_that_is_no_text(tmp_path):
+    write(tmp_path / 'run/20260101_000000', epochs(1, 1))
+    (tmp_path / 'run/20260101_000000/20260101_000000.log').write_bytes(
+        b'\xff\nEpoch(train)  [1][ 2/40]\n'
+    )
+    assert read_run(tmp_path / 'run').epoch_length == 40
 
 
 def test_csv_has_what_the_log_has(tmp_path):

@@ -19,12 +19,13 @@ from support import CONFIGS, ROOT, as_cfg_options, fitting, run_tool
 from torch import nn
 
 from vitmm.apis.compare import launchers
-from vitmm.apis.compare.collect import choose_metric, summarize
+from vitmm.apis.compare.about import describe
+from vitmm.apis.compare.collect import choose_metric, make_row, summarize
 from vitmm.apis.compare.compare import compare
 from vitmm.apis.compare.configs import differences, flatten, keep
 from vitmm.apis.compare.jobs import Job, folder_name, plain
 from vitmm.apis.compare.logs import read_run
-from vitmm.apis.compare.notes import verdict
+from vitmm.apis.compare.notes import notes, verdict
 from vitmm.apis.compare.pareto import front
 from vitmm.apis.compare.run import run_jobs
 from vitmm.apis.compare.settings import make_settings
@@ -242,11 +243,60 @@ def test_only_the_keys_that_differ():
         ({'save_best': 'abs_rel', 'rule': 'less'}, {'abs_rel': 1}, None, ('abs_rel', False)),
         ({'save_best': 'mIoU'}, {'mIoU': 2, 'x/rmse': 1}, 'rmse', ('x/rmse', False)),
         ({}, {'coco/bbox_mAP': 1, 'coco/segm_mAP': 2}, 'segm_mAP', ('coco/segm_mAP', True)),
+        # A rule is that of its metric only.
+        ({'save_best': None, 'rule': 'less'}, {'d1': 0.3, 'abs_rel': 0.4}, None, ('d1', True)),
+        ({'save_best': 'auto', 'rule': 'less'}, {'d1': 0.3}, None, ('d1', True)),
+        ({'save_best': 'abs_rel', 'rule': 'less'}, {'d1': 0, 'abs_rel': None}, None,
+         ('abs_rel', False)),
     ],
 )  # fmt: skip
 def test_the_metric_is_the_one_that_picks_the_best_checkpoint(hook, scores, wanted, expected):
-    rows = [{'runs': []}, {'runs': [{'scores': scores}]}]
+    # A run that was broken may have some of them.
+    rows = [{'runs': []}, {'runs': [{'scores': dict(list(scores.items())[:1])}]}]
+    rows.append({'runs': [{'scores': scores}]})
     assert choose_metric({'default_hooks': {'checkpoint': hook}}, rows, wanted) == expected
+
+
+def test_a_metric_that_nothing_gives_is_refused_before_anything_runs(tmp_path):
+    with pytest.raises(ConfigError, match=r'--metric accurazy: .*Did you mean accuracy/top1'):
+        compare(RECIPE, ['test_vit'], metric='accurazy', work_dir=tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_seed_that_diverged_is_told_of_and_no_part_of_the_mean():
+    runs = [{'seed': 0, 'scores': {'m': 0.2}}, {'seed': 1, 'scores': {'m': None}}]
+    runs += [{'seed': 2, 'scores': {'m': 0.9}, 'diverged': True}]
+    row = {'backbone': 'a', 'runs': runs, 'cost': None, 'errors': {'train seed 2': 'diverged'}}
+    found = summarize(row, 'm')
+    assert (found['score'], found['std'], found['seeds']) == (0.2, None, 1)
+    assert found['error'] == 'train seed 2: diverged; seed 1: m is NaN'
+
+
+def test_the_verdict_names_those_of_one_seed():
+    def verdict_of(*seeds):
+        summary = [
+            dict(backbone=name, score=score, std=0.001, seeds=number, latency=None)
+            for name, score, number in zip('ab', (0.9, 0.5), seeds, strict=True)
+        ]
+        found = dict(higher_is_better=True, metric='m', mode='train', summary=summary)
+        return verdict(found)[-1]
+
+    assert verdict_of(1, 1) == 'One seed each: a small lead may be chance.'
+    assert verdict_of(3, 1) == 'One seed of b: a small lead may be chance.'
+    assert verdict_of(3, 3) == 'a has the best m.'
+
+
+def test_costs_at_different_sizes_are_told_apart():
+    cost = dict(trained=True, device='cpu', threads=1, batch=2, latency=dict(low=1, high=1))
+    small, large = (dict(cost, input=[3, side, side]) for side in (160, 224))
+    rows = [
+        dict(backbone=name, cost=c, runs=[])
+        for name, c in zip('abc', (small, large, small), strict=True)
+    ]
+    found = dict(mode='measure', rows=rows, unfinished=0, machine=describe())
+    assert 'whole model at 3 x 160 x 160 (a, c); 3 x 224 x 224 (b), on' in ' '.join(notes(found))
+    found['rows'] = rows[::2]
+    assert 'whole model at 3 x 160 x 160, on the CPU' in ' '.join(notes(found))
 
 
 def test_results_by_class_are_the_definitions_and_add_up():
@@ -288,6 +338,10 @@ def test_results_by_class_are_the_definitions_and_add_up():
     assert take_apart(coco, 'ab') == (
         {'coco/bbox_mAP': 0.5, 'coco/segm_mAP': 0.6}, 'mask AP', {'a': 0.4}
     )  # fmt: skip
+    coco = {'coco/bbox_mAP': None, 'coco/shelf/box_precision': 0.4, 'coco/segment_precision': 0.1}
+    assert take_apart(coco, ['shelf/box', 'segment', 'box']) == (
+        {'coco/bbox_mAP': None}, 'box AP', {'shelf/box': 0.4, 'segment': 0.1}
+    )  # fmt: skip
 
 
 def test_one_seed_has_no_spread():
@@ -321,8 +375,26 @@ def test_the_logs_of_an_interrupted_run_count_once(tmp_path):
     known = read_run(tmp_path, 45, 20)
     assert known['seconds'] == found['seconds'] + 5 * 2
     assert [s for s, _ in known['curve']['validations']] == [20, 40]
+    assert found['broken'] is None
     with pytest.raises(ConfigError, match='no results'):
         read_run(tmp_path / '20260101_000000' / 'vis_data')
+
+
+def test_a_training_that_diverged_is_an_error_of_its_row(tmp_path):
+    settings = make_settings(
+        RECIPE, ['test_vit'], seeds=[3], mode='train', work_dir=tmp_path, checkpoints=(),
+        launcher='local',
+    )  # fmt: skip
+    job = Job('train', 'test_vit', 3, tmp_path / 'test_vit/seed3')
+    log = job.folder / '20260101_000000/vis_data/scalars.json'
+    log.parent.mkdir(parents=True)
+    log.write_text('{"lr": 0.1, "loss": 1, "step": 10}\n{"lr": 0.1, "loss": NaN, "step": 20}\n')
+    job.result.write_text(json.dumps(plain(read_run(job.folder))))
+    row = make_row(settings, 'test_vit', [job], None)
+    assert row['errors'] == {
+        'train seed 3': 'diverged: loss was NaN or infinite in 1 of 2 logged lines'
+    }
+    assert row['runs'][0]['diverged']
 
 
 def test_costs_are_timms_and_a_count_by_hand(options, tmp_path):

@@ -5,7 +5,7 @@ import io
 import sys
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
-from math import isfinite
+from math import isnan
 from os.path import commonpath
 from pathlib import Path
 
@@ -13,7 +13,7 @@ import numpy as np
 from tqdm import tqdm
 
 from vitmm.apis.runs import LogError, Run, read_run
-from vitmm.apis.scalars import scores_of
+from vitmm.apis.scalars import broken, scores_of
 from vitmm.errors import did_you_mean
 from vitmm.whole_files import write_whole
 
@@ -71,7 +71,7 @@ def _read(paths: Sequence[str | Path]) -> tuple[list[Run], list[str | Path]]:
     if not paths:
         raise LogError('give the work dir of a run, or more of them.')
     runs, kept = [], []
-    for path in tqdm(paths, desc='logs', unit='run', delay=1):
+    for path in tqdm(paths, desc='logs', unit='run', disable=None, delay=1):
         try:
             runs.append(read_run(path))
             kept.append(path)
@@ -109,11 +109,12 @@ def _other_data(runs: list[Run]) -> Iterator[str]:
 def _broken_losses(runs: list[Run]) -> Iterator[str]:
     """Where a loss is no number any more, which its curve cannot show."""
     for run in runs:
-        for step, entry in ((entry['step'], entry) for entry in run.training):
-            broken = [k for k, v in scores_of(entry).items() if 'loss' in k and not isfinite(v)]
-            if broken:
-                yield f'{run.name}: {broken[0]} is {entry[broken[0]]} at iteration {step}'
-                break
+        if found := broken(run.training):
+            name, steps = found
+            yield (
+                f'{run.name}: {name} is NaN or infinite in {len(steps)} of {len(run.training)} '
+                f'logged lines, first at iteration {steps[0]}'
+            )
 
 
 def _find(key: str, runs: list[Run]) -> str:
@@ -230,7 +231,10 @@ def _best_and_last(run: Run) -> tuple[str, str]:
     last = f'{scored[-1][1]:.4g}'
     if run.greater is None:
         return '-', last
-    step, best = (max if run.greater else min)(scored, key=lambda one: one[1])
+    numbers = [one for one in scored if not isnan(one[1])]
+    if not numbers:
+        return '-', last
+    step, best = (max if run.greater else min)(numbers, key=lambda one: one[1])
     if step is None:
         return f'{best:.4g}', last
     at = f'epoch {step / run.epoch_length:g}' if run.by_epoch and run.epoch_length else f'{step}'

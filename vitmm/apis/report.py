@@ -1,6 +1,5 @@
 """What was trained or tested, on what, how well, where it lies, and what to type next."""
 
-import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -18,6 +17,7 @@ from mmengine.runner import BaseLoop, EpochBasedTrainLoop, Runner
 from vitmm.apis.memory import peak
 from vitmm.apis.next_commands import next_commands, short_path
 from vitmm.apis.runs import LogError, Run, read_run
+from vitmm.apis.scalars import broken
 from vitmm.datasets.sources import leaves, read_source
 from vitmm.engine.hooks.progress import stop_progress
 
@@ -205,18 +205,18 @@ def _results(run: Run) -> Iterator[tuple[str, str]]:
         return f'{values[place]:.4f} (iteration {steps[place]:g})'
 
     text = f'last {at(-1)}'
-    if run.metric and run.greater is not None:
-        text += f', best {at(int(np.argmax(values) if run.greater else np.argmin(values)))}'
+    if run.metric and run.greater is not None and not np.all(np.isnan(values)):
+        text += f', best {at(int((np.nanargmax if run.greater else np.nanargmin)(values)))}'
     yield key, text
 
 
 def _broken(run: Run) -> Iterator[tuple[str, str]]:
     """That the loss was no number, as a training of nothing says it nowhere else."""
-    steps = [e['step'] for e in run.training if not math.isfinite(e.get('loss', 0.0))]
-    if steps:
+    if found := broken(run.training):
+        name, steps = found
         yield (
             'BROKEN',
-            f'the loss was NaN or infinite in {len(steps)} of {len(run.training)} logged lines, '
+            f'the {name} was NaN or infinite in {len(steps)} of {len(run.training)} logged lines, '
             f'first at iteration {steps[0]}: look at the data, the weights and the learning rate',
         )
 

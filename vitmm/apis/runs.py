@@ -178,14 +178,20 @@ def _epoch_length(training: list[dict]) -> int | None:
 def _told_by_text(files: list[Path]) -> int | None:
     """Iterations of an epoch as the text log beside says: ``Epoch(train) [1][ 20/100]``."""
     for log in (log for file in files for log in file.parent.parent.glob('*.log')):
-        if found := re.search(r'Epoch\(train\) +\[\d+\]\[ *\d+/(\d+)\]', log.read_text()):
+        if found := re.search(
+            r'Epoch\(train\) +\[\d+\]\[ *\d+/(\d+)\]', log.read_text(errors='replace')
+        ):
             return int(found[1])
     return None
 
 
 def _saved(work_dir: Path, epoch_length: int | None) -> int:
     noted = work_dir / 'last_checkpoint'
-    found = re.search(r'(epoch|iter)_(\d+)\.pth', noted.read_text()) if noted.is_file() else None
+    found = (
+        re.search(r'(epoch|iter)_(\d+)\.pth', noted.read_text(errors='replace'))
+        if noted.is_file()
+        else None
+    )
     if not found:
         return 0
     return int(found[2]) * (1 if found[1] == 'iter' else epoch_length or 0)

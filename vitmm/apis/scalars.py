@@ -1,7 +1,8 @@
 """MMEngine's JSON log of a run, ``<time>/vis_data/scalars.json``: one object a line."""
 
 import json
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +41,28 @@ def scores_of(entry: Mapping[str, Any]) -> dict[str, float]:
         for name, value in entry.items()
         if name not in _COUNTERS and isinstance(value, int | float)
     }
+
+
+def broken(training: Sequence[Mapping[str, Any]]) -> tuple[str, list[float]] | None:
+    """What is NaN or infinite in a training's entries, and at which steps; None where nothing is.
+
+    That is a loss; or, as mmseg's losses leave out what is NaN and are 0 then, the gradients' norm
+    from some entry to the last. A norm alone may overflow now and then where a loss is scaled.
+    """
+    steps: dict[str, list[float]] = {}
+    for entry in training:
+        for name, value in scores_of(entry).items():
+            if 'loss' in name and not math.isfinite(value):
+                steps.setdefault(name, []).append(entry['step'])
+    if steps:
+        name = 'loss' if 'loss' in steps else next(iter(steps))
+        return name, steps[name]
+    last: list[float] = []
+    for entry in reversed(training):
+        if math.isfinite(entry.get('grad_norm', 0.0)):
+            break
+        last.insert(0, entry['step'])
+    return ('grad_norm', last) if len(last) > 1 or (last and len(training) == 1) else None
 
 
 def last_scores(scalars: str | Path, step: int | None = None) -> dict[str, float]:

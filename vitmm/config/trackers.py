@@ -140,10 +140,11 @@ def _asked(config: Mapping[str, Any]) -> dict[str, dict[str, Any] | None]:
                 f"trackers.{name}: nothing is called '{name}'.{did_you_mean(name, TRACKERS)} "
                 f'There are: {", ".join(TRACKERS)}.'
             )
+        run = TRACKERS[name].run
         if not isinstance(settings, Mapping | bool | None):
             raise ConfigError(
-                f'trackers.{name} = {settings!r}: write True, False or a dict of what it takes, '
-                f'as trackers.{name}.{TRACKERS[name].run}=NAME.'
+                f'trackers.{name} = {settings!r}: write True, False or a dict of what it takes'
+                f'{f", as trackers.{name}.{run}=NAME" if run else ""}.'
             )
     return {
         name: dict(settings) if isinstance(settings, Mapping) else {} if settings else None

@@ -7,6 +7,7 @@ from typing import Any
 
 from vitmm.apis.compare.jobs import Job
 from vitmm.apis.compare.settings import Settings
+from vitmm.apis.metric_names import listed, metric_names
 from vitmm.errors import ConfigError, did_you_mean
 
 
@@ -20,7 +21,8 @@ def make_row(settings: Settings, backbone: str, jobs: Sequence[Job], error: str 
         error: why its config does not even resolve, or None.
 
     Returns:
-        ``backbone``; ``runs``, one for each seed with its scores, curves and command; ``cost``,
+        ``backbone``; ``runs``, one for each seed with its scores, curves and command, and
+        ``diverged`` where its loss became no number; ``cost``,
         what :func:`vitmm.apis.compare.measure.measure` found; ``errors``, ``{what: why}``.
     """
     row: dict[str, Any] = {'backbone': backbone, 'runs': [], 'cost': None, 'errors': {}}
@@ -28,9 +30,10 @@ def make_row(settings: Settings, backbone: str, jobs: Sequence[Job], error: str 
         row['errors']['config'] = error
     for job in jobs:
         result = job.done()
+        title = job.title.replace(f' {backbone}', '')
         if result is None:
             if why := job.why_not():
-                row['errors'][job.title.replace(f' {backbone}', '')] = why
+                row['errors'][title] = why
         elif job.kind == 'measure':
             row['cost'] = result
         else:
@@ -40,6 +43,9 @@ def make_row(settings: Settings, backbone: str, jobs: Sequence[Job], error: str 
                 row['runs'].append(run)
             if job.kind == 'train':
                 run['command'] = command_line(settings, backbone, job)
+                run['diverged'] = bool(result.get('broken'))
+                if run['diverged']:
+                    row['errors'][title] = f'diverged: {result["broken"]}'
             run.update({key: value for key, value in result.items() if key != 'scores'})
             # What was tested is what was validated last, and has the more to say.
             run['scores'] = {**run.get('scores', {}), **result['scores']}
@@ -74,24 +80,40 @@ def choose_metric(
         ConfigError: no metric is called ``wanted``.
     """
     hook = (config.get('default_hooks') or {}).get('checkpoint') or {}
-    named = hook.get('save_best')
-    named = named[0] if isinstance(named, list | tuple) else named
-    rules = hook.get('rule') or 'greater'
-    higher = (rules[0] if isinstance(rules, list | tuple) else rules) != 'less'
-    names = next((list(run['scores']) for row in rows for run in row['runs'] if run['scores']), [])
+    named = next(iter(listed(hook.get('save_best'))), None)
+    rule = next(iter(listed(hook.get('rule'))), None)
+    names = list(dict.fromkeys(n for row in rows for run in row['runs'] for n in run['scores']))
     if not names:
-        return wanted, higher
+        return wanted, True
+    usual = named if named in names else names[0]  # as with MMEngine's save_best='auto'
+    name = _find(wanted, names) if wanted else usual
+    return name, rule != 'less' if rule and name == named else _higher(name)
+
+
+def check_metric(config: Mapping[str, Any], wanted: str | None) -> None:
+    """Raise for a ``wanted`` that neither validation nor test will give, where that is known.
+
+    Raises:
+        ConfigError: says what there is.
+    """
+    names: list[str] = []
+    for split in ('val', 'test'):
+        known = metric_names({**config, 'val_evaluator': config.get(f'{split}_evaluator')})
+        if known is None:
+            return
+        names += known
     if wanted:
-        matches = [n for n in names if wanted in (n, n.rpartition('/')[2])]
-        if not matches:
-            raise ConfigError(
-                f'--metric {wanted}: no such metric.{did_you_mean(wanted, names)} There are '
-                f'{", ".join(names)}.'
-            )
-        return matches[0], _higher(matches[0]) if matches[0] != named else higher
-    if named in names:
-        return named, higher
-    return names[0], higher  # MMEngine's save_best='auto'
+        _find(wanted, list(dict.fromkeys(names)))
+
+
+def _find(wanted: str, names: Sequence[str]) -> str:
+    for name in names:
+        if wanted in (name, name.rpartition('/')[2]):
+            return name
+    raise ConfigError(
+        f'--metric {wanted}: no such metric.{did_you_mean(wanted, names)} There are '
+        f'{", ".join(names)}.'
+    )
 
 
 def _higher(name: str) -> bool:
@@ -105,13 +127,22 @@ def _higher(name: str) -> bool:
 def summarize(row: Mapping, metric: str | None) -> dict[str, Any]:
     """The figures of a row in the table: means over seeds, and how far they spread.
 
+    Seeds whose training diverged, or whose metric is no number, are no part of the means.
+
     Returns:
         ``score`` and ``std`` (of the sample, None for one seed), ``seeds``, ``parameters`` in
         millions, ``gflops``, ``latency`` in ms with quartiles, ``throughput`` in images a second,
         ``memory`` and ``train_memory`` in MiB, ``train_seconds``; None for what is not known.
     """
-    scores = [run['scores'][metric] for run in row['runs'] if metric in run['scores']]
-    scores = [score for score in scores if score is not None]
+    errors = dict(row['errors'])
+    scores = []
+    for run in row['runs']:
+        if run.get('diverged') or metric not in run['scores']:
+            continue
+        if run['scores'][metric] is None:
+            errors[f'seed {run["seed"]}'] = f'{metric} is NaN'
+        else:
+            scores.append(run['scores'][metric])
     seconds = [run['seconds'] for run in row['runs'] if run.get('seconds')]
     memories = [run['memory'] for run in row['runs'] if run.get('memory')]
     cost = row['cost'] or {}
@@ -130,7 +161,7 @@ def summarize(row: Mapping, metric: str | None) -> dict[str, Any]:
         'memory': cost.get('memory'),
         'train_memory': max(memories, default=None),
         'train_seconds': statistics.mean(seconds) if seconds else None,
-        'error': '; '.join(f'{what}: {why}' for what, why in row['errors'].items()) or None,
+        'error': '; '.join(f'{what}: {why}' for what, why in errors.items()) or None,
     }
 
 

@@ -102,6 +102,8 @@ def compare(
     runner = make_launcher(settings)
     state = _State()
     _resolve_all(settings, state)
+    if mode in ('train', 'test') and state.config:
+        collect.check_metric(state.config.to_dict(), metric)
     kept = 'What is done is kept: the same command goes on from here.'
     with writing(('work dir', settings.work_dir), kept=kept), _alone(settings.work_dir):
         _keep_all(settings, state)

@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+from vitmm.apis.scalars import broken
 from vitmm.errors import ConfigError
 
 _NO_METRIC = ('step', 'epoch', 'iter', 'data_time', 'time')
@@ -24,7 +25,8 @@ def read_run(
         ``scores``: the last validation's metrics by name. ``curve``: ``loss``, pairs of iteration
         and training loss; ``validations``, pairs of iteration and metrics. ``seconds``: of training
         iterations, loading included, validation and start not. ``memory``: peak on the GPU in MiB
-        while training, None without one. ``iterations``: trained.
+        while training, None without one. ``iterations``: trained. ``broken``: what was NaN or
+        infinite in the training, or None.
 
     Raises:
         ConfigError: there is no log.
@@ -40,7 +42,7 @@ def read_run(
     validations: dict[int, dict] = {}
     for log in logs:
         first, step = True, 0
-        for line in log.read_text().splitlines():
+        for line in log.read_text(errors='replace').splitlines():
             try:
                 entry = json.loads(line)
             except json.JSONDecodeError:  # a killed run was writing
@@ -75,4 +77,11 @@ def read_run(
         'seconds': seconds,
         'memory': max(memories, default=None),
         'iterations': iterations or before,
+        'broken': _broken([entry for _, entry in sorted(training.items())]),
     }
+
+
+def _broken(training: list[dict]) -> str | None:
+    name, steps = broken(training) or ('', [])
+    many = f'{len(steps)} of {len(training)} logged lines'
+    return f'{name} was NaN or infinite in {many}' if name else None

@@ -21,7 +21,7 @@ def budget(config: Mapping[str, Any], gpus: int, amp: bool) -> dict[str, Any]:
         'batch size': batch and batch * gpus * wrapper.get('accumulative_counts', 1),
         'optimizer': optimizer.get('type'),
         'learning rate': optimizer.get('lr'),
-        'GPUs': gpus if gpus > 1 else None,
+        'processes': gpus if gpus > 1 else None,
         'precision': 'bfloat16 (autocast)' if amp else None,
     }
     return {key: value for key, value in found.items() if value is not None}
@@ -59,15 +59,14 @@ def notes(found: Mapping[str, Any]) -> list[str]:
                 'These backbones had no pretrained weights: random features were ranked. Add '
                 '--cfg-options model.backbone.pretrained=True.'
             )
-    cost = next((row['cost'] for row in found['rows'] if row['cost']), None)
-    if cost:
-        size = ' x '.join(map(str, cost['input']))
+    costs = {row['backbone']: row['cost'] for row in found['rows'] if row['cost']}
+    if costs:
+        cost = next(iter(costs.values()))
         where = (
             cost['device'] if cost['device'] != 'cpu' else f'the CPU, threads: {cost["threads"]}'
         )
-        trained = '' if cost['trained'] else ', with untrained weights'
         told.append(
-            f'Costs are of the whole model at {size}{trained}, on {where}: GFLOPs are 1e9 '
+            f'Costs are of the whole model at {_sizes(costs)}, on {where}: GFLOPs are 1e9 '
             f'multiply-adds of one image; latency is the median (and quartiles) of one image; '
             f'throughput and peak memory are of batches of {cost["batch"]}.'
         )
@@ -91,6 +90,17 @@ def notes(found: Mapping[str, Any]) -> list[str]:
             0, f'Not finished: {number} job{"s are" if number > 1 else " is"} to be run yet.'
         )
     return told
+
+
+def _sizes(costs: Mapping[str, Mapping[str, Any]]) -> str:
+    """The input of all, or of each where they differ, and whether weights were trained."""
+    groups: dict[str, list[str]] = {}
+    for backbone, cost in costs.items():
+        trained = '' if cost['trained'] else ', with untrained weights'
+        groups.setdefault(f'{" x ".join(map(str, cost["input"]))}{trained}', []).append(backbone)
+    if len(groups) == 1:
+        return next(iter(groups))
+    return '; '.join(f'{size} ({", ".join(names)})' for size, names in groups.items())
 
 
 def verdict(found: Mapping[str, Any]) -> list[str]:
@@ -118,6 +128,8 @@ def verdict(found: Mapping[str, Any]) -> list[str]:
             )
             break
     else:
-        if found['mode'] == 'train' and min(one['seeds'] for one in scored) < 2:
-            told.append('One seed each: a small lead may be chance.')
+        alone = [one['backbone'] for one in scored if one['seeds'] < 2]
+        if found['mode'] == 'train' and alone:
+            each = 'each' if len(alone) == len(scored) else f'of {", ".join(alone)}'
+            told.append(f'One seed {each}: a small lead may be chance.')
     return told

@@ -54,11 +54,11 @@ def ask(evaluator: Any) -> list[dict]:
 
 def take_apart(
     found: Mapping[str, Any], classes: Sequence[str]
-) -> tuple[dict[str, float], str | None, dict[str, float]]:
+) -> tuple[dict[str, float | None], str | None, dict[str, float | None]]:
     """Divide what an evaluator returned into metrics of all and values of each class.
 
     Args:
-        found: metrics by name.
+        found: metrics by name; None where one is NaN.
         classes: their names, in the data's order.
 
     Returns:
@@ -67,7 +67,9 @@ def take_apart(
     """
     scores, by_class, what = {}, {}, None
     for name, value in found.items():
-        inner = name.rpartition('/')[2]
+        inner = (
+            name.partition('/')[2] or name
+        )  # behind the metric's prefix; a class may have a slash
         for label, key in (_RECALL, _AP):
             if name == key:
                 what, by_class = label, dict(zip(classes, value, strict=True))
@@ -76,7 +78,11 @@ def take_apart(
         elif inner.endswith('_precision') and inner[: -len('_precision')] in classes:
             by_class[inner[: -len('_precision')]] = value
             # mmdet has one name for both, and masks come last.
-            what = 'mask AP' if any('segm' in other for other in found) else 'box AP'
-        elif not name.endswith('_classwise') and isinstance(value, int | float):
+            what = (
+                'mask AP'
+                if any(other.partition('/')[2].startswith('segm_mAP') for other in found)
+                else 'box AP'
+            )
+        elif not name.endswith('_classwise') and isinstance(value, int | float | None):
             scores[name] = value
     return scores, what, by_class
