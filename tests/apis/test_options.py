@@ -13,7 +13,7 @@ from vitmm.errors import VitmmError
     'pair',
     [
         'a.b=1', 'lr=1e-4', 'flag=True', 'none=None', 'name=resnet18', 'sizes=4,8', 'sizes=[4,8]',
-        'pairs="[(a,b),(c,d)]"', 'names=[a,b]', 'name=a=b', 'path=data/x y', 'hole=${data_root}',
+        'pairs="[(a,b),(c,d)]"', 'names=[a,b]', 'name=a=b', 'hole=${data_root}',
         'one=(1,)', 'words=["a","b"]', 'nested=[[1,2],[3]]', 'mixed=[(1,2.5),None,True]',
     ],
 )  # fmt: skip
@@ -21,6 +21,26 @@ def test_as_mmengine_reads_them(pair):
     parser = argparse.ArgumentParser()
     parser.add_argument('--pairs', nargs='*', action=DictAction)
     assert parse_options([pair]) == parser.parse_args(['--pairs', pair]).pairs
+
+
+@pytest.mark.parametrize(
+    ('text', 'value'),
+    [
+        ('/data/my data', '/data/my data'),
+        ("'/data/my data'", '/data/my data'),
+        ('my (old)  data', 'my (old)  data'),
+        ('red car, blue car', ['red car', 'blue car']),
+        ('[red car , (blue car,2 )]', ['red car', ('blue car', 2)]),
+        (' 3 ', 3),
+        ('[1, 2', VitmmError),
+    ],
+)
+def test_spaces_in_words_stay(text, value):
+    if value is VitmmError:
+        with pytest.raises(VitmmError, match='cannot be read'):
+            parse_options([f'key={text}'])
+    else:
+        assert parse_options([f'key={text}']) == {'key': value}
 
 
 @pytest.mark.parametrize(

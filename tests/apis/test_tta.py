@@ -1,5 +1,6 @@
 """Test-time augmentation: the same results by each tool, and what the views give together."""
 
+import copy
 import json
 import subprocess
 import sys
@@ -7,6 +8,7 @@ import sys
 import numpy as np
 import pytest
 import torch
+from mmengine.registry import MODELS, DefaultScope
 from mmpretrain.models.heads import MultiLabelClsHead
 from mmpretrain.structures import DataSample
 from PIL import Image
@@ -16,10 +18,12 @@ from support import CONFIGS
 from vitmm.apis.inference import Predictor, infer
 from vitmm.apis.predictions.analyze import analyze_predictions
 from vitmm.apis.publish import publish
+from vitmm.apis.refusals import refusals_explained
 from vitmm.apis.switches import test_with_tta as use_tta
 from vitmm.apis.test import test as evaluate
 from vitmm.config import load_config, resolve
 from vitmm.errors import ConfigError
+from vitmm.inference.stored_model import read_model
 
 SERIAL = {'test_dataloader.num_workers': 0}
 
@@ -109,6 +113,19 @@ def test_one_clear_message(trained, tiny_shapes, tmp_path):
     with pytest.raises(ConfigError, match='classes, not logits'):
         Predictor(trained('seg'), tta=True, keep_logits=True)
     assert not (tmp_path / 'out').exists()
+
+
+@pytest.mark.parametrize('key', ['tta_model.type', 'model.backbone.type'])
+def test_a_wrong_type_is_told_by_the_key_that_was_written(key, trained):
+    config = copy.deepcopy(read_model(trained('cls')).config)
+    config.merge_from_dict({key: 'NoSuch'})
+    use_tta(config)
+    with (
+        pytest.raises(ConfigError, match=rf'^{key}: .*NoSuch'),
+        refusals_explained(config),
+        DefaultScope.overwrite_default_scope('mmpretrain'),
+    ):
+        MODELS.build(config.model)
 
 
 def test_no_codebase_is_loaded_for_it_beforehand():

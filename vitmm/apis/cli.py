@@ -4,6 +4,7 @@ import argparse
 import ast
 import gc
 import os
+import re
 import select
 import sys
 from collections.abc import Callable, Sequence
@@ -20,6 +21,7 @@ def parse_options(pairs: Sequence[str] | None) -> dict[str, Any]:
     """Parse ``['a.b=1', 'c=[2,3]']`` as OpenMMLab's ``--cfg-options`` does.
 
     Lists, tuples and dicts may also be written as in a config, ``c=[dict(type='A', b=(1, 2))]``.
+    Spaces inside words stay, where MMEngine drops them: ``data_root=my data`` is another folder.
 
     Raises:
         VitmmError: a pair without ``=``, or a value that cannot be read.
@@ -37,10 +39,27 @@ def parse_options(pairs: Sequence[str] | None) -> dict[str, Any]:
             if 'dict(' in value:  # MMEngine would make strings of its parts
                 raise VitmmError(f'--cfg-options: {pair!r} cannot be read: {error}.') from error
             try:
-                options |= parser.parse_args(['--pairs', pair]).pairs
+                read = parser.parse_args(['--pairs', f'{key}={_keep_spaces(value)}']).pairs
+                options[key] = _give_spaces(read[key])
             except (AssertionError, IndexError, RecursionError) as error:
                 raise VitmmError(f'--cfg-options: {pair!r} cannot be read.') from error
     return options
+
+
+_SPACE = '\N{SYMBOL FOR SPACE}'  # MMEngine drops spaces
+
+
+def _keep_spaces(text: str) -> str:
+    """Stand-ins for the spaces that are part of a word, and none beside commas and brackets."""
+    if ',' in text or text.strip('\'" ').startswith(('[', '(')):
+        text = re.sub(r' *([,()\[\]]) *', r'\1', text)
+    return text.strip().replace(' ', _SPACE)
+
+
+def _give_spaces(value: Any) -> Any:
+    if isinstance(value, list | tuple):
+        return type(value)(map(_give_spaces, value))
+    return value.replace(_SPACE, ' ').strip() if isinstance(value, str) else value
 
 
 def settings_of(args: argparse.Namespace) -> dict[str, Any]:

@@ -79,8 +79,15 @@ def explain_unknown(config: Config, error: BaseException) -> str | None:
         for step in key:
             value = value[step]
         if value == found[1] if found else key[0] == 'optim_wrapper':
-            return f'{".".join(map(str, key))}: {what}.{near}'
+            return f'{".".join(map(str, _as_written(key, config)))}: {what}.{near}'
     return None
+
+
+def _as_written(key: tuple, config: Config) -> tuple:
+    """The key before test-time augmentation put the model of ``tta_model`` around the model."""
+    if key[0] != 'model' or 'module' not in config.model:
+        return key
+    return ('model', *key[2:]) if key[1] == 'module' else ('tta_model', *key[1:])
 
 
 def _kinds(dotted: str) -> tuple[str, ...]:
