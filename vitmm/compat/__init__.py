@@ -24,6 +24,7 @@ def apply() -> None:
         checkpoint,
         hidden_folders,
         mmcv_deform,
+        mmcv_hue,
         mmdet_points,
         mmengine_lock,
         mmpretrain_multimodal,
@@ -34,6 +35,7 @@ def apply() -> None:
     annotation_files.install()
     checkpoint.allow_mmengine_classes()
     mmcv_deform.install()
+    mmcv_hue.install()
     mmdet_points.install()
     mmengine_lock.install()
     hidden_folders.install()
