@@ -9,7 +9,7 @@ from vitmm.datasets.planes import BAND
 FLIPS = [np.s_[:, :], np.s_[:, ::-1], np.s_[::-1], np.s_[::-1, ::-1], np.s_[5:30, 7:50], np.s_[::2]]
 
 
-@pytest.mark.parametrize('kind', ['uint8', 'float32'])
+@pytest.mark.parametrize('kind', ['uint8', 'float32', 'int64', 'float16', 'bool'])
 @pytest.mark.parametrize('bands', [1, 2, 3, 4, 12])
 @pytest.mark.parametrize('view', FLIPS, ids=str)
 def test_values_stay(view, bands, kind):

@@ -7,6 +7,15 @@ from mmcv.transforms import BaseTransform
 from vitmm.registry import TRANSFORMS
 
 BAND = 2**18  # bytes of an image that are flipped at a time
+_OPENCV = (
+    'uint8',
+    'int8',
+    'uint16',
+    'int16',
+    'int32',
+    'float32',
+    'float64',
+)  # what every one takes
 
 
 @TRANSFORMS.register_module()
@@ -30,6 +39,8 @@ class Planes(BaseTransform):
 
 def _planes(image: np.ndarray) -> np.ndarray:
     """(H, W, channels) -> (channels, H, W)."""
+    if image.dtype.name not in _OPENCV:  # as the int64 of mmdet's CopyPaste
+        return np.ascontiguousarray(image.transpose(2, 0, 1))
     # OpenCV would copy a flipped view step by step: it is turned back, and OpenCV flips.
     up, left = (stride < 0 for stride in image.strides[:2])
     back = slice(None, None, -1 if up else 1), slice(None, None, -1 if left else 1)
