@@ -9,7 +9,7 @@ from support import CONFIGS, ROOT
 
 from vitmm.apis.check_data import check_data
 from vitmm.apis.train import train
-from vitmm.datasets.absent_classes import note_of_absent, note_of_few_values
+from vitmm.datasets.absent_classes import note_of_absent, note_of_few_values, note_of_unlearned
 from vitmm.datasets.inspection import inspect
 
 
@@ -44,6 +44,22 @@ def test_what_is_as_it_should_be(shapes):
     assert note_of_few_values(seg(shapes)) is note_of_few_values(coco(shapes)) is None
     assert absent(seg(shapes)) is absent(coco(shapes)) is None
     assert absent(folders(shapes)) is absent(folders(shapes, with_label=False)) is None
+
+
+def test_classes_that_only_validation_has(shapes, copy):
+    def loaders(classes):
+        train, val = coco(shapes, metainfo={'classes': classes}), coco(copy)
+        return {'train_dataloader': {'dataset': train}, 'val_dataloader': {'dataset': val}}
+
+    assert note_of_unlearned(loaders(['circle'])) is None  # left out on purpose, of both
+    edit(
+        copy / 'coco/instances_train.json',
+        lambda c: c['categories'].append({'id': 9, 'name': 'hoop'}),
+    )
+    assert note_of_unlearned(loaders(['circle'])).startswith("val_dataloader: 'hoop' in its ann")
+    assert note_of_unlearned({'train_dataloader': {'dataset': coco(copy)}}) is None
+    masks = loaders([]) | {'train_dataloader': {'dataset': seg(shapes)}}
+    assert note_of_unlearned(masks) is None
 
 
 def test_a_class_without_boxes_or_images(copy):

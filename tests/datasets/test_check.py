@@ -3,10 +3,12 @@ import re
 import shutil
 
 import pytest
+from mmengine.registry import DATASETS
 from shapes_configs import coco, folders, seg, voc
 
 from vitmm.datasets import DataError, check_annotations
 from vitmm.datasets.draw import CLASSES
+from vitmm.datasets.filtered import notes_of_filtered
 from vitmm.datasets.inspection import inspect
 from vitmm.datasets.leave_out import leave_out
 
@@ -148,6 +150,26 @@ def test_voc_with_none_of_the_classes_that_the_config_names(shapes):
         check_annotations(voc(shapes, metainfo={'classes': ('aeroplane', 'boat')}))
 
 
+@pytest.mark.parametrize('make', [coco, voc])
+def test_images_with_a_short_side(make, copy):
+    cfg = make(copy, filter_cfg=dict(filter_empty_gt=True, min_size=10**4))
+    with pytest.raises(DataError, match=r'all of its \d+ images have a side below 10000 pixels'):
+        check_annotations(cfg)
+    check_annotations({**cfg, 'test_mode': True})
+    report = inspect({**cfg, 'test_mode': True})
+    sizes = sorted(size for size, count in report.sizes.items() for _ in range(count))
+    least = sorted(map(min, sizes))[1] + 1  # above the two smallest, at least
+    cfg = make(copy, filter_cfg=dict(min_size=least))
+    count = sum(min(size) < least for size in sizes)
+    assert 2 <= count < len(sizes)
+    check_annotations(cfg)
+    told = f'{count} of {len(sizes)} images have a side below {least} pixels and will be left out'
+    assert told in str(inspect(cfg))
+    if make is coco:
+        assert [note.partition(':')[0] for note in notes_of_filtered(cfg)] == [told]
+        assert len(DATASETS.build(cfg)) == len(sizes) - count
+
+
 def test_an_empty_list(copy):
     for cfg in (voc, seg):
         path = copy / cfg(copy)['ann_file']
@@ -183,8 +205,16 @@ def test_validation_folders_that_are_not_those_of_training(copy):
     filled = folders(copy, metainfo={'classes': sorted(CLASSES)})
     check_annotations(filled)
     (copy / 'imagefolder/train/ring').rename(copy / 'imagefolder/train/hoop')
-    with pytest.raises(DataError, match=r"'ring'.* no such class"):
+    with pytest.raises(DataError, match=r"class folders lack 'ring' and have 'hoop', and the clas"):
         check_annotations(filled)
+    (copy / 'imagefolder/train/hoop').rename(copy / 'imagefolder/train/ring')
+    (copy / 'imagefolder/train/zebra').mkdir()
+    with pytest.raises(DataError, match=r"class folders have 'zebra', and .* has the same$"):
+        check_annotations(filled)
+    (copy / 'imagefolder/train/zebra').rmdir()
+    for path in (copy / 'imagefolder/train/ring').iterdir():
+        path.unlink()
+    check_annotations(filled)  # an empty one holds the place
 
 
 def test_a_list_of_images(copy):

@@ -149,7 +149,7 @@ def test_masks(copy):
 def test_class_folders_and_lists(copy):
     for path in (copy / 'imagefolder/train/ring').iterdir():
         path.unlink()
-    assert [f.partition(': ')[2][:8] for f in faults(folders(copy))] == ['no image']
+    assert not faults(folders(copy))  # as training takes it; a note says so
     (path,) = sorted((copy / 'imagefolder/train/star').glob('*.jpg'))[:1]
     (copy / 'imagefolder/list.txt').write_text(f'star/{path.name} 1\nstar/{path.name} 7\n')
     listed = folders(copy, ann_file='list.txt', metainfo={'classes': ['a', 'b', 'c']})

@@ -8,7 +8,7 @@ from vitmm.apis.depth_range import refuse_unmeasured_depth
 from vitmm.apis.small_images import note_of_small_images
 from vitmm.config import load_config, resolve
 from vitmm.config.paths import missing_explained
-from vitmm.datasets.absent_classes import note_of_absent
+from vitmm.datasets.absent_classes import note_of_absent, note_of_unlearned
 from vitmm.datasets.errors import DataError
 from vitmm.datasets.inspection import Report, inspect
 
@@ -45,9 +45,11 @@ def check_data(
                 refuse_unmeasured_depth(cfg, loader)
             except DataError as error:
                 reports[-1].faults.append(str(error))
+        report = reports[-1]
+        notes = [note_of_absent(report, dataset, cfg.get('default_scope'))]
         if name == 'train':
-            report, scope = reports[-1], cfg.get('default_scope')
-            small = note_of_small_images(cfg, options, [*report.sizes.elements()])
-            absent = note_of_absent(report, dataset, scope)
-            report.notes += filter(None, (small, absent))
+            notes.append(note_of_small_images(cfg, options, [*report.sizes.elements()]))
+        elif not report.faults:
+            notes.append(note_of_unlearned(cfg, [name]))
+        report.notes += filter(None, notes)
     return reports

@@ -20,7 +20,8 @@ from vitmm.apis.small_images import note_of_small_images
 from vitmm.apis.switches import use_amp, use_channels_last, use_compile
 from vitmm.apis.too_few import refuse_too_few, too_few_classes
 from vitmm.config.length import is_endless
-from vitmm.datasets.absent_classes import note_of_few_values
+from vitmm.datasets.absent_classes import note_of_few_values, note_of_unlearned
+from vitmm.datasets.filtered import notes_of_filtered
 from vitmm.engine.workers import end_workers
 from vitmm.engine.wrapping import bare
 from vitmm.errors import ConfigError, VitmmError
@@ -105,11 +106,7 @@ def train(
             runner.logger.info(
                 f'{cfg.work_dir} holds no checkpoint yet: starting from the beginning.'
             )
-        small = values = None
-        if is_main_process():
-            small = note_of_small_images(cfg, options)
-            values = note_of_few_values(cfg.train_dataloader.dataset, cfg.get('default_scope'))
-        for note in filter(None, (begins, small, values)):
+        for note in filter(None, (begins, *(_notes(cfg, options) if is_main_process() else ()))):
             runner.logger.warning(note)
         try:
             with summary_logged(runner, config, data, options, given):
@@ -122,6 +119,17 @@ def train(
         finally:
             end_workers(runner)
     return runner
+
+
+def _notes(cfg: Config, options: Mapping[str, Any] | None) -> list[str | None]:
+    """What is no fault of the data, and worth knowing before training."""
+    dataset, scope = cfg.train_dataloader.dataset, cfg.get('default_scope')
+    return [
+        note_of_small_images(cfg, options),
+        note_of_few_values(dataset, scope),
+        *notes_of_filtered(dataset, scope),
+        note_of_unlearned(cfg),
+    ]
 
 
 def _refuse_what_never_ends(cfg: Config) -> None:

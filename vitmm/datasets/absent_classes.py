@@ -1,12 +1,13 @@
-"""Classes that nothing in the data shows, as where masks say 255 for the class 1."""
+"""Classes of which training sees nothing: where masks say 255 for the class 1, or of other data."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from vitmm.datasets.classes import read_classes, show_names
+from vitmm.datasets.coco_file import read_coco
 from vitmm.datasets.entries import zero_is_ignored
 from vitmm.datasets.errors import DataError
 from vitmm.datasets.inspection import Report
@@ -69,6 +70,37 @@ def note_of_few_values(dataset_cfg: Mapping[str, Any], scope: str | None = None)
         return None
     absent = [name for name, count in counts.items() if not count]
     return _say(absent, masks, ignoring, ' looked at') if absent and ignoring else None
+
+
+def note_of_unlearned(cfg: Mapping[str, Any], splits: Sequence[str] = ('val',)) -> str | None:
+    """A line where COCO files to validate or test on have categories that training has not.
+
+    Neither mmdet nor COCO's figures count their objects. What the training data has, too, is left
+    out on purpose.
+
+    Args:
+        cfg: a resolved config.
+        splits: of ``'val'`` and ``'test'``.
+    """
+    learned = _categories(cfg, 'train')
+    for split in splits:
+        others = [name for name in _categories(cfg, split) if name not in learned]
+        if learned and others:
+            return (
+                f'{split}_dataloader: {show_names(others)} in its annotations, and not in those to '
+                'train on: no figure counts these objects'
+            )
+    return None
+
+
+def _categories(cfg: Mapping[str, Any], split: str) -> list[str]:
+    """The categories of a loader's COCO files; none where it has others."""
+    dataset, scope = (cfg.get(f'{split}_dataloader') or {}).get('dataset'), cfg.get('default_scope')
+    sources = [read_source(leaf, scope) for leaf in leaves(dataset)] if dataset else []
+    if not all(source.kind == 'coco' and source.local and source.ann_file for source in sources):
+        return []
+    names = (name for source in sources for name in read_coco(source.ann_file).classes)
+    return list(dict.fromkeys(names))
 
 
 def _say(absent: list[str], masks: int, ignoring: int, which: str = '') -> str:

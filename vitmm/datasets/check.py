@@ -20,6 +20,7 @@ from vitmm.datasets.files import (
     read_voc,
     voc_names,
 )
+from vitmm.datasets.filtered import refuse_to_filter_all
 from vitmm.datasets.label_file import read_labels
 from vitmm.datasets.listing import IMAGE_SUFFIXES, mask_paths
 from vitmm.datasets.sources import Source, leaves, read_source, voc_files
@@ -83,6 +84,7 @@ def _check_coco(source: Source, scope: str | None) -> Bad:
             'smaller than a pixel and would be left out: bbox is [left, top, width, height] in '
             'pixels, not in shares of the image'
         )
+    refuse_to_filter_all(source, content.sizes)
     masks = wants_masks(source)
     if masks and content.num_masks < content.num_annotations:
         also = ', or leave these out with bad_data=skip' if content.num_masks else ''
@@ -116,17 +118,19 @@ def _check_voc(source: Source, scope: str | None) -> Bad:
     _check_exist('annotation file', (xml for _, xml in files), source)
     _check_exist('image', (image for image, _ in files), source)
     given = given_classes(source.options)
-    names, faults = set(), []
+    names, faults, sizes = set(), [], []
     for image, xml in files:
         root = read_voc(xml)
         names.update(voc_names(root))
         entry = voc_entry(image, xml, root, None)
+        sizes.append(entry.size or (inf, inf))
         faults += entry.box_faults.values()
         faults += [box.fault(entry.size or (inf, inf))[0] for box in entry.boxes]
     if not names:
         raise DataError(f'{source.ann_file}: no box in any of its {len(ids)} XML files')
     if given and not names.intersection(given):
         check_given(given, sorted(names), source)
+    refuse_to_filter_all(source, sizes)
     faults = list(filter(None, faults))
     return Bad(len(faults), next(iter(faults), ''))
 

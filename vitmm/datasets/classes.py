@@ -71,11 +71,22 @@ def check_given(given: Sequence[str], found: Sequence[str], source: Source) -> N
         # A folder's label is its place, and its names may be mere codes: n01440764.
         if len(given) == len(found) and (len(unknown) == len(given) or list(given) == list(found)):
             return
-        if not unknown:
+        others = [name for name in found if name not in given]
+        if not unknown and not others:
             raise DataError(
                 f'{where}: labels follow the sorted folders, so metainfo classes must be '
                 f'{show_names(found)}, not {show_names(given)}'
             )
+        # A class of one split only would shift the labels of all behind it.
+        told = [
+            *([f'lack {show_names(unknown)}'] if unknown else []),
+            *([f'have {show_names(others)}'] if others else []),
+        ]
+        raise DataError(
+            f'{where}: its class folders {" and ".join(told)}, and the classes (of the training '
+            f'data, or metainfo) are {show_names(given)}. Labels follow the sorted folders: every '
+            f'split has the same{"; one without images may be empty" if unknown else ""}'
+        )
     if unknown:
         raise DataError(
             f'{source.type}: the config names {show_names(unknown)}, but {where} has no such class.'

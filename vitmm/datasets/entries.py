@@ -187,10 +187,7 @@ def _folder(source: Source, classes: Sequence[str]) -> list[Entry]:
     found = []
     for label, name in enumerate(inside):
         below = files_below(os.path.join(folder, name))
-        paths = [path for path in below if path.lower().endswith(suffixes)]
-        if not paths:
-            fault = f'no image ({", ".join(suffixes)})'
-            found.append(Entry(os.path.join(folder, name), faults=[fault], is_image=False))
+        paths = (path for path in below if path.lower().endswith(suffixes))
         found += [_labelled(path, [label] if labelled else [], classes) for path in paths]
     return found
 

@@ -20,6 +20,7 @@ from vitmm.datasets.check import check_annotations
 from vitmm.datasets.classes import read_classes
 from vitmm.datasets.entries import Entry, read_entries, zero_is_ignored
 from vitmm.datasets.errors import DataError
+from vitmm.datasets.filtered import note_of_filtered
 from vitmm.datasets.listing import unread_files
 from vitmm.datasets.loading import IGNORED
 from vitmm.datasets.maps import depth_unit, look_at_depth, look_at_mask, shown_size
@@ -117,14 +118,16 @@ def inspect(dataset_cfg: dict, scope: str | None = None, name: str = 'data set')
     report = Report(name)
     try:
         classes = read_classes(dataset_cfg, scope)
-        seen = [
-            one for cfg in leaves(dataset_cfg) for one in look_at_all(cfg, classes, scope, name)
-        ]
+        looks = [(cfg, look_at_all(cfg, classes, scope, name)) for cfg in leaves(dataset_cfg)]
     except DataError as error:
         report.faults.append(str(error))
         return report
+    seen = [one for _, some in looks for one in some]
     sources = (read_source(cfg, scope) for cfg in leaves(dataset_cfg))
     report.notes += filter(None, (unread_files(source, scope) for source in sources))
+    for cfg, some in looks:
+        sizes = [one.entry.size for one in some if one.entry.size]  # as mmdet is told
+        report.notes += filter(None, [note_of_filtered(cfg, sizes)])
     if not all(one.entry.depth for one in seen):  # there are no classes in metres
         report.classes.update(dict.fromkeys(classes, 0))
     if not seen:
