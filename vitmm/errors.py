@@ -1,7 +1,9 @@
 """What a user can mend: the tools print its message alone, without a traceback."""
 
 import difflib
+import traceback
 from collections.abc import Iterable
+from pathlib import Path
 
 
 class VitmmError(Exception):
@@ -27,3 +29,12 @@ def did_you_mean(name: str, known: Iterable[str], limit: int = 5, cutoff: float 
     """
     close = difflib.get_close_matches(name, set(known), n=limit, cutoff=cutoff)
     return f' Did you mean {", ".join(close)}?' if close else ''
+
+
+def reason(error: BaseException) -> str:
+    """What an error says, and where it says nothing, the line of code that raised it."""
+    # MMEngine's advice is of no use to a user of ours.
+    if words := str(error).split(' Please check whether')[0]:
+        return words
+    *_, last = traceback.extract_tb(error.__traceback__)
+    return f'{last.line}, {Path(last.filename).name}:{last.lineno}'

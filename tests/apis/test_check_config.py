@@ -69,6 +69,38 @@ train_dataloader = dict(
 )""",
         'never ends',
     ),
+    'a data loader that torch refuses': (
+        'loader',
+        DET
+        + """
+train_dataloader = dict(
+    num_workers=0,  # <-
+    persistent_workers=True,
+)""",
+        'persistent_workers option needs num_workers > 0',
+    ),
+    'an end that mmdet leaves to the batches': (
+        'loader',
+        DET + 'train_dataloader = dict(\n    drop_last=True,  # <-\n)',
+        'set train_dataloader.batch_sampler.drop_last',
+    ),
+    'batches larger than the data': (
+        'schedule',
+        DET + 'train_dataloader = dict(\n    batch_sampler=dict(drop_last=True),\n'
+        '    batch_size=500,  # <- check_config: allow rate\n)',
+        'drop_last leaves no batch: 400 images for 1 times 500',
+    ),
+    'a transform that cannot be built': (
+        'pipeline',
+        DET
+        + """train_pipeline = [
+    '${{load_image}}',
+    dict(type='mmdet.LoadAnnotations', with_bbox=True),
+    dict(type='mmdet.RandomFlip', prob=1.5),  # <-
+    dict(type='mmdet.PackDetInputs'),
+]""",
+        'RandomFlip cannot be built: assert 0 <= prob <= 1, ',
+    ),
     'an optimiser of no registry': (
         'types',
         DET + "optim_wrapper = dict(\n    optimizer=dict(type='AdamWw'),  # <-\n)",
@@ -361,6 +393,17 @@ def test_a_planted_fault_is_found(name, tmp_path, data):
 def test_without_a_fault_nothing_is_found(text, tmp_path, data):
     recipe, _ = plant(text, tmp_path, data)
     assert not check_config(recipe, processes=processes_for(text))
+
+
+def test_class_folders_of_one_split(tmp_path):
+    for name in ('train/a', 'train/b', 'val/a', 'val/b', 'val/c'):
+        (tmp_path / name).mkdir(parents=True)
+        (tmp_path / name / '1.jpg').touch()
+    settings = CONFIGS / 'cls/vit_linear.py', 'imagefolder', {'data_root': str(tmp_path)}
+    (found,) = (one for one in check_config(*settings) if one.kind == 'classes')
+    assert "class folders have 'c', and the classes" in str(found)
+    (tmp_path / 'train/c').mkdir()
+    assert all(one.kind != 'classes' for one in check_config(*settings))
 
 
 # A published recipe that is another one on a larger backbone has nothing else of its own.

@@ -71,6 +71,29 @@ def test_a_package_that_is_missing(tiny_options, tmp_path):
         train(RECIPE, work_dir=tmp_path, options=options)
 
 
+def test_values_that_a_recipe_has_and_a_library_refuses(tiny_options, tmp_path):
+    flips = [dict(type='mmpretrain.RandomFlip', prob=prob) for prob in (0.5, 1.5)]
+    pipeline = ['${load_image}', *flips, dict(type='mmpretrain.PackInputs')]
+    options = {**tiny_options, 'image_size': 64, 'resize_edge': 64}
+    with pytest.raises(
+        ConfigError,
+        match=r'^train_pipeline\.2: RandomFlip does not take that \(assert 0 <= prob <= 1',
+    ):
+        train(RECIPE, work_dir=tmp_path, options={**options, 'train_pipeline': pipeline})
+    recipe = tmp_path / 'mine.py'
+    recipe.write_text(f"_base_ = '{RECIPE}'\ntrain_dataloader = dict(persistent_workers=True)\n")
+    assert options['train_dataloader.num_workers'] == 0
+    with pytest.raises(ConfigError, match=r'DataLoader does not take that \(persistent_w'):
+        train(recipe, work_dir=tmp_path, options=options)
+
+
+def test_an_epoch_without_a_batch(tiny_options, tmp_path):
+    few = {'train_dataloader.batch_size': 1000, 'train_dataloader.drop_last': True}
+    options = {**tiny_options, 'image_size': 64, 'resize_edge': 64, **few}
+    with pytest.raises(ConfigError, match=r'no batch: \d+ images for 1 times 1000, and drop_last'):
+        train(RECIPE, work_dir=tmp_path, options=options)
+
+
 def test_an_empty_recipe(tmp_path):
     (tmp_path / 'empty.yaml').touch()
     with pytest.raises(ConfigError, match=r'empty\.yaml has no model'):

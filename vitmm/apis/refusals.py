@@ -11,12 +11,13 @@ from mmengine.config import Config
 from torch.utils.data import DataLoader
 
 from vitmm.apis.unknown_types import explain_unknown
-from vitmm.errors import ConfigError, VitmmError, did_you_mean
+from vitmm.errors import ConfigError, VitmmError, did_you_mean, reason
 
 _UNEXPECTED = re.compile(r"(\w+)\.__init__\(\) got an unexpected keyword argument '(\w+)'")
 _MISSING = re.compile(
     r'(\w+)\.__init__\(\) missing \d+ required (?:positional|keyword-only) arguments?: (.+)'
 )
+_LIBRARIES = ('torch', 'torchvision', 'mmengine', 'mmcv', 'mmdet', 'mmseg', 'mmpretrain', 'vitmm')
 _NOT_INSTALLED = re.compile(r'(\w+) is not installed')
 
 
@@ -26,8 +27,8 @@ def refusals_explained(cfg: Config, options: Mapping[str, Any] | None = None) ->
 
     That is a keyword that it does not take or that is missing, where the config has such a dict;
     and whatever the ``__init__`` of a class raises by itself, where an option set a value of its
-    dict; and a type that no registry knows, or a package that is not installed. Any other error
-    passes as it is, with its traceback.
+    dict or the class is none of the user's own; and a type that no registry knows, or a package
+    that is not installed. Any other error passes as it is, with its traceback.
 
     Args:
         cfg: the resolved config.
@@ -94,7 +95,7 @@ def _of_packages(cfg: Config, error: Exception) -> str | None:
     """A package that a class misses as it is built: some raise a RuntimeError themselves."""
     if not isinstance(error, ModuleNotFoundError) and 'install' not in str(error):
         return None
-    for cls in _beginning(error):
+    for cls, _ in _beginning(error):
         for key, _, _ in _built_by(cfg, cls.__name__):
             told = _NOT_INSTALLED.fullmatch(str(error))
             way = f': pip install {told[1]}.' if told else ''
@@ -103,21 +104,32 @@ def _of_packages(cfg: Config, error: Exception) -> str | None:
 
 
 def _of_values(cfg: Config, options: Mapping[str, Any], error: Exception) -> str | None:
-    for cls in _beginning(error):
+    beginning = _beginning(error)
+    for cls, _ in beginning:
         for key, _, _ in _built_by(cfg, cls.__name__):
             said = [f'{o}={v}' for o, v in options.items() if o.rpartition('.')[0] == _dotted(key)]
             if said:
-                return f'{" ".join(said)}: {cls.__name__} does not take that ({error}).'
+                return f'{" ".join(said)}: {cls.__name__} does not take that ({reason(error)}).'
+    for cls, given in beginning:
+        if cls.__module__.partition('.')[0] in _LIBRARIES:
+            # Of several dicts the one whose values it got.
+            places = [(key, part) for key, part, _ in _built_by(cfg, cls.__name__)]
+            places.sort(
+                key=lambda place: sum(repr(given.get(k)) != repr(v) for k, v in place[1].items())
+            )
+            if places:
+                where = _dotted(places[0][0])
+                return f'{where}: {cls.__name__} does not take that ({reason(error)}).'
     return None
 
 
-def _beginning(error: Exception) -> list[type]:
-    """The classes whose ``__init__`` raised it itself, from the innermost out."""
+def _beginning(error: Exception) -> list[tuple[type, Mapping[str, Any]]]:
+    """The classes whose ``__init__`` raised it itself, from the innermost out, with its names."""
     found = []
     for frame, _ in reversed(list(traceback.walk_tb(error.__traceback__))):
         if frame.f_code.co_name != '__init__' or 'self' not in frame.f_locals:
             break
-        found.append(type(frame.f_locals['self']))
+        found.append((type(frame.f_locals['self']), frame.f_locals))
     return found
 
 

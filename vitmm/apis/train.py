@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 from mmengine.config import Config
-from mmengine.dist import is_main_process
+from mmengine.dist import get_world_size, is_main_process
 from mmengine.runner import Runner
 
 from vitmm.apis.checkpoints import check_begins, check_belongs, find_last
@@ -112,7 +112,7 @@ def train(
             with summary_logged(runner, config, data, options, given):
                 runner.train()
         except Exception as error:
-            told = too_few_classes(runner, error) or missing_metric(cfg, error)
+            told = too_few_classes(runner, error) or missing_metric(cfg, error) or _empty(runner)
             if told and not isinstance(error, VitmmError):
                 raise ConfigError(told) from error
             raise
@@ -130,6 +130,19 @@ def _notes(cfg: Config, options: Mapping[str, Any] | None) -> list[str | None]:
         *notes_of_filtered(dataset, scope),
         note_of_unlearned(cfg),
     ]
+
+
+def _empty(runner: Runner) -> str | None:
+    """That an epoch has no batch, of which a schedule or a loop says something else."""
+    loader = getattr(runner._train_loop, 'dataloader', None)
+    if loader is None or len(loader):
+        return None
+    size = getattr(loader.batch_sampler, 'batch_size', None)
+    return (
+        f'train_dataloader gives no batch: {len(loader.dataset)} images for '
+        f'{get_world_size()} times {size}, and drop_last=True. Take smaller batches, or '
+        'leave drop_last out.'
+    )
 
 
 def _refuse_what_never_ends(cfg: Config) -> None:

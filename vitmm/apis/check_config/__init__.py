@@ -8,6 +8,7 @@ from vitmm.apis.check_config.case import Case, Finding, Findings
 from vitmm.apis.check_config.classes import check_classes
 from vitmm.apis.check_config.deep import check_step
 from vitmm.apis.check_config.keys import check_keys
+from vitmm.apis.check_config.loading import check_loading
 from vitmm.apis.check_config.metrics import check_metrics, check_weights
 from vitmm.apis.check_config.parameters import check_parameters
 from vitmm.apis.check_config.pixels import check_pixels
@@ -34,7 +35,7 @@ _CHECKS: tuple[Callable[[Case], None], ...] = (
     check_metrics,
     check_weights,
 )
-_MODEL_CHECKS = (check_pixels, check_parameters)
+_MODEL_CHECKS = (check_pixels, check_parameters, check_loading)
 _OF_DATA = 'classes, and how much small images are enlarged'
 _OF_MODEL = 'statistics of pixels, strides of anchors, gradients and groups of parameters'
 

@@ -12,7 +12,7 @@ from torch import nn
 from vitmm.apis.bare_model import bare_model
 from vitmm.config.origin import Origins
 from vitmm.config.places import Key
-from vitmm.errors import VitmmError
+from vitmm.errors import VitmmError, reason
 
 
 @dataclass(frozen=True)
@@ -121,7 +121,7 @@ class Case:
         try:
             return bare_model(self.config.model, self.scope)
         except Exception as error:  # whatever a class of anybody's raises
-            self.unbuilt = f'{type(error).__name__}: {error}'.split(' Please check whether')[0]
+            self.unbuilt = f'{type(error).__name__}: {reason(error)}'
             if not self.explained('model'):
                 self.say('model', ('model',), 'the model cannot be built', self.unbuilt)
             return None

@@ -7,7 +7,7 @@ from vitmm.apis.bare_model import walk
 from vitmm.apis.check_config.case import Case
 from vitmm.config.places import Key
 from vitmm.datasets.classes import given_classes, read_classes
-from vitmm.datasets.errors import DataError
+from vitmm.datasets.errors import DataError, MissingError
 from vitmm.datasets.sources import dataset_class, leaves
 
 # That count something else: is there an object or not; kinds of ground; what a stock backbone was
@@ -37,6 +37,8 @@ def check_classes(case: Case) -> None:
                 f'({_show(found[first])})',
                 'give both the same, in the same order',
             )
+        else:
+            _check_files(case, other)
     count = len(found[first])
     for key, part, number in class_counts(case.get('model') or {}):
         if number is not None and number != count:
@@ -56,6 +58,17 @@ def check_classes(case: Case) -> None:
                 f'class_weight has {len(weights)} numbers for {count} classes',
                 'give one for each class (and one for no object in losses over queries)',
             )
+
+
+def _check_files(case: Case, key: Key) -> None:
+    """Whether the files of a data set, where they are there, have the classes of its config."""
+    try:
+        if case.told:
+            read_classes(case.get(*key), case.scope)
+    except MissingError:  # which training says
+        return
+    except (DataError, OSError) as error:
+        case.say('classes', key, f'{key[0]} has other classes', str(error))
 
 
 def class_counts(

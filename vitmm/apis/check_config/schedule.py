@@ -128,4 +128,18 @@ def _batches(case: Case) -> int | None:
     images = count_images(loader.get('dataset'), case.scope)
     if not images or not isinstance(loader.get('batch_size'), int):
         return None
-    return max(1, ceil(images / loader['batch_size'] / case.processes))
+    batches = images / loader['batch_size'] / case.processes
+    sampler = loader.get('batch_sampler') or {}
+    if not loader.get('drop_last') and not sampler.get('drop_last'):
+        return max(1, ceil(batches))
+    if batches < 1:
+        inner = ('batch_size',), ('drop_last',), ('batch_sampler', 'drop_last')
+        places = (('train_dataloader', *key) for key in inner)
+        case.say(
+            'schedule',
+            case.origins.latest(*places),
+            f'drop_last leaves no batch: {images} images for {case.processes} times '
+            f'{loader["batch_size"]}',
+            'take smaller batches, or leave it out',
+        )
+    return int(batches) or None

@@ -1,0 +1,67 @@
+"""What data loaders and transforms refuse when they are built."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from mmengine.registry import TRANSFORMS, init_default_scope
+from torch.utils.data import DataLoader
+
+from vitmm.apis.bare_model import quiet, walk
+from vitmm.apis.check_config.case import Case
+from vitmm.config.places import Key
+from vitmm.errors import reason
+
+_SPLITS = ('train', 'val', 'test')
+# What the Runner builds for the loader, or keeps for itself.
+_BUILT = ('dataset', 'sampler', 'batch_sampler', 'collate_fn', 'worker_init_fn')
+_OURS = 'num_batch_per_epoch'
+
+
+def check_loading(case: Case) -> None:
+    """Build each data loader around nothing, and each transform of the pipelines."""
+    with quiet():
+        init_default_scope(case.scope or 'mmengine')
+        for split in _SPLITS:
+            name = f'{split}_dataloader'
+            loader = case.said.get(name)
+            if not isinstance(loader, Mapping):
+                continue
+            _check_loader(case, name, loader)
+            for key, transform in _transforms(loader, (name,)):
+                _check_transform(case, key, transform)
+
+
+def _check_loader(case: Case, name: str, loader: Mapping[str, Any]) -> None:
+    settings = {k: v for k, v in loader.items() if k not in _BUILT and k != _OURS}
+    if loader.get('batch_sampler') is not None:  # as MMEngine hands both over
+        settings.pop('batch_size', None)
+        settings['batch_sampler'] = [[0]]
+    try:
+        DataLoader([0], **settings)
+    except ValueError as error:
+        said = [key for key in settings if key in str(error) and key in loader]
+        words = f'set {name}.batch_sampler.drop_last' if 'drop_last' in said else 'change one'
+        key = case.origins.latest(*((name, one) for one in said)) if said else (name,)
+        case.say('loader', key, f'{name} cannot be built: {error}', words)
+    except TypeError:  # a keyword that it does not take is found elsewhere
+        pass
+
+
+def _transforms(part: Mapping[str, Any], key: Key) -> Iterator[tuple[Key, Any]]:
+    for at, inner in walk(part, key):
+        pipeline = inner.get('pipeline')
+        for number, one in enumerate(pipeline if isinstance(pipeline, list | tuple) else ()):
+            yield (*at, 'pipeline', number), one
+
+
+def _check_transform(case: Case, key: Key, transform: Any) -> None:
+    dotted = '.'.join(map(str, key))
+    if any(finding.key.startswith(dotted) for finding in case.findings):
+        return
+    try:
+        TRANSFORMS.build(transform)
+    except (AssertionError, ImportError, KeyError, RuntimeError, TypeError, ValueError) as error:
+        kind = transform.get('type') if isinstance(transform, Mapping) else transform
+        case.say('pipeline', key, f'{kind} cannot be built', reason(error))
+    except Exception:  # as where it fetches something
+        return
