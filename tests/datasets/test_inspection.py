@@ -55,8 +55,14 @@ def test_images(cfg, copy):
     (copy / 'JPEGImages/train_00002.jpg').write_bytes(b'no image')
     (copy / 'JPEGImages/train_00003.jpg').unlink()
     Image.new('RGB', (500, 31)).save(copy / 'JPEGImages/train_00004.jpg')
+    (copy / 'JPEGImages/train_00005.jpg').write_bytes(b'')
     found = faults(cfg(copy))
-    for number, words in ((1, 'truncated'), (2, 'does not decode'), (3, 'missing')):
+    for number, words in (
+        (1, 'truncated'),
+        (2, 'does not decode'),
+        (3, 'missing'),
+        (5, 'does not decode (it is empty)'),
+    ):
         (line,) = [f for f in found if f'train_0000{number}.jpg: ' in f]
         assert words in line
     assert any('train_00004.jpg' in f and '500 x 31' in f for f in found)

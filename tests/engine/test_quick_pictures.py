@@ -1,6 +1,7 @@
 """The same pixels as the codebases' own visualizers, whatever was drawn before."""
 
 import copy
+import warnings
 
 import matplotlib
 import numpy as np
@@ -264,3 +265,11 @@ def test_the_recipes_draw_so(recipe, monkeypatch):
     task = recipe.parent.name
     config = load_config(recipe)
     assert isinstance(task_visualizer(config, task, ['a'], None), QuickPictures)
+
+
+def test_nothing_is_said_of_what_reaches_over_an_edge():
+    visualizer = DetVisualizer(image=np.zeros((40, 60, 3), np.uint8))
+    with warnings.catch_warnings():
+        warnings.simplefilter('error')
+        visualizer.draw_bboxes(np.array([[-5, 5, 70, 30]]))
+        visualizer.draw_polygons(np.array([[-5, 5], [70, 5], [30, 50]]))

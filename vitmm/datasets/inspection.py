@@ -19,7 +19,7 @@ from vitmm.datasets.bands import TIFF, decode
 from vitmm.datasets.check import check_annotations
 from vitmm.datasets.classes import read_classes
 from vitmm.datasets.entries import Entry, read_entries, zero_is_ignored
-from vitmm.datasets.errors import DataError
+from vitmm.datasets.errors import DataError, reason_of
 from vitmm.datasets.filtered import note_of_filtered
 from vitmm.datasets.listing import unread_files
 from vitmm.datasets.loading import IGNORED
@@ -198,8 +198,8 @@ def _look(
             height, width = _decode(entry.image, channels, max_value)
             seen.size = width, height
         except Exception as error:  # every decoder fails in its own way
-            reason = error if isinstance(error, DataError) else f'does not decode ({error})'
-            seen.faults.append(str(reason))
+            words = f'does not decode ({reason_of(entry.image, error)})'
+            seen.faults.append(str(error) if isinstance(error, DataError) else words)
     size = seen.size
     if size and entry.size and size != entry.size:
         seen.faults.append(
