@@ -80,6 +80,7 @@ def test_results_repeat_and_foreground_is_white(pair, tmp_path):
         ('test_vit', dict(block=6), BackboneError, '--block 6: test_vit has 6 blocks'),
         ('test_resnet', dict(what=['attention']), BackboneError, 'test_resnet has no attention'),
         ('test_vit', dict(what=['gradcam']), ConfigError, 'the classifier has no weights'),
+        ('test_vit', dict(classes=['circle']), ConfigError, 'the classifier has no weights'),
         ('test_vit', dict(pca_level=9, what=['pca']), ConfigError, '--pca-level 9: test_vit gives'),
         ('test_vit', dict(classes=['yeti']), ConfigError, "no class 'yeti'"),
         ('test_vit', dict(weights='/no/w.pth'), VitmmError, '/no/w.pth'),

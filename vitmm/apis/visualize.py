@@ -101,10 +101,15 @@ def visualize(
         amp=amp,
         options=options,
     )
+    if no_scores and (classes or 'gradcam' in (what or ())):
+        raise ConfigError(
+            f'gradcam: {no_scores}. Leave out --classes, and gradcam in --what; without --what '
+            'all that there is is drawn.'
+        )
     labels = _labels(classes, predictor.classes)
     looker = Looker(predictor, labels, score, block, rollout)
     stream = _Stream(predictor, media, skip_bad)
-    kinds = _kinds(what, no_scores, bool(classes), looker, stream)
+    kinds = _kinds(what, no_scores, looker, stream)
     components = masked = None
     if 'pca' in kinds:
         components = _analyse(looker, stream, pca_level)
@@ -195,14 +200,9 @@ def _labels(names: Sequence[str] | None, known: Sequence[str] | None) -> list[in
 
 
 def _kinds(
-    what: Sequence[str] | None, no_scores: str, classes: bool, looker: Looker, stream: _Stream
+    what: Sequence[str] | None, no_scores: str, looker: Looker, stream: _Stream
 ) -> list[str]:
     """What is drawn: what was asked for, or all that the model has."""
-    if no_scores and (classes or 'gradcam' in (what or ())):
-        raise ConfigError(
-            f'gradcam: {no_scores}. Leave out --classes, and gradcam in --what; without --what '
-            'all that there is is drawn.'
-        )
     if what:
         return [kind for kind in WHAT if kind in what]
     left_out = {'gradcam': no_scores} if no_scores else {}
