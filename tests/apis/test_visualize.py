@@ -82,7 +82,6 @@ def test_results_repeat_and_foreground_is_white(pair, tmp_path):
         ('test_vit', dict(what=['gradcam']), ConfigError, 'the classifier has no weights'),
         ('test_vit', dict(classes=['circle']), ConfigError, 'the classifier has no weights'),
         ('test_vit', dict(pca_level=9, what=['pca']), ConfigError, '--pca-level 9: test_vit gives'),
-        ('test_vit', dict(classes=['yeti']), ConfigError, "no class 'yeti'"),
         ('test_vit', dict(weights='/no/w.pth'), VitmmError, '/no/w.pth'),
         ('test_vit', dict(show_windows=True), ConfigError, 'there is no display'),
         ('test_vit', dict(side=3), ConfigError, '--side 32 or more'),
@@ -95,6 +94,12 @@ def test_one_clear_message(model, settings, kind, message, pair, tmp_path, monke
         settings = {'weights': 'none', **settings}
     with pytest.raises(kind, match=message):
         visualize(model, pair, tmp_path / 'out', device='cpu', **settings)
+    assert not (tmp_path / 'out').exists()
+
+
+def test_a_class_that_the_model_has_not(trained, pair, tmp_path):
+    with pytest.raises(ConfigError, match=r"no class 'rings', but .* Did you mean ring"):
+        visualize(trained('cls'), pair, tmp_path / 'out', classes=['rings'])
     assert not (tmp_path / 'out').exists()
 
 
