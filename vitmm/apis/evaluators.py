@@ -39,7 +39,7 @@ def _unknown_words(
     config: Mapping[str, Any], scope: str | None
 ) -> Iterator[tuple[tuple, str, str]]:
     from vitmm.apis.bare_model import walk  # heavy, as all that knows registries
-    from vitmm.apis.check_config.signatures import accepted, classes_of
+    from vitmm.apis.signatures import accepted, classes_of
 
     for key, part in walk(config):
         kind = part.get('type')

@@ -112,7 +112,7 @@ def masks_missing(config: Mapping[str, Any]) -> Iterator[tuple[tuple, str, str]]
 
 def gives_masks(model: Mapping[str, Any] | None, scope: str | None) -> bool | None:
     """Whether a detector predicts masks; None where its class is none of those that are known."""
-    from vitmm.apis.check_config.signatures import classes_of
+    from vitmm.apis.signatures import classes_of
 
     if not model or not isinstance(model.get('type'), str):
         return None
@@ -125,7 +125,7 @@ def gives_masks(model: Mapping[str, Any] | None, scope: str | None) -> bool | No
 
 
 def _names_of(one: Mapping[str, Any], config: Mapping[str, Any]) -> list[str] | None:
-    from vitmm.apis.check_config.signatures import class_made_by, classes_of
+    from vitmm.apis.signatures import class_made_by, classes_of
 
     found = classes_of(str(one.get('type')), config.get('default_scope'), 'metric')
     made = class_made_by(found[0]) if found else None

@@ -136,7 +136,7 @@ def _beginning(error: Exception) -> list[tuple[type, Mapping[str, Any]]]:
 def _built_by(cfg: Config, name: str) -> Iterator[tuple[tuple, Mapping[str, Any], type]]:
     """The dicts of the config that a class of that name, or one that inherits from it, is of."""
     from vitmm.apis.bare_model import walk  # heavy, and wanted after an error only
-    from vitmm.apis.check_config.signatures import class_made_by, classes_of
+    from vitmm.apis.signatures import class_made_by, classes_of
 
     scope = cfg.get('default_scope')
     for key, part in walk(cfg.to_dict()):
@@ -157,7 +157,7 @@ def _built_by(cfg: Config, name: str) -> Iterator[tuple[tuple, Mapping[str, Any]
 
 
 def _keywords_of(cls: type) -> set[str]:
-    from vitmm.apis.check_config.signatures import accepted
+    from vitmm.apis.signatures import accepted
 
     return set(accepted(cls) or ()) - {'runner', 'dataloader', 'params'}  # not the config's
 

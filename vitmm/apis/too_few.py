@@ -7,6 +7,7 @@ from typing import Any
 from mmengine.config import Config
 from mmengine.runner import Runner
 
+from vitmm.apis.class_counts import class_counts
 from vitmm.apis.metric_names import listed
 from vitmm.datasets.classes import given_classes
 from vitmm.datasets.entries import zero_is_ignored
@@ -47,8 +48,6 @@ def refuse_too_few(cfg: Config) -> None:
 
 def _scores(model: Mapping[str, Any]) -> int:
     """How many classes a classifier's head tells apart; 0 where its config does not say so."""
-    from vitmm.apis.check_config.classes import class_counts
-
     return max((number or 0 for _, _, number in class_counts(model)), default=0)
 
 
@@ -73,8 +72,6 @@ def _count(dataset: Mapping[str, Any], scope: str | None) -> int:
 
 
 def _say(model: Mapping[str, Any], count: int, spare: int = 0) -> str | None:
-    from vitmm.apis.check_config.classes import class_counts
-
     few = [
         f'{".".join(map(str, key))} has {number}'
         for key, _, number in class_counts(model)

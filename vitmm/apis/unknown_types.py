@@ -47,7 +47,7 @@ def unknown_types(config: Mapping[str, Any], scope: str | None) -> Iterator[tupl
         (``''`` for none).
     """
     from vitmm.apis.bare_model import walk  # heavy, as all that knows registries
-    from vitmm.apis.check_config.signatures import classes_of
+    from vitmm.apis.signatures import classes_of
 
     for key, part in walk(config):
         dotted = '.'.join(map(str, key))
@@ -112,7 +112,7 @@ def _near(name: str, kinds: tuple[str, ...], scope: str | None, cutoff: float = 
 @cache
 def _names(kind: str | None, scope: str | None) -> frozenset[str]:
     """What a config of that scope may write: its own names, MMEngine's, others' with a scope."""
-    from vitmm.apis.check_config.signatures import REGISTRIES
+    from vitmm.apis.signatures import REGISTRIES
 
     names: set[str] = set()
     for root in REGISTRIES:

@@ -27,6 +27,7 @@ def apply() -> None:
         mmcv_hue,
         mmdet_points,
         mmengine_lock,
+        mmpretrain_extra_norm,
         mmpretrain_multimodal,
         mmseg_losses,
         sync_bn,
@@ -39,6 +40,7 @@ def apply() -> None:
     mmdet_points.install()
     mmengine_lock.install()
     hidden_folders.install()
+    mmpretrain_extra_norm.install()
     mmpretrain_multimodal.install()
     mmseg_losses.install()
     sync_bn.install()

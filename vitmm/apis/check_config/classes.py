@@ -1,20 +1,14 @@
 """Classes that differ between data sets and heads."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
-from vitmm.apis.bare_model import walk
 from vitmm.apis.check_config.case import Case
+from vitmm.apis.class_counts import class_counts
 from vitmm.config.places import Key
 from vitmm.datasets.classes import given_classes, read_classes
 from vitmm.datasets.errors import DataError, MissingError
 from vitmm.datasets.sources import dataset_class, leaves
-
-# That count something else: is there an object or not; kinds of ground; what a stock backbone was
-# trained on; persons to tell apart.
-_OTHERS = {'rpn_head', 'semantic_head', 'backbone', 'reid'}
-
-_OF_WORDS = {'language_model', 'text_encoder'}  # that have as many places as there are words
 
 
 def check_classes(case: Case) -> None:
@@ -71,18 +65,6 @@ def _check_files(case: Case, key: Key) -> None:
         case.say('classes', key, f'{key[0]} has other classes', str(error))
 
 
-def class_counts(
-    model: Mapping[str, Any],
-) -> Iterator[tuple[Key, Mapping[str, Any], int | None]]:
-    """The parts of a model's config, with their keys and how many classes of the data each has."""
-    if _OF_WORDS & set(model):
-        return
-    for key, part in walk(model, ('model',)):
-        if _OTHERS & set(key) and part.get('type') != 'vitmm.TimmBackbone':
-            continue
-        yield key, part, None if _counts_otherwise(part) else _number(part)
-
-
 def _classes(case: Case, dataset: Any) -> tuple[str, ...] | None:
     """The names, as far as anything on this machine tells them."""
     if not dataset:
@@ -106,22 +88,6 @@ def _classes(case: Case, dataset: Any) -> tuple[str, ...] | None:
 
 def _asks_data(raw: Mapping[str, Any]) -> bool:
     return '${data.' in str({k: v for k, v in raw.items() if k.endswith('_dataloader')})
-
-
-def _counts_otherwise(part: Mapping[str, Any]) -> bool:
-    return (
-        'contrastive_cfg' in part  # compares with words
-        or bool(part.get('class_agnostic'))  # one mask, whatever the class
-        or part.get('out_channels') == 1  # there or not; or metres
-        or 'boundary_threshold' in part  # edge or not
-    )
-
-
-def _number(part: Mapping[str, Any]) -> int | None:
-    if isinstance(part.get('num_classes'), int):
-        return part['num_classes']
-    parts = [part.get('num_things_classes'), part.get('num_stuff_classes')]
-    return sum(parts) if all(isinstance(one, int) for one in parts) else None
 
 
 def _show(names: tuple[str, ...]) -> str:

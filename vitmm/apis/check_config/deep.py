@@ -9,7 +9,7 @@ from torch import nn
 
 from vitmm.apis.bare_model import light, quiet
 from vitmm.apis.check_config.case import Case
-from vitmm.apis.check_config.classes import class_counts
+from vitmm.apis.class_counts import class_counts
 
 _SIDE = 256  # pixels
 _BOXES = [(8, 8, 40, 48), (60, 20, 124, 100), (100, 100, 230, 240), (2, 150, 90, 250)]

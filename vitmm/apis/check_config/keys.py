@@ -13,8 +13,8 @@ from torch.utils.data import DataLoader
 
 from vitmm.apis.bare_model import walk
 from vitmm.apis.check_config.case import Case, as_remedy
-from vitmm.apis.check_config.signatures import accepted, classes_of
 from vitmm.apis.check_config.toplevel import READ
+from vitmm.apis.signatures import accepted, classes_of
 from vitmm.config.places import Key
 from vitmm.errors import did_you_mean
 

@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from vitmm.apis.check_config.case import Case, as_remedy
-from vitmm.apis.check_config.signatures import class_made_by, classes_of
 from vitmm.apis.metric_names import (
     listed,
     masks_missing,
@@ -13,6 +12,7 @@ from vitmm.apis.metric_names import (
     unknown_metrics,
     wanted_metrics,
 )
+from vitmm.apis.signatures import class_made_by, classes_of
 from vitmm.datasets.errors import DataError
 from vitmm.datasets.sources import leaves, read_source
 
