@@ -30,6 +30,7 @@ def apply() -> None:
         mmpretrain_extra_norm,
         mmpretrain_multimodal,
         mmseg_losses,
+        plots_later,
         sync_bn,
     )
 
@@ -37,6 +38,7 @@ def apply() -> None:
     checkpoint.allow_mmengine_classes()
     mmcv_deform.install()
     mmcv_hue.install()
+    plots_later.install()
     mmdet_points.install()
     mmengine_lock.install()
     hidden_folders.install()

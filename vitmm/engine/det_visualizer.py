@@ -1,11 +1,13 @@
 """Drawing boxes with labels that the edges of the picture do not cut."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from matplotlib.text import Text
 from mmdet.visualization import DetLocalVisualizer
 
 from vitmm.engine.quick_pictures import QuickPictures
+
+if TYPE_CHECKING:
+    from matplotlib.text import Text
 
 _ROOM = 2  # pixels around the letters, which lie on a black ground
 
@@ -21,7 +23,7 @@ class DetVisualizer(QuickPictures, DetLocalVisualizer):
             self._move_inside(text)
         return drawn
 
-    def _move_inside(self, text: Text) -> None:
+    def _move_inside(self, text: 'Text') -> None:
         box = text.get_window_extent(self.fig_save_canvas.get_renderer())  # pixels, from below
         right = _shift(box.x0, box.x1, self.width)
         down = _shift(self.height - box.y1, self.height - box.y0, self.height)

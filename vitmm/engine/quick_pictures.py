@@ -1,14 +1,10 @@
 """MMEngine's Visualizer without what it does in vain: the same pixels in a fraction of the time."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
 import torch
-from matplotlib.artist import Artist
-from matplotlib.axes import Axes
-from matplotlib.backend_bases import RendererBase
-from matplotlib.transforms import Bbox
 from mmengine.dist import master_only
 from mmengine.visualization import Visualizer
 from mmengine.visualization.utils import (
@@ -19,7 +15,10 @@ from mmengine.visualization.utils import (
     value2list,
 )
 
-from vitmm.visualization.fonts import prepare_letters
+if TYPE_CHECKING:
+    from vitmm.engine.picture_axes import PictureAxes
+
+_FIGURE = ('fig_save_canvas', 'fig_save', 'ax_save', 'dpi')
 
 
 class QuickPictures:
@@ -27,13 +26,35 @@ class QuickPictures:
 
     For each picture MMEngine makes new ticks, labels and spines, which nobody sees, and has
     matplotlib resample the image to the size that it has; then it draws again what was drawn, and
-    mixes the colour of a mask with the whole image.
+    mixes the colour of a mask with the whole image. It imports matplotlib for a visualizer that
+    draws nothing, too, as in most of a training; here that waits for the first picture.
     """
 
     ax_save: 'PictureAxes'
 
+    def __init__(
+        self, name: str = 'visualizer', image: np.ndarray | None = None, *args: Any, **kwargs: Any
+    ) -> None:
+        super().__init__(name, None, *args, **kwargs)
+        for attribute in _FIGURE:
+            delattr(self, attribute)  # what stands for them: see _initialize_fig
+        if image is not None:
+            self.set_image(image)
+
+    def __getattr__(self, name: str) -> Any:
+        if name not in _FIGURE:
+            raise AttributeError(f'{type(self).__name__} has no {name}')
+        self.fig_save_canvas, self.fig_save, self.ax_save = self._make_figure()
+        self.dpi = self.fig_save.get_dpi()
+        return getattr(self, name)
+
     def _initialize_fig(self, fig_cfg: dict[str, Any]) -> tuple:
-        canvas, figure, axes = super()._initialize_fig(fig_cfg)
+        return None, _NoFigure(), None
+
+    def _make_figure(self) -> tuple:
+        from vitmm.engine.picture_axes import PictureAxes
+
+        canvas, figure, axes = super()._initialize_fig(self.fig_save_cfg)
         axes.remove()
         axes = figure.add_subplot(axes_class=PictureAxes)
         axes.axis(False)
@@ -47,6 +68,8 @@ class QuickPictures:
 
     def draw_texts(self, texts: str | list[str], *args: Any, **kwargs: Any) -> Visualizer:
         """Write in letters of any script that this machine has a font for; see MMEngine."""
+        from vitmm.visualization.fonts import prepare_letters
+
         prepare_letters([texts] if isinstance(texts, str) else texts)
         return super().draw_texts(texts, *args, **kwargs)
 
@@ -91,60 +114,12 @@ class QuickPictures:
         return self
 
 
+class _NoFigure:
+    """What MMEngine asks of the figure that is not made yet."""
+
+    def get_dpi(self) -> None:
+        return None
+
+
 def _rgb(color: str | tuple) -> tuple:
     return color_str2rgb(color) if isinstance(color, str) else color
-
-
-class PictureAxes(Axes):
-    """Axes for an image that is as large as its figure, and what is drawn upon it."""
-
-    _made = False
-
-    def clear(self) -> None:
-        """Take away what was drawn; how axes look is never changed here."""
-        if not self._made:
-            super().clear()
-            self._made = True
-        # Artists of a copy would remove themselves from the axes that were copied.
-        self._children.clear()
-        self.dataLim.set_points(Bbox.null().get_points())
-        self.ignore_existing_data_limits = True
-        self.set_autoscale_on(True)
-
-    def imshow(self, image: np.ndarray, **kwargs: Any) -> Any:
-        """Show an image in place of the one before; see matplotlib."""
-        height, width = image.shape[:2]
-        whole = dict(extent=(0, width, height, 0), interpolation=kwargs.get('interpolation'))
-        if (
-            kwargs != whole
-            or image.dtype != np.uint8
-            or image.shape[2:] != (3,)
-            or self.figure.canvas.get_width_height() != (width, height)
-        ):
-            return super().imshow(image, **kwargs)
-        seen = [artist for artist in self._children if not isinstance(artist, _Pixels)]
-        self._children[:] = seen
-        self.set(aspect='equal', xlim=(0, width), ylim=(height, 0))
-        return self.add_artist(_Pixels(image))
-
-    def untouched(self) -> np.ndarray | None:
-        """The image, (H, W, 3) uint8, while nothing is drawn upon it."""
-        first, *more = self._children or [None]
-        return first.image if isinstance(first, _Pixels) and not more else None
-
-
-class _Pixels(Artist):
-    """An image, (H, W, 3) uint8, on a canvas of its size."""
-
-    def __init__(self, image: np.ndarray) -> None:
-        super().__init__()
-        self.image = image
-
-    def draw(self, renderer: RendererBase) -> None:
-        height, width = self.image.shape[:2]
-        pixels = np.full((height, width, 4), 255, np.uint8)
-        pixels[..., :3] = self.image[::-1]  # from below
-        context = renderer.new_gc()
-        renderer.draw_image(context, 0, 0, pixels)
-        context.restore()
-        self.stale = False
