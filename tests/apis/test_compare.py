@@ -20,7 +20,7 @@ from torch import nn
 
 from vitmm.apis.compare import launchers
 from vitmm.apis.compare.about import describe
-from vitmm.apis.compare.collect import choose_metric, make_row, summarize
+from vitmm.apis.compare.collect import check_metric, choose_metric, make_row, summarize
 from vitmm.apis.compare.compare import compare
 from vitmm.apis.compare.configs import differences, flatten, keep
 from vitmm.apis.compare.jobs import Job, folder_name, plain
@@ -245,7 +245,8 @@ def test_only_the_keys_that_differ():
         ({}, {'coco/bbox_mAP': 1, 'coco/segm_mAP': 2}, 'segm_mAP', ('coco/segm_mAP', True)),
         # A rule is that of its metric only.
         ({'save_best': None, 'rule': 'less'}, {'d1': 0.3, 'abs_rel': 0.4}, None, ('d1', True)),
-        ({'save_best': 'auto', 'rule': 'less'}, {'d1': 0.3}, None, ('d1', True)),
+        ({'save_best': 'auto', 'rule': 'less'}, {'d1': 0.3}, None, ('d1', False)),
+        ({'save_best': 'auto'}, {'abs_rel': 0.3}, None, ('abs_rel', False)),
         ({'save_best': 'abs_rel', 'rule': 'less'}, {'d1': 0, 'abs_rel': None}, None,
          ('abs_rel', False)),
     ],
@@ -261,6 +262,7 @@ def test_a_metric_that_nothing_gives_is_refused_before_anything_runs(tmp_path):
     with pytest.raises(ConfigError, match=r'--metric accurazy: .*Did you mean accuracy/top1'):
         compare(RECIPE, ['test_vit'], metric='accurazy', work_dir=tmp_path)
     assert not list(tmp_path.iterdir())
+    check_metric({'val_evaluator': {'type': 'mmdet.CocoMetric'}}, 'coco/person_precision')
 
 
 def test_a_seed_that_diverged_is_told_of_and_no_part_of_the_mean():
@@ -390,11 +392,14 @@ def test_a_training_that_diverged_is_an_error_of_its_row(tmp_path):
     log.parent.mkdir(parents=True)
     log.write_text('{"lr": 0.1, "loss": 1, "step": 10}\n{"lr": 0.1, "loss": NaN, "step": 20}\n')
     job.result.write_text(json.dumps(plain(read_run(job.folder))))
+    more = log.read_text() + '{"lr": 0.1, "loss": 0.5, "step": 30}\n'
     row = make_row(settings, 'test_vit', [job], None)
     assert row['errors'] == {
         'train seed 3': 'diverged: loss was NaN or infinite in 1 of 2 logged lines'
     }
     assert row['runs'][0]['diverged']
+    log.write_text(more)  # it was a number again
+    assert read_run(job.folder)['broken'] is None
 
 
 def test_costs_are_timms_and_a_count_by_hand(options, tmp_path):

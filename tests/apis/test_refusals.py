@@ -1,6 +1,7 @@
 """Options that a class refuses: one message with the key; other errors keep their traceback."""
 
 import pytest
+from mmcv.cnn import build_norm_layer
 from mmengine.config import Config
 from mmengine.evaluator import BaseMetric
 from mmengine.registry import METRICS, MODELS, TRANSFORMS
@@ -85,6 +86,33 @@ def test_values_that_a_recipe_has_and_a_library_refuses(tiny_options, tmp_path):
     assert options['train_dataloader.num_workers'] == 0
     with pytest.raises(ConfigError, match=r'DataLoader does not take that \(persistent_w'):
         train(recipe, work_dir=tmp_path, options=options)
+
+
+def test_a_bug_of_ones_own_keeps_its_traceback(tiny_options, tmp_path):
+    @TRANSFORMS.register_module(force=True)
+    class Mine:
+        def __init__(self):
+            self.flip = TRANSFORMS.build(dict(type='mmpretrain.RandomFlip', prob=1.5))
+
+    pipeline = ['${load_image}', dict(type='Mine'), dict(type='mmpretrain.PackInputs')]
+    options = {**tiny_options, 'image_size': 64, 'resize_edge': 64, 'train_pipeline': pipeline}
+    with pytest.raises(AssertionError):
+        train(RECIPE, work_dir=tmp_path, options=options)
+
+
+def test_several_places_of_one_value():
+    config = Config(
+        dict(
+            default_scope='mmdet',
+            neck=dict(norm_cfg=dict(type='GN', num_groups=32)),
+            head=dict(norm_cfg=dict(type='GN', num_groups=32), other=dict(type='GN', num_groups=8)),
+        )
+    )
+    with (
+        pytest.raises(ConfigError, match=r'^neck\.norm_cfg or head\.norm_cfg: GroupNorm does not'),
+        refusals_explained(config),
+    ):
+        build_norm_layer(config.head.norm_cfg, 100)
 
 
 def test_an_epoch_without_a_batch(tiny_options, tmp_path):

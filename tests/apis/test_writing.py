@@ -131,6 +131,15 @@ def test_a_video_that_lacks_frames_is_no_result(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+def test_a_video_that_is_stopped_is_kept(tmp_path):
+    clip = Clip(tmp_path / 'a.mp4', 'a.avi', 25.0, (96, 128))
+    for _ in range(3):
+        clip.add(np.zeros((96, 128, 3), np.uint8))
+    clip.count -= 1  # as where Ctrl-C comes before the last is counted
+    clip.close()
+    assert [path.name for path in tmp_path.iterdir()] == ['a.mp4']
+
+
 def test_a_full_disk_under_a_data_set(tmp_path, monkeypatch):
     monkeypatch.setattr('vitmm.datasets.shapes.draw_scene', full)
     with pytest.raises(WriteError, match=f'set in {tmp_path} cannot be written: No space left'):

@@ -15,7 +15,7 @@ TRACKS = """
 from types import SimpleNamespace
 import numpy as np
 from mmdet.utils import imshow_mot_errors, mot_error_visualize
-sys.modules['seaborn'] = SimpleNamespace(color_palette=lambda *args: [(1.0, 0.0, 0.0)] * 3)
+sys.modules['seaborn'] = SimpleNamespace(color_palette=lambda *args: [(1.0, 0.0, 0.0)] * 20)
 image = np.zeros((60, 80, 3), np.uint8)
 for _ in range(2):
     drawn = imshow_mot_errors(

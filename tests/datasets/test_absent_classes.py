@@ -56,8 +56,10 @@ def test_classes_that_only_validation_has(shapes, copy):
         copy / 'coco/instances_train.json',
         lambda c: c['categories'].append({'id': 9, 'name': 'hoop'}),
     )
-    assert note_of_unlearned(loaders(['circle'])).startswith("val_dataloader: 'hoop' in its ann")
+    assert note_of_unlearned(loaders(['circle'])).startswith("val_dataloader: 'hoop' among the c")
     assert note_of_unlearned({'train_dataloader': {'dataset': coco(copy)}}) is None
+    gone = loaders([]) | {'train_dataloader': {'dataset': coco(copy, ann_file='nowhere.json')}}
+    assert note_of_unlearned(gone) is None
     masks = loaders([]) | {'train_dataloader': {'dataset': seg(shapes)}}
     assert note_of_unlearned(masks) is None
 

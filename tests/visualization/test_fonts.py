@@ -45,21 +45,24 @@ def make_font(path, family, letters, style='Regular'):
 def machine(monkeypatch):
     """A function that says which fonts the machine has; all is as it was when the test ends."""
     monkeypatch.setattr(fonts, '_needed', set())
+    monkeypatch.setattr(fonts, '_absent', set())
+    fonts._families.cache_clear()
     monkeypatch.setattr(font_manager.fontManager, 'ttflist', [*font_manager.fontManager.ttflist])
     with mpl.rc_context(), warnings.catch_warnings():
         yield lambda *files: monkeypatch.setattr(font_manager, 'findSystemFonts', lambda: files)
     fonts.font.cache_clear()
+    fonts._families.cache_clear()
 
 
 LATIN = string.ascii_letters + string.digits + string.punctuation + ' '
 
 
 def test_the_font_with_the_most_letters_is_taken(machine, tmp_path):
-    wide = make_font(tmp_path / 'a.ttf', 'Wide Sans', LATIN + '名前건')
-    bold = make_font(tmp_path / 'b.ttf', 'Wide Sans', LATIN + '名前건', 'Bold')
+    wide = make_font(tmp_path / 'a.ttf', 'Wide Sans', LATIN + 'äдом名前건')
+    bold = make_font(tmp_path / 'b.ttf', 'Wide Sans', LATIN + 'äдом名前건', 'Bold')
     machine(
         make_font(tmp_path / 'c.ttf', 'Narrow Sans', LATIN + '名'),
-        make_font(tmp_path / 'd.ttf', 'Wide Serif', LATIN + '名前건'),
+        make_font(tmp_path / 'd.ttf', 'Wide Serif', LATIN + 'äдом名前건'),
         make_font(tmp_path / 'e.ttf', 'Symbols', '名前건물'),
         bold,
         wide,
@@ -70,6 +73,22 @@ def test_the_font_with_the_most_letters_is_taken(machine, tmp_path):
     assert (fonts.font(12).path, fonts.font(12, bold=True).path) == (wide, bold)
     fonts.prepare_letters(['건'])  # what was there before stays
     assert fonts.font(12).path == wide
+
+
+def test_letters_that_were_there_stay(machine, tmp_path):
+    georgian = '\N{GEORGIAN LETTER AN}\N{GEORGIAN LETTER BAN}'
+    machine(
+        make_font(tmp_path / 'a.ttf', 'Poor Sans', LATIN),
+        make_font(tmp_path / 'b.ttf', 'Han Sans', LATIN + '名'),
+    )
+    fonts.prepare_letters([georgian])
+    usual = fonts.font(12).path
+    fonts.prepare_letters(['名'])  # which Han Sans has, but not the two
+    fonts.prepare_letters(['前'])
+    assert fonts.font(12).path == usual
+    with mpl.rc_context():
+        fonts.prepare_letters(['house'])
+    assert fonts.font(12).path == usual
 
 
 def test_pictures_have_the_letters(machine, tmp_path):
@@ -89,8 +108,8 @@ def test_letters_that_no_font_has_are_told_of_once(machine, monkeypatch):
     monkeypatch.setattr(fonts, 'print_log', lambda message, **_: told.append(message))
     machine()
     warnings.simplefilter('error')
-    for _ in range(2):
-        fonts.prepare_letters(['house', '名前'])
+    for text in ('名前', 'house', '名前', *'赤い箱'):
+        fonts.prepare_letters([text])
     assert np.asarray(_caption('名前', 60)).min() < 100  # boxes
     pictures = Pictures(image=np.zeros((40, 80, 3), np.uint8))
     pictures.draw_texts('名前', np.array([5, 5]), colors='w', font_sizes=12)

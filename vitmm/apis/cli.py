@@ -50,10 +50,14 @@ _SPACE = '\N{SYMBOL FOR SPACE}'  # MMEngine drops spaces
 
 
 def _keep_spaces(text: str) -> str:
-    """Stand-ins for the spaces that are part of a word, and none beside commas and brackets."""
-    if ',' in text or text.strip('\'" ').startswith(('[', '(')):
-        text = re.sub(r' *([,()\[\]]) *', r'\1', text)
-    return text.strip().replace(' ', _SPACE)
+    """Stand-ins for the spaces that are part of a word, and none around elements of a list."""
+    text = text.strip().strip('\'"').strip()
+    if ',' in text or (text[:1] in ('[', '(') and text[-1] in (']', ')')):
+        text = re.sub(r' *, *', ',', text)
+        for pattern in (r'((?:^|[,\[(])[\[(]) +', r' +([\])](?:$|[,\])]))'):
+            while text != (text := re.sub(pattern, r'\1', text)):
+                pass
+    return text.replace(' ', _SPACE)
 
 
 def _give_spaces(value: Any) -> Any:

@@ -17,7 +17,8 @@ _UNEXPECTED = re.compile(r"(\w+)\.__init__\(\) got an unexpected keyword argumen
 _MISSING = re.compile(
     r'(\w+)\.__init__\(\) missing \d+ required (?:positional|keyword-only) arguments?: (.+)'
 )
-_LIBRARIES = ('torch', 'torchvision', 'mmengine', 'mmcv', 'mmdet', 'mmseg', 'mmpretrain', 'vitmm')
+_LIBRARIES = {'torch', 'torchvision', 'mmengine', 'mmcv', 'mmdet', 'mmseg', 'mmpretrain'}
+_PASSED = {*_LIBRARIES, 'vitmm', 'contextlib'}
 _NOT_INSTALLED = re.compile(r'(\w+) is not installed')
 
 
@@ -110,17 +111,33 @@ def _of_values(cfg: Config, options: Mapping[str, Any], error: Exception) -> str
             said = [f'{o}={v}' for o, v in options.items() if o.rpartition('.')[0] == _dotted(key)]
             if said:
                 return f'{" ".join(said)}: {cls.__name__} does not take that ({reason(error)}).'
+    if isinstance(error, TypeError) or not _of_libraries(error):
+        return None
     for cls, given in beginning:
-        if cls.__module__.partition('.')[0] in _LIBRARIES:
-            # Of several dicts the one whose values it got.
-            places = [(key, part) for key, part, _ in _built_by(cfg, cls.__name__)]
-            places.sort(
-                key=lambda place: sum(repr(given.get(k)) != repr(v) for k, v in place[1].items())
-            )
-            if places:
-                where = _dotted(places[0][0])
-                return f'{where}: {cls.__name__} does not take that ({reason(error)}).'
+        keys = [key for key, part, _ in _built_by(cfg, cls.__name__) if _fits(part, given)]
+        # Pipelines are written at the top, and stand in the loaders as well.
+        keys = [key for key in keys if key[0].endswith('_pipeline')] or keys
+        if keys:
+            places = ' or '.join(map(_dotted, keys))
+            return f'{places}: {cls.__name__} does not take that ({reason(error)}).'
     return None
+
+
+def _of_libraries(error: Exception) -> bool:
+    """Whether a library refused something, and no code of the user's asked it to."""
+    frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
+    # Behind this module and the function that asks it for explanations.
+    owners = [str(frame.f_globals.get('__name__')).partition('.')[0] for frame in frames[2:]]
+    return bool(owners) and owners[-1] in _LIBRARIES and {*owners} <= _PASSED
+
+
+def _fits(part: Mapping[str, Any], given: Mapping[str, Any]) -> bool:
+    """Whether a class that was given these arguments may have got them from this dict."""
+    built = {key for key, value in part.items() if isinstance(value, Mapping)}
+    if 'batch_sampler' in built:  # of a data loader, which MMEngine gives no size then
+        built.add('batch_size')
+    plain = {key: value for key, value in part.items() if key in given and key not in built}
+    return all(repr(given[key]) == repr(value) for key, value in plain.items())
 
 
 def _beginning(error: Exception) -> list[tuple[type, Mapping[str, Any]]]:

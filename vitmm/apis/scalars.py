@@ -47,7 +47,7 @@ def broken(training: Sequence[Mapping[str, Any]]) -> tuple[str, list[float]] | N
     """What is NaN or infinite in a training's entries, and at which steps; None where nothing is.
 
     That is a loss; or, as mmseg's losses leave out what is NaN and are 0 then, the gradients' norm
-    from some entry to the last. A norm alone may overflow now and then where a loss is scaled.
+    from some entry to the last, of several. Where a loss is scaled a norm may overflow for once.
     """
     steps: dict[str, list[float]] = {}
     for entry in training:
@@ -62,7 +62,7 @@ def broken(training: Sequence[Mapping[str, Any]]) -> tuple[str, list[float]] | N
         if math.isfinite(entry.get('grad_norm', 0.0)):
             break
         last.insert(0, entry['step'])
-    return ('grad_norm', last) if len(last) > 1 or (last and len(training) == 1) else None
+    return ('grad_norm', last) if len(last) > 1 else None
 
 
 def last_scores(scalars: str | Path, step: int | None = None) -> dict[str, float]:

@@ -135,7 +135,8 @@ def _notes(cfg: Config, options: Mapping[str, Any] | None) -> list[str | None]:
 def _empty(runner: Runner) -> str | None:
     """That an epoch has no batch, of which a schedule or a loop says something else."""
     loader = getattr(runner._train_loop, 'dataloader', None)
-    if loader is None or len(loader):
+    dropped = getattr(getattr(loader, 'batch_sampler', None), 'drop_last', False)
+    if not dropped or len(loader):
         return None
     size = getattr(loader.batch_sampler, 'batch_size', None)
     return (

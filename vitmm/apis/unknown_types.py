@@ -85,7 +85,7 @@ def explain_unknown(config: Config, error: BaseException) -> str | None:
 
 def _as_written(key: tuple, config: Config) -> tuple:
     """The key before test-time augmentation put the model of ``tta_model`` around the model."""
-    if key[0] != 'model' or 'module' not in config.model:
+    if key[0] != 'model' or 'module' not in config.model or 'tta_model' not in config:
         return key
     return ('model', *key[2:]) if key[1] == 'module' else ('tta_model', *key[1:])
 

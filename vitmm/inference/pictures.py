@@ -76,7 +76,9 @@ class Clip:
         """
         self.writer.release()
         written = cv2.VideoCapture(str(self.scratch))
-        if written.get(cv2.CAP_PROP_FRAME_COUNT) != self.count:
+        count = written.get(cv2.CAP_PROP_FRAME_COUNT)
+        written.release()
+        if count < self.count:  # one may have been written as Ctrl-C came
             self.scratch.unlink(missing_ok=True)
             words = 'not all of its frames could be written'
             raise OSError(errno.ENOSPC, words, str(self.path))

@@ -38,6 +38,7 @@ _CHECKS: tuple[Callable[[Case], None], ...] = (
 _MODEL_CHECKS = (check_pixels, check_parameters, check_loading)
 _OF_DATA = 'classes, and how much small images are enlarged'
 _OF_MODEL = 'statistics of pixels, strides of anchors, gradients and groups of parameters'
+_OF_LOADING = 'data loaders, transforms'
 
 
 def check_config(
@@ -83,7 +84,7 @@ def check_config(
         case.left_out.append(f'{_OF_DATA} (the data is not there)')
     if case.failed:
         say_why(case)
-        case.left_out.append(f'{_OF_MODEL} (the config does not resolve)')
+        case.left_out.append(f'{_OF_LOADING}, {_OF_MODEL} (the config does not resolve)')
     else:
         for check in _MODEL_CHECKS:
             check(case)

@@ -8,7 +8,7 @@ from vitmm.apis.class_counts import class_counts
 from vitmm.config.places import Key
 from vitmm.datasets.classes import given_classes, read_classes
 from vitmm.datasets.errors import DataError, MissingError
-from vitmm.datasets.sources import dataset_class, leaves
+from vitmm.datasets.sources import dataset_class, leaves, read_source
 
 
 def check_classes(case: Case) -> None:
@@ -56,13 +56,14 @@ def check_classes(case: Case) -> None:
 
 def _check_files(case: Case, key: Key) -> None:
     """Whether the files of a data set, where they are there, have the classes of its config."""
+    dataset = case.get(*key)
     try:
-        if case.told:
-            read_classes(case.get(*key), case.scope)
+        if case.told and all(read_source(one, case.scope).labelled for one in leaves(dataset)):
+            read_classes(dataset, case.scope)
     except MissingError:  # which training says
         return
     except (DataError, OSError) as error:
-        case.say('classes', key, f'{key[0]} has other classes', str(error))
+        case.say('classes', key, f'the classes of {key[0]} cannot be used', str(error))
 
 
 def _classes(case: Case, dataset: Any) -> tuple[str, ...] | None:

@@ -128,11 +128,12 @@ def _batches(case: Case) -> int | None:
     images = count_images(loader.get('dataset'), case.scope)
     if not images or not isinstance(loader.get('batch_size'), int):
         return None
-    batches = images / loader['batch_size'] / case.processes
+    own = ceil(images / case.processes)  # of a process, as samplers round
     sampler = loader.get('batch_sampler') or {}
     if not loader.get('drop_last') and not sampler.get('drop_last'):
-        return max(1, ceil(batches))
-    if batches < 1:
+        return ceil(own / loader['batch_size'])
+    batches = own // loader['batch_size']
+    if not batches:
         inner = ('batch_size',), ('drop_last',), ('batch_sampler', 'drop_last')
         places = (('train_dataloader', *key) for key in inner)
         case.say(
@@ -142,4 +143,4 @@ def _batches(case: Case) -> int | None:
             f'{loader["batch_size"]}',
             'take smaller batches, or leave it out',
         )
-    return int(batches) or None
+    return batches or None

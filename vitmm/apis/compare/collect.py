@@ -85,8 +85,8 @@ def choose_metric(
     names = list(dict.fromkeys(n for row in rows for run in row['runs'] for n in run['scores']))
     if not names:
         return wanted, True
-    usual = named if named in names else names[0]  # as with MMEngine's save_best='auto'
-    name = _find(wanted, names) if wanted else usual
+    named = names[0] if named == 'auto' else named  # as MMEngine has it
+    name = _find(wanted, names) if wanted else named if named in names else names[0]
     return name, rule != 'less' if rule and name == named else _higher(name)
 
 
@@ -102,7 +102,7 @@ def check_metric(config: Mapping[str, Any], wanted: str | None) -> None:
         if known is None:
             return
         names += known
-    if wanted:
+    if wanted and not wanted.endswith(('_precision', '_classwise')):  # of classes
         _find(wanted, list(dict.fromkeys(names)))
 
 

@@ -26,7 +26,7 @@ def read_run(
         and training loss; ``validations``, pairs of iteration and metrics. ``seconds``: of training
         iterations, loading included, validation and start not. ``memory``: peak on the GPU in MiB
         while training, None without one. ``iterations``: trained. ``broken``: what was NaN or
-        infinite in the training, or None.
+        infinite in the training to its last line, or None.
 
     Raises:
         ConfigError: there is no log.
@@ -82,6 +82,8 @@ def read_run(
 
 
 def _broken(training: list[dict]) -> str | None:
+    """Not where it was a number again in the end."""
     name, steps = broken(training) or ('', [])
-    many = f'{len(steps)} of {len(training)} logged lines'
-    return f'{name} was NaN or infinite in {many}' if name else None
+    if not name or steps[-1] != training[-1]['step']:
+        return None
+    return f'{name} was NaN or infinite in {len(steps)} of {len(training)} logged lines'
