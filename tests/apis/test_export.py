@@ -1,6 +1,7 @@
 """Exports against PyTorch's own predictions, and what is refused."""
 
 import json
+import re
 import sys
 
 import numpy as np
@@ -83,6 +84,17 @@ def test_depth(settings, trained, picture, tiny_shapes, tmp_path):
     (_, ours), *_ = Predictor(trained('depth'))([image])
     expected = ours.pred_depth_map.data.expand(2, -1, -1)
     torch.testing.assert_close(depth, expected, rtol=1e-5, atol=1e-5)
+
+
+@needs_onnx
+def test_deformable_convolutions(untrained, tiny_shapes, tmp_path):
+    deforming = {'model.bbox_head.dcn_on_last_conv': True, 'model.test_cfg.score_thr': 0.0}
+    checkpoint = untrained('det/resnet_fcos.py', 'test_resnet', image_scale=(64, 64), **deforming)
+    images = sorted((tiny_shapes / 'JPEGImages').glob('val*.jpg'))[:2]
+    said = export(checkpoint, tmp_path / 'm.onnx', check=images)
+    assert re.search(r'checked on 2 images.* 0 of [1-9]\d* detections unmatched', said)
+    nodes = pytest.importorskip('onnx').load(tmp_path / 'm.onnx').graph.node
+    assert any(node.op_type == 'DeformConv' for node in nodes)
 
 
 def test_depth_has_no_classes(trained, tmp_path):

@@ -100,6 +100,18 @@ def test_a_bug_of_ones_own_keeps_its_traceback(tiny_options, tmp_path):
         train(RECIPE, work_dir=tmp_path, options=options)
 
 
+def test_nothing_of_a_base_to_drop():
+    config = Config(dict(loss=[dict(type='mmseg.FocalLoss')]))
+    config.loss[0]['_delete_'] = True
+    with (
+        pytest.raises(
+            ConfigError, match=r'^loss\.0\._delete_: no base says anything here: leave it'
+        ),
+        refusals_explained(config),
+    ):
+        MODELS.build(config.loss[0])
+
+
 def test_several_places_of_one_value():
     config = Config(
         dict(

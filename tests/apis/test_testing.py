@@ -1,10 +1,13 @@
 """Evaluating a checkpoint leaves its training as it was."""
 
+import re
+
 import pytest
 import torch
 from mmengine.config import Config
 from support import CONFIGS, SMALL_CLASSIFIER
 
+from vitmm.apis.publish import publish
 from vitmm.apis.test import test as evaluate
 from vitmm.apis.train import train
 from vitmm.compat.checkpoint import CheckpointError
@@ -57,6 +60,29 @@ def test_another_models_checkpoint_is_told_of_before_anything_is_built(
             options['load_from'] = str(other)
             train(RECIPE, work_dir=tmp_path / 'out', options=options)
     assert not (tmp_path / 'out').exists()  # no log, no config
+
+
+def test_weights_alone_are_no_training_to_go_on_with(trained, tiny_options, tmp_path):
+    publish(trained('cls'), tmp_path / 'published')
+    options = {**tiny_options, **SMALL_CLASSIFIER}
+    with pytest.raises(CheckpointError, match=r'published holds weights alone.* load_from='):
+        train(RECIPE, work_dir=tmp_path / 'out', resume=tmp_path / 'published', options=options)
+    assert not (tmp_path / 'out').exists()
+
+
+def test_a_backbone_that_load_from_has_nothing_of_is_from_nothing(
+    trained, tiny_options, tmp_path, capfd
+):
+    options = {**tiny_options, **SMALL_CLASSIFIER, 'load_from': str(trained('cls'))}
+    train(RECIPE, work_dir=tmp_path / 'a', options=options)
+    assert re.search(r'backbone +test_resnet, from ', capfd.readouterr().out)
+    content = torch.load(trained('cls'))
+    state = content['state_dict'].items()
+    content['state_dict'] = {k: v for k, v in state if not k.startswith('backbone.')}
+    torch.save(content, tmp_path / 'head.pth')
+    options['load_from'] = str(tmp_path / 'head.pth')
+    train(RECIPE, work_dir=tmp_path / 'b', options=options)
+    assert 'test_resnet, from nothing' in capfd.readouterr().out
 
 
 def test_a_training_says_how_much_of_its_beginning_it_has(trained, tiny_options, tmp_path, capfd):

@@ -92,7 +92,7 @@ def load_pretrained(runner: Runner) -> None:
         )
 
 
-def check_belongs(cfg: Config, path: str | Path) -> list[str]:
+def check_belongs(cfg: Config, path: str | Path, resumed: bool = False) -> list[str]:
     """Raise unless the checkpoint holds every tensor of a config's model, and in its shape.
 
     That is known before anything is built or written, and before the log begins with pages of
@@ -101,6 +101,7 @@ def check_belongs(cfg: Config, path: str | Path) -> list[str]:
     Args:
         cfg: resolved; the model may stand in that of test-time augmentation.
         path: a checkpoint, or a published folder.
+        resumed: it must be one of a training, too, which goes on from there.
 
     Returns:
         The classes that it names, by label, if any.
@@ -114,6 +115,11 @@ def check_belongs(cfg: Config, path: str | Path) -> list[str]:
     if model is not None:
         check_state(model, weights_of(content), path)
     meta = content.get('meta')
+    if resumed and not ('message_hub' in content and isinstance(meta, Mapping) and 'iter' in meta):
+        raise CheckpointError(
+            f'{path} holds weights alone, and nothing of the training that they are of: '
+            f'load_from={path} begins a new one from them.'
+        )
     told = meta.get('dataset_meta') if isinstance(meta, Mapping) else None
     return [str(name) for name in (told or {}).get('classes') or ()]
 
@@ -141,7 +147,7 @@ def check_classes(known: Sequence[str], classes: Sequence[str] | None, path: str
     )
 
 
-def check_begins(cfg: Config, path: str | Path) -> str | None:
+def check_begins(cfg: Config, path: str | Path) -> tuple[str | None, bool]:
     """Look at a checkpoint that a training begins with, of which MMEngine takes what fits.
 
     Args:
@@ -149,7 +155,7 @@ def check_begins(cfg: Config, path: str | Path) -> str | None:
         path: its ``load_from``.
 
     Returns:
-        How much of the model it fills, where that is not all.
+        How much of the model it fills, where that is not all; whether it has any of the backbone.
 
     Raises:
         WeightsError: nothing at all: the training would begin from nothing.
@@ -160,16 +166,18 @@ def check_begins(cfg: Config, path: str | Path) -> str | None:
     own = {} if model is None else model.state_dict()
     absent = [k for k, v in own.items() if k not in state or state[k].shape != v.shape]
     if not absent:
-        return None
+        return None, True
     if len(absent) == len(own):
         raise WeightsError(
             f'load_from={path} holds no tensor of the model that the config builds (it has '
             f'{_few(list(state)) or "none"}; the model has {_few(absent)}): the training would '
             'begin from nothing. Weights of a backbone alone go into model.backbone.pretrained.'
         )
+    backbone = {key for key in own if key.startswith('backbone.')}
     return (
         f'load_from={path} fills {len(own) - len(absent)} of the {len(own)} tensors of the model; '
-        f'begin anew: {_few(absent)}'
+        f'begin anew: {_few(absent)}',
+        not backbone or not backbone <= {*absent},
     )
 
 

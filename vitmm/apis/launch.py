@@ -25,6 +25,7 @@ from vitmm.config.paths import missing_explained
 from vitmm.config.top_level import check_log_level, check_options
 from vitmm.config.trackers import check_trackers, leave_out, name_run
 from vitmm.datasets.freed_memory import MOST, keep_freed_memory
+from vitmm.engine.hooks.lone_image import LoneImageHook
 from vitmm.engine.hooks.pass_over import PassOverHook
 from vitmm.engine.hooks.resumed_settings import ResumedSettingsHook
 from vitmm.engine.hooks.started import StartedHook
@@ -125,7 +126,13 @@ def build_runner(config: Config) -> Runner:
         if isinstance(module, BaseDataPreprocessor):
             module._non_blocking = True  # mmseg's has no argument for it
     keep_workers(runner)
-    hooks = [StartedHook(), PassOverHook(), StateLayoutHook(), ResumedSettingsHook()]
+    hooks = [
+        StartedHook(),
+        PassOverHook(),
+        StateLayoutHook(),
+        ResumedSettingsHook(),
+        LoneImageHook(),
+    ]
     if config.launcher != 'none':
         hooks.append(SyncStatisticsHook())
     for hook in hooks:

@@ -76,6 +76,8 @@ def _of_keywords(cfg: Config, options: Mapping[str, Any], text: str) -> str | No
     if found := _UNEXPECTED.search(text):
         name, word = found.groups()
         for key, part, cls in _built_by(cfg, name):
+            if word == '_delete_' and word in part:
+                return f'{_dotted(key, word)}: no base says anything here: leave it out.'
             if word in part:
                 known = _keywords_of(cls)
                 near = did_you_mean(word, known - part.keys(), limit=2)

@@ -32,6 +32,7 @@ def summary_logged(
     data: str | None = None,
     options: Mapping[str, Any] | None = None,
     switches: Sequence[str] = (),
+    filled: bool = True,
 ) -> Iterator[None]:
     """Write :func:`summarize` into the log, from the first process, when what is inside has ended.
 
@@ -51,7 +52,7 @@ def summary_logged(
             seconds = time.perf_counter() - start
             try:
                 text = summarize(
-                    runner, config, data, options, switches, seconds=seconds, error=error
+                    runner, config, data, options, switches, filled, seconds=seconds, error=error
                 )
             except Exception as failure:
                 if error is None:
@@ -66,6 +67,7 @@ def summarize(
     data: str | None = None,
     options: Mapping[str, Any] | None = None,
     switches: Sequence[str] = (),
+    filled: bool = True,
     *,
     seconds: float | None = None,
     error: BaseException | None = None,
@@ -78,6 +80,7 @@ def summarize(
         data: of the recipe, as it was given.
         options: over the recipe, as they were given.
         switches: of ``tools/train.py`` that were given, as ``'--amp'``.
+        filled: whether the checkpoint of ``load_from`` had anything of the backbone.
         seconds: that it took.
         error: what ended it before its time.
     """
@@ -92,7 +95,7 @@ def summarize(
         run = Run(work_dir.name)
     rows = [
         ('recipe', str(config)),
-        ('backbone', _backbone(runner.cfg)),
+        ('backbone', _backbone(runner.cfg, filled=filled)),
         ('parameters', _parameters(runner)),
         ('data', _data(runner, ('train', 'to train on'), ('val', 'to validate on'))),
         ('length', _length(runner, seconds)),
@@ -136,13 +139,13 @@ def summarize_test(
     return '\n'.join([f'Tested {tested}.', *_aligned(rows)])
 
 
-def _backbone(cfg: Config, begun: bool = True) -> str:
+def _backbone(cfg: Config, begun: bool = True, filled: bool = True) -> str:
     model = cfg.model.get('module', cfg.model)  # of test-time augmentation
     settings = model.get('backbone') or {}
     name = settings.get('model_name') or settings.get('type') or model.type
     start = settings.get('pretrained') or (settings.get('init_cfg') or {}).get('checkpoint')
     weights = "timm's weights" if start is True else str(start) if start else 'from nothing'
-    if cfg.get('load_from') and not cfg.get('resume'):
+    if cfg.get('load_from') and not cfg.get('resume') and filled:
         weights = f'from {short_path(cfg.load_from)}'
     return f'{name}, {weights}' if begun else name
 

@@ -22,6 +22,7 @@ from vitmm.apis.too_few import refuse_too_few, too_few_classes
 from vitmm.config.length import is_endless
 from vitmm.datasets.absent_classes import note_of_few_values, note_of_unlearned
 from vitmm.datasets.filtered import notes_of_filtered
+from vitmm.engine.hooks.lone_image import REFUSAL
 from vitmm.engine.workers import end_workers
 from vitmm.engine.wrapping import bare
 from vitmm.errors import ConfigError, VitmmError
@@ -93,11 +94,11 @@ def train(
     resume_from = find_last(cfg.work_dir) if resume is True else resume or None
     if resume_from:
         cfg.resume, cfg.load_from = True, str(resume_from)
-    begins = None
+    begins, filled = None, True
     if cfg.get('load_from') and cfg.get('resume'):
-        check_belongs(cfg, cfg.load_from)
+        check_belongs(cfg, cfg.load_from, resumed=True)
     elif cfg.get('load_from'):
-        begins = check_begins(cfg, cfg.load_from)
+        begins, filled = check_begins(cfg, cfg.load_from)
     kept = f'What was saved is kept: --resume goes on from the last checkpoint in {cfg.work_dir}.'
     with refusals_explained(cfg, options), writing(('work dir', cfg.work_dir), kept=kept):
         runner = build_runner(cfg)
@@ -109,10 +110,11 @@ def train(
         for note in filter(None, (begins, *(_notes(cfg, options) if is_main_process() else ()))):
             runner.logger.warning(note)
         try:
-            with summary_logged(runner, config, data, options, given):
+            with summary_logged(runner, config, data, options, given, filled):
                 runner.train()
         except Exception as error:
-            told = too_few_classes(runner, error) or missing_metric(cfg, error) or _empty(runner)
+            told = too_few_classes(runner, error) or missing_metric(cfg, error)
+            told = told or _empty(runner) or _lone(error)
             if told and not isinstance(error, VitmmError):
                 raise ConfigError(told) from error
             raise
@@ -143,6 +145,16 @@ def _empty(runner: Runner) -> str | None:
         f'train_dataloader gives no batch: {len(loader.dataset)} images for '
         f'{get_world_size()} times {size}, and drop_last=True. Take smaller batches, or '
         'leave drop_last out.'
+    )
+
+
+def _lone(error: Exception) -> str | None:
+    """That a batch norm has no statistics of one image, as it says with its numbers alone."""
+    if REFUSAL not in str(error):
+        return None
+    return (
+        'a batch of one image is too small for this model, whose batch norms see one pixel of it: '
+        f'train_dataloader.batch_size=2 or more, or larger images. ({error})'
     )
 
 

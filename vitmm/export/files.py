@@ -21,6 +21,7 @@ from vitmm.export.tracing import quiet, reason
 SUFFIXES = {'onnx': '.onnx', 'torch': '.pt2'}
 NEEDED = {'onnx': ('onnx', 'onnxruntime', 'onnxscript'), 'torch': ()}
 OPSET = 18
+_DEFORMING = 20  # ONNX has deformable convolutions from 19 on
 OLDEST_ONNX = '2.7'  # the exporter of 2.6 fails at every batch norm
 EXTRA = 'vitmm.json'
 
@@ -80,6 +81,7 @@ def save(
         return [path]
     from torch import onnx  # heavy
 
+    deforms = any('deform_conv' in str(node.target) for node in program.graph.nodes)
     try:
         with quiet():
             made = onnx.export(
@@ -87,7 +89,7 @@ def save(
                 (),
                 input_names=[INPUT],
                 output_names=list(outputs),
-                opset_version=OPSET,
+                opset_version=_DEFORMING if deforms else OPSET,
                 dynamo=True,
                 optimize=False,
                 verbose=False,

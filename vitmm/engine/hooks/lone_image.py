@@ -1,0 +1,73 @@
+"""The last batch of an epoch that has one image, where a batch norm sees one pixel of it."""
+
+from typing import Any
+
+from mmengine.dist import get_world_size
+from mmengine.hooks import Hook
+from mmengine.runner import EpochBasedTrainLoop, Runner
+from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
+from torch.utils.data import BatchSampler, DataLoader
+
+from vitmm.engine.wrapping import bare
+from vitmm.errors import ConfigError
+from vitmm.registry import HOOKS
+
+REFUSAL = 'Expected more than 1 value per channel'  # as torch has it
+
+
+@HOOKS.register_module()
+class LoneImageHook(Hook):
+    """Ends a training after its first iteration which torch would end after its first epoch.
+
+    Batch norms of pooled maps (PSPNet, DeepLab, UPerNet, a GeM neck) have no statistics of one
+    image. mmseg's own recipes draw without end, and never meet one.
+
+    Raises:
+        ConfigError: while it trains; says which batch norm, and what to do.
+    """
+
+    priority = 'LOWEST'
+
+    def __init__(self) -> None:
+        self.watching: list[Any] = []
+        self.found: list[str] = []
+
+    def before_train(self, runner: Runner) -> None:
+        """Watch the first iteration, if the last batch has one image."""
+        if not isinstance(runner.train_loop, EpochBasedTrainLoop) or not _ends_alone(
+            runner.train_dataloader
+        ):
+            return
+        for name, module in bare(runner.model).named_modules():
+            shared = isinstance(module, nn.SyncBatchNorm) and get_world_size() > 1
+            if isinstance(module, _BatchNorm) and not shared:
+                self.watching.append(module.register_forward_pre_hook(self._look(name)))
+
+    def after_train_iter(self, runner: Runner, *args: Any, **kwargs: Any) -> None:
+        """Say what was found."""
+        while self.watching:
+            self.watching.pop().remove()
+        if self.found:
+            loader = runner.train_dataloader
+            raise ConfigError(
+                f'train_dataloader: the last batch of an epoch would be one image '
+                f'({len(loader.sampler)} in batches of {loader.batch_size}), and {self.found[0]} '
+                'has no statistics of that, a pixel of each image: train_dataloader.drop_last=True '
+                'leaves such a batch out, another batch_size has none.'
+            )
+
+    def _look(self, name: str) -> Any:
+        def look(module: nn.Module, inputs: tuple) -> None:
+            # One value of each channel of each image.
+            if module.training and inputs[0].shape[:2].numel() == inputs[0].numel():
+                self.found.append(name)
+
+        return look
+
+
+def _ends_alone(loader: DataLoader) -> bool:
+    batches = loader.batch_sampler
+    if type(batches) is not BatchSampler or batches.drop_last or batches.batch_size < 2:
+        return False
+    return len(batches.sampler) % batches.batch_size == 1
