@@ -29,6 +29,7 @@ def apply() -> None:
         mmengine_lock,
         mmpretrain_extra_norm,
         mmpretrain_multimodal,
+        mmseg_dm_head,
         mmseg_losses,
         plots_later,
         sync_bn,
@@ -44,5 +45,6 @@ def apply() -> None:
     hidden_folders.install()
     mmpretrain_extra_norm.install()
     mmpretrain_multimodal.install()
+    mmseg_dm_head.install()
     mmseg_losses.install()
     sync_bn.install()
