@@ -37,7 +37,7 @@ class QuickPictures:
     ) -> None:
         super().__init__(name, None, *args, **kwargs)
         for attribute in _FIGURE:
-            delattr(self, attribute)  # what stands for them: see _initialize_fig
+            self.__dict__.pop(attribute, None)  # what stands for them: see _initialize_fig
         if image is not None:
             self.set_image(image)
 
