@@ -7,9 +7,8 @@ from typing import Any
 
 from vitmm.datasets.coco_file import read_coco
 from vitmm.datasets.errors import DataError
+from vitmm.datasets.sizes import Size
 from vitmm.datasets.sources import Source, leaves, read_source
-
-Size = tuple[int, int]  # (width, height) in pixels
 
 
 def refuse_to_filter_all(source: Source, sizes: Sequence[Size]) -> None:
