@@ -14,7 +14,7 @@ RECIPE = CONFIGS / 'cls' / 'vit_linear.py'
 NAME = 'head.fc.weight'
 
 
-def test_the_average_is_validated_and_saved(tiny_options, tmp_path):
+def test_the_average_is_validated_and_saved(tiny_options, tmp_path, capfd):
     seen = []
 
     @HOOKS.register_module(force=True)
@@ -47,3 +47,9 @@ def test_the_average_is_validated_and_saved(tiny_options, tmp_path):
     tested = evaluate(RECIPE, last, work_dir=tmp_path / 'b', options=plain)
     assert tested['accuracy/top1'] == pytest.approx(last_scores(log)['accuracy/top1'])
     assert runner.epoch == 1
+    capfd.readouterr()
+    for going_on in (options, plain):  # with it nothing is said, without it the average goes on
+        going_on = {**going_on, 'train_cfg.max_epochs': 2}
+        train(RECIPE, work_dir=tmp_path / 'c', resume=last, options=going_on)
+        told = ''.join(capfd.readouterr())
+        assert ('goes on from the average' in told) is ('default_hooks.ema.type' not in going_on)

@@ -1,5 +1,6 @@
 """Which weights to begin with, and whether they belong to the model."""
 
+import logging
 from collections.abc import Mapping, Sequence
 from itertools import zip_longest
 from pathlib import Path
@@ -13,6 +14,7 @@ from mmengine.runner import Runner
 from torch import nn
 
 from vitmm.apis.bare_model import bare_model
+from vitmm.apis.switches import averages
 from vitmm.compat.checkpoint import CheckpointError, load_checkpoint_file
 from vitmm.config.stored import configs_in
 from vitmm.engine.wrapping import bare
@@ -59,7 +61,7 @@ def _find_last(work_dir: str | Path) -> Path | None:
             load_checkpoint_file(path)
         except CheckpointError as broken:
             error = broken
-            print_log(f'{broken} Trying the one before.', logger='current', level=30)
+            print_log(f'{broken} Trying the one before.', logger='current', level=logging.WARNING)
         else:
             return path
     if error is not None:
@@ -119,6 +121,15 @@ def check_belongs(cfg: Config, path: str | Path, resumed: bool = False) -> list[
         raise CheckpointError(
             f'{path} holds weights alone, and nothing of the training that they are of: '
             f'load_from={path} begins a new one from them.'
+        )
+    hooks = [*(cfg.get('default_hooks') or {}).values(), *(cfg.get('custom_hooks') or ())]
+    averaged = resumed and 'ema_state_dict' in content and not any(map(averages, hooks))
+    if averaged and is_main_process():
+        print_log(
+            f'{path} is of a training that averaged its weights (EMAHook). This one does not: it '
+            'goes on from the average.',
+            logger='current',
+            level=logging.WARNING,
         )
     told = meta.get('dataset_meta') if isinstance(meta, Mapping) else None
     return [str(name) for name in (told or {}).get('classes') or ()]

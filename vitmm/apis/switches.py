@@ -57,12 +57,13 @@ def test_with_tta(config: Config) -> None:
     # What a checkpoint holds is the average already; the hook would not find its own weights for
     # the wrapped model, say nothing, and test random ones.
     hooks = config.get('default_hooks') or {}
-    for name in [name for name, hook in hooks.items() if _averages(hook)]:
+    for name in [name for name, hook in hooks.items() if averages(hook)]:
         del hooks[name]
-    config.custom_hooks = [one for one in config.get('custom_hooks') or () if not _averages(one)]
+    config.custom_hooks = [one for one in config.get('custom_hooks') or () if not averages(one)]
 
 
-def _averages(hook: Mapping[str, Any] | None) -> bool:
+def averages(hook: Mapping[str, Any] | None) -> bool:
+    """Whether a hook of a config averages the weights."""
     return str((hook or {}).get('type')).rpartition('.')[2] == 'EMAHook'
 
 
