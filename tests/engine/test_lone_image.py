@@ -40,8 +40,27 @@ def test_pooled_maps(options, tmp_path):
 
 def test_batches_of_one(options, tmp_path):
     options['train_dataloader.batch_size'] = 1
-    with pytest.raises(ConfigError, match=r'a batch of one image is too small .*batch_size=2'):
+    with pytest.raises(
+        ConfigError, match=r'saw one value of each channel: train_dataloader\.batch_size=2'
+    ):
         train(CONFIGS / 'seg/convnext_pspnet.py', work_dir=tmp_path, options=options)
+
+
+def test_a_last_batch_of_a_training_by_iterations(options, tmp_path):
+    by_iterations = dict(type='IterBasedTrainLoop', max_iters=4, val_interval=4)
+    sampler = dict(type='DefaultSampler', shuffle=True)
+    options = {k: v for k, v in options.items() if k != 'train_cfg.max_epochs'}
+    options |= {'train_cfg': {'_delete_': True, **by_iterations}}
+    options |= {'train_dataloader.sampler': sampler}
+    with pytest.raises(ConfigError, match=r'of each channel: where that is the last batch, .*drop'):
+        train(CONFIGS / 'seg/convnext_pspnet.py', work_dir=tmp_path, options=options)
+
+
+def test_tokens_of_one_image_are_many(options, tmp_path):
+    options |= {'model.backbone.model_name': 'levit_128s', 'image_scale': (224, 224)}
+    options |= {'crop_size': (224, 224)}
+    runner = train(CONFIGS / 'seg/convnext_fcn.py', work_dir=tmp_path, options=options)
+    assert runner.iter == 2
 
 
 def test_maps_of_more_pixels_train(options, tmp_path):

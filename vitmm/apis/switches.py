@@ -62,9 +62,11 @@ def test_with_tta(config: Config) -> None:
     config.custom_hooks = [one for one in config.get('custom_hooks') or () if not averages(one)]
 
 
-def averages(hook: Mapping[str, Any] | None) -> bool:
-    """Whether a hook of a config averages the weights."""
-    return str((hook or {}).get('type')).rpartition('.')[2] == 'EMAHook'
+def averages(hook: Any) -> bool:
+    """Whether a hook of a config, or one that is made, averages the weights."""
+    kind = hook.get('type') if isinstance(hook, Mapping) else type(hook)
+    name = kind if isinstance(kind, str) else getattr(kind, '__name__', '')
+    return name.rpartition('.')[2] == 'EMAHook'
 
 
 def use_compile(config: Config) -> None:

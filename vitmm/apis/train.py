@@ -114,7 +114,7 @@ def train(
                 runner.train()
         except Exception as error:
             told = too_few_classes(runner, error) or missing_metric(cfg, error)
-            told = told or _empty(runner) or _lone(error)
+            told = told or _empty(runner) or _lone(runner, error)
             if told and not isinstance(error, VitmmError):
                 raise ConfigError(told) from error
             raise
@@ -148,14 +148,15 @@ def _empty(runner: Runner) -> str | None:
     )
 
 
-def _lone(error: Exception) -> str | None:
-    """That a batch norm has no statistics of one image, as it says with its numbers alone."""
+def _lone(runner: Runner, error: Exception) -> str | None:
+    """That a batch norm has no statistics of one value, as it says with its numbers alone."""
     if REFUSAL not in str(error):
         return None
-    return (
-        'a batch of one image is too small for this model, whose batch norms see one pixel of it: '
-        f'train_dataloader.batch_size=2 or more, or larger images. ({error})'
-    )
+    size = getattr(getattr(runner._train_loop, 'dataloader', None), 'batch_size', None)
+    way = 'train_dataloader.batch_size=2 or more, or larger images'
+    if size != 1:
+        way = 'where that is the last batch, train_dataloader.drop_last=True leaves it out'
+    return f'a batch norm of this model saw one value of each channel: {way}. ({error})'
 
 
 def _refuse_what_never_ends(cfg: Config) -> None:

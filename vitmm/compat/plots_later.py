@@ -22,11 +22,21 @@ def install() -> None:
 
 
 def _later(module: ModuleType, run: Run, name: str) -> None:
+    """Put something in the place of ``name``; the module runs for any other name as well."""
+
     def plot(*args: Any, **kwargs: Any) -> Any:
         """Run the module, and call what it has in place of this."""
         if getattr(module, name) is plot:
             run(module)
         return getattr(module, name)(*args, **kwargs)
 
+    def rest(other: str) -> Any:
+        if other.startswith('__') or getattr(module, name) is not plot:
+            raise AttributeError(f'module {module.__name__!r} has no attribute {other!r}')
+        run(module)
+        return getattr(module, other)
+
     plot.__name__ = plot.__qualname__ = name
+    plot.__module__ = module.__name__
     setattr(module, name, plot)
+    module.__getattr__ = rest

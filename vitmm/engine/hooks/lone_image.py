@@ -1,5 +1,6 @@
 """The last batch of an epoch that has one image, where a batch norm sees one pixel of it."""
 
+from collections.abc import Sized
 from typing import Any
 
 from mmengine.dist import get_world_size
@@ -39,10 +40,13 @@ class LoneImageHook(Hook):
             runner.train_dataloader
         ):
             return
+        size, compiled = runner.train_dataloader.batch_size, []
         for name, module in bare(runner.model).named_modules():
+            if module._compiled_call_impl is not None:  # it would be compiled again without hooks
+                compiled.append(f'{name}.')
             shared = isinstance(module, nn.SyncBatchNorm) and get_world_size() > 1
-            if isinstance(module, _BatchNorm) and not shared:
-                self.watching.append(module.register_forward_pre_hook(self._look(name)))
+            if isinstance(module, _BatchNorm) and not shared and not name.startswith((*compiled,)):
+                self.watching.append(module.register_forward_pre_hook(self._look(name, size)))
 
     def after_train_iter(self, runner: Runner, *args: Any, **kwargs: Any) -> None:
         """Say what was found."""
@@ -57,10 +61,12 @@ class LoneImageHook(Hook):
                 'leaves such a batch out, another batch_size has none.'
             )
 
-    def _look(self, name: str) -> Any:
+    def _look(self, name: str, size: int) -> Any:
         def look(module: nn.Module, inputs: tuple) -> None:
-            # One value of each channel of each image.
-            if module.training and inputs[0].shape[:2].numel() == inputs[0].numel():
+            shape = inputs[0].shape
+            # Of each channel one value an image: an epoch begins with whole batches. Of tokens,
+            # regions and several views there are more.
+            if module.training and shape[0] == size and shape[:2].numel() == shape.numel():
                 self.found.append(name)
 
         return look
@@ -69,5 +75,7 @@ class LoneImageHook(Hook):
 def _ends_alone(loader: DataLoader) -> bool:
     batches = loader.batch_sampler
     if type(batches) is not BatchSampler or batches.drop_last or batches.batch_size < 2:
+        return False
+    if not isinstance(batches.sampler, Sized):
         return False
     return len(batches.sampler) % batches.batch_size == 1
