@@ -26,6 +26,7 @@ assert mot_error_visualize.imshow_mot_errors.__module__ == mot_error_visualize._
 """
 LVIS = """
 import json, pathlib, sys
+from lvis.vis import colormap
 file = pathlib.Path(sys.argv[1])
 file.write_text(json.dumps(dict(images=[], annotations=[], categories=[])))
 plots = lvis.LVISVis(str(file))
