@@ -26,6 +26,7 @@ def apply() -> None:
         mmcv_deform,
         mmcv_hue,
         mmdet_points,
+        mmdet_voc,
         mmengine_lock,
         mmpretrain_extra_norm,
         mmpretrain_multimodal,
@@ -41,6 +42,7 @@ def apply() -> None:
     mmcv_hue.install()
     plots_later.install()
     mmdet_points.install()
+    mmdet_voc.install()
     mmengine_lock.install()
     hidden_folders.install()
     mmpretrain_extra_norm.install()
