@@ -13,17 +13,19 @@ _COCO = ('mAP', 'mAP_50', 'mAP_75', 'mAP_s', 'mAP_m', 'mAP_l')
 _LVIS = ('AP', 'AP50', 'AP75', 'APs', 'APm', 'APl', 'APr', 'APc', 'APf')
 _DEPTH = ('d1', 'd2', 'd3', 'abs_rel', 'sq_rel', 'rmse', 'rmse_log', 'log10', 'silog')
 _IOU = {'mIoU': ('mIoU', 'mAcc'), 'mDice': ('mDice', 'mAcc')}
+OF_CLASSES = ('_precision', '_classwise')  # whose names have a class's, or whose values are several
 _IOU['mFscore'] = ('mFscore', 'mPrecision', 'mRecall')
 
 
-def metric_names(config: Mapping[str, Any]) -> list[str] | None:
+def metric_names(config: Mapping[str, Any], split: str = 'val') -> list[str] | None:
     """All names that the config's validation will give; None where one metric's are not known.
 
     Args:
         config: resolved.
+        split: ``'test'`` for those that its test will give.
     """
     found: list[str] = []
-    for one in listed(config.get('val_evaluator')):
+    for one in listed(config.get(f'{split}_evaluator')):
         names = _names_of(one, config) if isinstance(one, Mapping) else None
         if names is None:
             return None
@@ -57,7 +59,7 @@ def unknown_metrics(config: Mapping[str, Any]) -> Iterator[tuple[tuple, str, str
     """
     known = metric_names(config)
     for key, name in wanted_metrics(config) if known else ():
-        if name not in known and not name.endswith(('_precision', '_classwise')):
+        if name not in known and not name.endswith(OF_CLASSES):
             whole = [n for n in known if n.endswith(f'/{name}')]
             near = f'Did you mean {", ".join(whole)}?' if whole else ''
             hint = near or did_you_mean(name, known, limit=3).strip()

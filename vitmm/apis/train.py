@@ -22,7 +22,7 @@ from vitmm.apis.too_few import refuse_too_few, too_few_classes
 from vitmm.config.length import is_endless
 from vitmm.datasets.absent_classes import note_of_few_values, note_of_unlearned
 from vitmm.datasets.filtered import notes_of_filtered
-from vitmm.engine.hooks.lone_image import REFUSAL
+from vitmm.engine.hooks.lone_image import one_value
 from vitmm.engine.workers import end_workers
 from vitmm.engine.wrapping import bare
 from vitmm.errors import ConfigError, VitmmError
@@ -114,7 +114,7 @@ def train(
                 runner.train()
         except Exception as error:
             told = too_few_classes(runner, error) or missing_metric(cfg, error)
-            told = told or _empty(runner) or _lone(runner, error)
+            told = told or _empty(runner) or one_value(runner, error)
             if told and not isinstance(error, VitmmError):
                 raise ConfigError(told) from error
             raise
@@ -146,17 +146,6 @@ def _empty(runner: Runner) -> str | None:
         f'{get_world_size()} times {size}, and drop_last=True. Take smaller batches, or '
         'leave drop_last out.'
     )
-
-
-def _lone(runner: Runner, error: Exception) -> str | None:
-    """That a batch norm has no statistics of one value, as it says with its numbers alone."""
-    if REFUSAL not in str(error):
-        return None
-    size = getattr(getattr(runner._train_loop, 'dataloader', None), 'batch_size', None)
-    way = 'train_dataloader.batch_size=2 or more, or larger images'
-    if size != 1:
-        way = 'where that is the last batch, train_dataloader.drop_last=True leaves it out'
-    return f'a batch norm of this model saw one value of each channel: {way}. ({error})'
 
 
 def _refuse_what_never_ends(cfg: Config) -> None:

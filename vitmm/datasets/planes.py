@@ -7,15 +7,8 @@ from mmcv.transforms import BaseTransform
 from vitmm.registry import TRANSFORMS
 
 BAND = 2**18  # bytes of an image that are flipped at a time
-_OPENCV = (
-    'uint8',
-    'int8',
-    'uint16',
-    'int16',
-    'int32',
-    'float32',
-    'float64',
-)  # what every one takes
+# What OpenCV takes, whichever it is.
+_OPENCV = ('uint8', 'int8', 'uint16', 'int16', 'int32', 'float32', 'float64')
 
 
 @TRANSFORMS.register_module()

@@ -35,7 +35,7 @@ _CHECKS: tuple[Callable[[Case], None], ...] = (
     check_metrics,
     check_weights,
 )
-_MODEL_CHECKS = (check_pixels, check_parameters, check_loading)
+_RESOLVED_CHECKS = (check_pixels, check_parameters, check_loading)
 _OF_DATA = 'classes, and how much small images are enlarged'
 _OF_MODEL = 'statistics of pixels, strides of anchors, gradients and groups of parameters'
 _OF_LOADING = 'data loaders, transforms'
@@ -86,7 +86,7 @@ def check_config(
         say_why(case)
         case.left_out.append(f'{_OF_LOADING}, {_OF_MODEL} (the config does not resolve)')
     else:
-        for check in _MODEL_CHECKS:
+        for check in _RESOLVED_CHECKS:
             check(case)
         if deep:
             check_step(case)

@@ -1,13 +1,15 @@
 """What data loaders and transforms refuse when they are built."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from mmengine.registry import TRANSFORMS, init_default_scope
 from torch.utils.data import DataLoader
 
-from vitmm.apis.bare_model import quiet, walk
+from vitmm.apis.bare_model import quiet
 from vitmm.apis.check_config.case import Case
+from vitmm.apis.check_config.toplevel import pipelines_of
+from vitmm.apis.metric_names import listed
 from vitmm.apis.signatures import classes_of
 from vitmm.config.places import Key
 from vitmm.errors import reason
@@ -29,8 +31,9 @@ def check_loading(case: Case) -> None:
             if not isinstance(loader, Mapping):
                 continue
             _check_loader(case, name, loader)
-            for key, transform in _transforms(loader, (name,)):
-                _check_transform(case, key, transform)
+            for key, pipeline in pipelines_of(case, split):
+                for number, transform in enumerate(listed(pipeline)):
+                    _check_transform(case, (*key, number), transform)
 
 
 def _check_loader(case: Case, name: str, loader: Mapping[str, Any]) -> None:
@@ -47,13 +50,6 @@ def _check_loader(case: Case, name: str, loader: Mapping[str, Any]) -> None:
         case.say('loader', key, f'{name} cannot be built: {error}', words)
     except TypeError:  # a keyword that it does not take is found elsewhere
         pass
-
-
-def _transforms(part: Mapping[str, Any], key: Key) -> Iterator[tuple[Key, Any]]:
-    for at, inner in walk(part, key):
-        pipeline = inner.get('pipeline')
-        for number, one in enumerate(pipeline if isinstance(pipeline, list | tuple) else ()):
-            yield (*at, 'pipeline', number), one
 
 
 def _check_transform(case: Case, key: Key, transform: Any) -> None:

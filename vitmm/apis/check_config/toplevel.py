@@ -50,7 +50,7 @@ def check_pipelines(case: Case) -> None:
         if key not in case.config or _reaches(case, key):
             continue
         others = [v for k, v in case.config.items() if k.endswith('_pipeline') and k != key]
-        used = [one for split in _LOADERS[key[:-9]] for one in _pipelines(case, split)]
+        used = [one for split in _LOADERS[key[:-9]] for one in pipelines_of(case, split)]
         if not used or any(pipeline in others for _, pipeline in used):
             continue
         order = case.origins.files
@@ -74,10 +74,11 @@ def _say_pipeline(case: Case, key: str) -> None:
 def _reaches(case: Case, key: str) -> bool:
     value = case.said[key]
     splits = _LOADERS[key.removesuffix('_pipeline')]
-    return any(value == pipeline for split in splits for _, pipeline in _pipelines(case, split))
+    return any(value == pipeline for split in splits for _, pipeline in pipelines_of(case, split))
 
 
-def _pipelines(case: Case, split: str) -> Iterator[tuple[Key, Any]]:
+def pipelines_of(case: Case, split: str) -> Iterator[tuple[Key, Any]]:
+    """The pipelines of a data loader, ``'train'`` or alike, with their keys."""
     name = f'{split}_dataloader'
     for key, part in walk(case.said.get(name) or {}, (name,)):
         if 'pipeline' in part:

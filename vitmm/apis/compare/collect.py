@@ -7,7 +7,7 @@ from typing import Any
 
 from vitmm.apis.compare.jobs import Job
 from vitmm.apis.compare.settings import Settings
-from vitmm.apis.metric_names import listed, metric_names
+from vitmm.apis.metric_names import OF_CLASSES, listed, metric_names
 from vitmm.errors import ConfigError, did_you_mean
 
 
@@ -98,11 +98,11 @@ def check_metric(config: Mapping[str, Any], wanted: str | None) -> None:
     """
     names: list[str] = []
     for split in ('val', 'test'):
-        known = metric_names({**config, 'val_evaluator': config.get(f'{split}_evaluator')})
+        known = metric_names(config, split)
         if known is None:
             return
         names += known
-    if wanted and not wanted.endswith(('_precision', '_classwise')):  # of classes
+    if wanted and not wanted.endswith(OF_CLASSES):
         _find(wanted, list(dict.fromkeys(names)))
 
 

@@ -1,12 +1,9 @@
 """What MMEngine's JSON logs tell of a training: scores, learning curves, time, memory."""
 
-import json
 from pathlib import Path
 
-from vitmm.apis.scalars import broken
+from vitmm.apis.scalars import broken, is_training, read_scalars, scores_of
 from vitmm.errors import ConfigError
-
-_NO_METRIC = ('step', 'epoch', 'iter', 'data_time', 'time')
 
 
 def read_run(
@@ -42,12 +39,8 @@ def read_run(
     validations: dict[int, dict] = {}
     for log in logs:
         first, step = True, 0
-        for line in log.read_text(errors='replace').splitlines():
-            try:
-                entry = json.loads(line)
-            except json.JSONDecodeError:  # a killed run was writing
-                continue
-            if 'lr' in entry:
+        for entry in read_scalars(log)[0]:
+            if is_training(entry):
                 # By epochs or by iterations, MMEngine counts a training's steps in iterations.
                 step = entry['step']
                 if first:  # what a resumed run does again was lost
@@ -57,11 +50,7 @@ def read_run(
                 training[step] = entry
             else:
                 at = entry['step'] * per_epoch if per_epoch else step
-                validations[at] = {
-                    name: value
-                    for name, value in entry.items()
-                    if name not in _NO_METRIC and isinstance(value, int | float)
-                }
+                validations[at] = scores_of(entry)
     seconds, before = 0.0, 0
     for step, entry in sorted(training.items()):
         seconds += entry.get('time', 0) * (step - before)

@@ -67,9 +67,7 @@ def take_apart(
     """
     scores, by_class, what = {}, {}, None
     for name, value in found.items():
-        inner = (
-            name.partition('/')[2] or name
-        )  # behind the metric's prefix; a class may have a slash
+        inner = name.partition('/')[2] or name  # without the prefix; a class may have a slash
         for label, key in (_RECALL, _AP):
             if name == key:
                 what, by_class = label, dict(zip(classes, value, strict=True))
@@ -78,11 +76,8 @@ def take_apart(
         elif inner.endswith('_precision') and inner[: -len('_precision')] in classes:
             by_class[inner[: -len('_precision')]] = value
             # mmdet has one name for both, and masks come last.
-            what = (
-                'mask AP'
-                if any(other.partition('/')[2].startswith('segm_mAP') for other in found)
-                else 'box AP'
-            )
+            masks = any(other.partition('/')[2].startswith('segm_mAP') for other in found)
+            what = 'mask AP' if masks else 'box AP'
         elif not name.endswith('_classwise') and isinstance(value, int | float | None):
             scores[name] = value
     return scores, what, by_class

@@ -14,7 +14,7 @@ from vitmm.engine.wrapping import bare
 from vitmm.errors import ConfigError
 from vitmm.registry import HOOKS
 
-REFUSAL = 'Expected more than 1 value per channel'  # as torch has it
+_REFUSAL = 'Expected more than 1 value per channel'  # as torch has it
 
 
 @HOOKS.register_module()
@@ -70,6 +70,25 @@ class LoneImageHook(Hook):
                 self.found.append(name)
 
         return look
+
+
+def one_value(runner: Runner, error: Exception) -> str | None:
+    """That a batch norm had one value of each channel, which torch says with its numbers alone.
+
+    Args:
+        runner: whose training failed.
+        error: with which.
+
+    Returns:
+        What is wrong and what to do; None where it is something else.
+    """
+    if _REFUSAL not in str(error):
+        return None
+    size = getattr(getattr(runner._train_loop, 'dataloader', None), 'batch_size', None)
+    way = 'train_dataloader.batch_size=2 or more, or larger images'
+    if size != 1:
+        way = 'where that is the last batch, train_dataloader.drop_last=True leaves it out'
+    return f'a batch norm of this model saw one value of each channel: {way}. ({error})'
 
 
 def _ends_alone(loader: DataLoader) -> bool:
