@@ -185,6 +185,15 @@ def test_a_folder_with_folders(trained, images):
     assert list(found) == [str(images / n) for n in ('b/a.jpg', 'b/c.jpg', 'a.png')]
 
 
+def test_a_folder_of_links_and_hidden_files(trained, images, tmp_path):
+    (tmp_path / 'links').mkdir()
+    (tmp_path / 'links/more').symlink_to(images)
+    (tmp_path / 'links/._a.jpg').write_bytes(b'what a Mac leaves beside a.jpg')
+    found = dict(Predictor(trained('cls'))(tmp_path / 'links'))
+    names = ('a.jpg', 'a.png', 'b/a.jpg', 'b/c.jpg', 'out/old.jpg')
+    assert list(found) == [str(tmp_path / 'links/more' / name) for name in names]
+
+
 def test_results_of_another_run_are_not_called_ones_own(trained, images, tmp_path):
     (tmp_path / 'masks').mkdir()
     (tmp_path / 'images.json').write_text('{}')

@@ -108,6 +108,19 @@ def test_a_folder_that_cannot_be_written(tmp_path, capsys):
     assert 'takes no images' in capsys.readouterr().out
 
 
+def test_a_full_disk_keeps_no_parts(tmp_path, monkeypatch):
+    def save(file, image):
+        file.write(b'the beginning')
+        raise OSError(28, 'No space left on device')
+
+    monkeypatch.setattr(np, 'save', save)
+    load(write(tmp_path / 'a.png'), tmp_path / 'cache')
+    assert sorted(file.name for file in (tmp_path / 'cache').rglob('*') if file.is_file()) == [
+        '.lock',
+        'used',
+    ]
+
+
 def fill(folder, number, seed):
     cache = ImageCache(folder, 1)
     for i in np.random.default_rng(seed).permutation(number):

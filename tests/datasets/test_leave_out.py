@@ -141,6 +141,34 @@ def test_folders_and_lists(copy, tmp_path):
     assert [one['gt_label'] for one in built(left)] == [1]
 
 
+@pytest.mark.parametrize('cfg', [folders, seg])
+def test_folders_that_are_links(cfg, copy, tmp_path):
+    """mmpretrain and mmseg follow them."""
+    classes = sorted(CLASSES) if cfg is folders else ('background', *CLASSES)
+    made = cfg(copy, pipeline=[], metainfo={'classes': classes})
+    made.pop('ann_file', None)  # all that lies there
+    before = built(made)
+    places = [copy / 'imagefolder/train/star']
+    if cfg is seg:
+        # Both, images and masks, below a folder that lies elsewhere.
+        places = [copy / made['data_prefix'][key] for key in ('img_path', 'seg_map_path')]
+    for place in places:
+        elsewhere = tmp_path / 'disk' / place.name
+        elsewhere.parent.mkdir(exist_ok=True)
+        place.rename(elsewhere)
+        place.mkdir()
+        (place / 'more').symlink_to(elsewhere)
+        for listed in elsewhere.glob('classes.txt'):
+            listed.rename(place / 'classes.txt')
+    images = places[0] / 'more'
+    assert len(built(made)) == len(before)
+    check_annotations(made)
+    sorted(images.glob('*.jpg'))[0].write_bytes(b'no image')
+    left, said = leave_out(made, None, 'train', tmp_path / 'out')
+    assert f'1 of {len(before)} images are bad' in said
+    assert len(built(left)) == len(before) - 1
+
+
 def test_several_labels(copy, tmp_path):
     content = {
         'metainfo': {'classes': list(CLASSES)},

@@ -193,6 +193,16 @@ def test_nothing_is_shown(why, terminal, monkeypatch):
     assert not terminal.raw
 
 
+def test_metrics_of_each_class_are_passed_over(terminal):
+    hook, runner = ProgressHook(), SimpleNamespace(hooks=[])
+    with terminal:
+        hook._display = SimpleNamespace(draw=lambda *_: None)
+        hook.after_val_epoch(runner, {'precision_classwise': [1.0, 2.0], 'top1': 3.0})
+        assert hook._metric == 'top1 3.0000'
+        hook.after_val_epoch(runner, {'precision_classwise': [1.0, 2.0]})
+        assert hook._metric == ''
+
+
 def test_nothing_is_read_from_the_device(terminal, tiny_options, tmp_path, monkeypatch):
     reads = []
     plain = ProgressHook.after_train_iter

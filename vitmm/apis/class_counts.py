@@ -1,6 +1,6 @@
 """How many classes each part of a model tells apart, by its config."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from vitmm.apis.bare_model import walk
@@ -23,6 +23,12 @@ def class_counts(
         if _OTHERS & set(key) and part.get('type') != 'vitmm.TimmBackbone':
             continue
         yield key, part, None if _counts_otherwise(part) else _number(part)
+
+
+def named_classes(classes: Sequence[str], model: Mapping[str, Any]) -> list[str]:
+    """Names of all classes that a model may predict: ``'class 7'`` where the data has fewer."""
+    number = max((number or 0 for _, _, number in class_counts(model)), default=0)
+    return [*classes, *(f'class {label}' for label in range(len(classes), number))]
 
 
 def _counts_otherwise(part: Mapping[str, Any]) -> bool:

@@ -59,7 +59,7 @@ def find_models(paths: Iterable[str | Path]) -> list[FoundModel]:
 
 def _newest_first(root: Path) -> Iterator[Path]:
     runs: dict[Path, list[tuple[bool, float, Path]]] = {}
-    for folder, _, files in os.walk(root):
+    for folder, _, files in os.walk(root, followlinks=True):
         for file in files:
             path = Path(folder, file)
             if (path.suffix == '.pth' or file == PUBLISHED) and path.is_file():

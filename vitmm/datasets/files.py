@@ -103,7 +103,10 @@ def class_folders(folder: str) -> tuple[str, ...]:
 
 
 def files_below(folder: str) -> Iterator[str]:
-    """The paths of all files below a folder, in order, but what is hidden or in hidden folders."""
-    for place, folders, names in os.walk(folder):
+    """The paths of all files below a folder, in order, but what is hidden or in hidden folders.
+
+    Links to folders are followed, as mmseg and mmpretrain do.
+    """
+    for place, folders, names in os.walk(folder, followlinks=True):
         folders[:] = sorted(name for name in folders if not name.startswith('.'))
         yield from (os.path.join(place, name) for name in sorted(names) if name[0] != '.')

@@ -57,9 +57,12 @@ class ImageCache:
             self.full = not self._reserve(image.nbytes)
             if not self.full:
                 part = entry.with_suffix(f'.{os.uname().nodename}-{os.getpid()}')
-                with part.open('wb') as file:
-                    np.save(file, image)
-                os.replace(part, entry)
+                try:
+                    with part.open('wb') as file:
+                        np.save(file, image)
+                    os.replace(part, entry)
+                finally:
+                    part.unlink(missing_ok=True)
         except OSError as error:
             self.full = True
             print_log(f'{self.folder} takes no images ({error}): they are decoded each time.')

@@ -13,7 +13,7 @@ from pathlib import Path
 from vitmm.datasets.atomic import locked, write_once
 from vitmm.datasets.classes import read_classes
 from vitmm.datasets.errors import DataError
-from vitmm.datasets.files import class_folders, read_lines, write_lines
+from vitmm.datasets.files import class_folders, files_below, read_lines, write_lines
 from vitmm.datasets.inspection import Seen, look_at_all
 from vitmm.datasets.json_files import forget_json, read_json, take_json
 from vitmm.datasets.listing import image_suffix
@@ -103,7 +103,7 @@ def _manifest(source: Source, classes: Sequence[str]) -> dict:
         listed = [source.ann_file, status.st_mtime_ns, status.st_size]
     else:
         folders = sorted(source.folders.values()) or [str(source.root)]
-        names = [sorted(files) for one in folders for _, _, files in sorted(os.walk(one))]
+        names = [name for one in folders for name in files_below(one)]
         listed = [folders, hashlib.sha256(json.dumps(names).encode()).hexdigest()]
     return {
         'rules': _RULES,

@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 
 from vitmm.datasets.errors import DataError
+from vitmm.datasets.files import files_below
 from vitmm.datasets.listing import IMAGE_SUFFIXES
 
 IMAGES = (*IMAGE_SUFFIXES, '.tiff', '.webp', '.gif')  # of a GIF the first frame
@@ -96,7 +97,7 @@ def _expand(path: str, leave_out: str | None) -> list[tuple[str, str]]:
         return [(path, os.path.dirname(path))]
     if os.path.isdir(path):
         root = path
-        files = [os.path.join(f, name) for f, _, names in os.walk(path) for name in names]
+        files = [*files_below(path)]
     else:
         root = _fixed_part(path)
         files = [file for file in glob.glob(path, recursive=True) if os.path.isfile(file)]

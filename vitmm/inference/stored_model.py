@@ -16,6 +16,7 @@ from mmengine.utils import import_modules_from_strings
 from torch import nn
 
 from vitmm.apis.checkpoints import check_state, weights_of
+from vitmm.apis.class_counts import named_classes
 from vitmm.compat.checkpoint import (
     PUBLISHED_CONFIG,
     CheckpointError,
@@ -46,7 +47,7 @@ class StoredModel:
         config: resolved.
         state: the weights, those of the average where one was kept (EMA).
         meta: MMEngine's, of a training checkpoint; the metadata of a published one.
-        classes: their names, by label; None where there are none (depth).
+        classes: their names, by label, of all that the head has; None where there are none (depth).
         palette: a colour (R, G, B) of each class, 0 to 255; None where nobody chose.
     """
 
@@ -58,7 +59,8 @@ class StoredModel:
     palette: list[tuple[int, int, int]] | None
 
     def __post_init__(self) -> None:
-        self.classes = list(self.classes) if self.classes else None  # they may be a tuple's
+        if self.classes:
+            self.classes = named_classes(self.classes, self.config.model)
 
     def build(self) -> nn.Module:
         """Build the model with its weights, in eval mode.

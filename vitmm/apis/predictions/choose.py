@@ -7,6 +7,7 @@ from mmengine.config import Config
 from mmengine.runner import Runner
 from mmpretrain.models.heads import MultiLabelClsHead
 
+from vitmm.apis.class_counts import named_classes
 from vitmm.apis.metric_names import listed
 from vitmm.apis.predictions.classification import Classification
 from vitmm.apis.predictions.depth import Depth
@@ -47,9 +48,10 @@ def choose_task(runner: Runner, score: float | None, iou: float) -> Task:
     classes = [str(name) for name in dataset.metainfo.get('classes') or ()]
     if not classes:
         raise ConfigError('the test set names no classes: set metainfo.classes of its data set.')
-    if kind == 'det':
+    if kind == 'det':  # what it finds of others counts for nothing, as in COCO's figures
         truths = Truths(dataset, cfg.test_dataloader.dataset, cfg.get('default_scope'))
         return Detection(truths, 0.3 if score is None else score, iou)
+    classes = named_classes(classes, cfg.model)
     if kind == 'seg':
         ignored = _metric(cfg, 'IoUMetric').get('ignore_index', IGNORED)
         return Segmentation(classes, _palette(runner), ignored)

@@ -15,6 +15,7 @@ from vitmm.apis.predictions.gains import MISSED, gains
 from vitmm.apis.predictions.matching import IGNORED, RIGHT, WRONG, Kind, Match, Objects, match
 from vitmm.apis.predictions.task import Analysis, Key, Panel, Table, rank
 from vitmm.apis.predictions.truths import Truths
+from vitmm.evaluation.encoded_masks import known_objects
 from vitmm.evaluation.run_lengths import encode_masks
 
 _WORDS = {
@@ -49,9 +50,9 @@ class Detection:
 
     def read(self, sample: Mapping[str, Any]) -> dict[str, Any]:
         """Note all detections."""
-        found = {key: sample['pred_instances'][key] for key in ('bboxes', 'labels', 'scores')}
+        found = known_objects(sample['pred_instances'], len(self.classes))
         boxes = getattr(found['bboxes'], 'tensor', found['bboxes'])
-        masks = sample['pred_instances'].get('masks')
+        masks = found.get('masks')
         if masks is not None:
             masks = encode_masks(masks)
         return {

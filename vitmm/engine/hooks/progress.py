@@ -3,6 +3,7 @@
 import time
 from collections.abc import Sequence
 from datetime import timedelta
+from numbers import Number
 from typing import Any
 
 import torch
@@ -110,7 +111,8 @@ class ProgressHook(Hook):
             (hook.save_best for hook in runner.hooks if isinstance(hook, CheckpointHook)), None
         )
         wanted = wanted[0] if isinstance(wanted, list) and wanted else wanted
-        metrics = metrics or {}
+        # Some are lists, of a value for each class.
+        metrics = {n: v for n, v in (metrics or {}).items() if isinstance(v, Number)}
         # It is named with or without the evaluator's prefix.
         name = next((n for n in metrics if wanted in (n, n.rpartition('/')[2])), None)
         name = name or next(iter(metrics), None)
