@@ -11,6 +11,7 @@ from pycocotools import mask as rle
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
+from vitmm.datasets.errors import DataError
 from vitmm.errors import ConfigError
 from vitmm.evaluation.coco_metric import CocoMetric
 
@@ -188,6 +189,13 @@ def test_masks_are_measured_where_the_model_predicts_them(tmp_path):
     boxes = evaluate(path, results, 2)
     assert boxes == {key: value for key, value in both.items() if 'segm' not in key}
     assert 0 < len(boxes) < len(both)
+
+
+def test_annotations_of_other_images(tmp_path):
+    path, results = make(tmp_path, 4, 2, 4, 8)
+    results[2]['img_id'] = 77
+    with pytest.raises(DataError, match='image 77, which the annotations of the metric do not'):
+        evaluate(path, results, 2)
 
 
 def test_unknown_backend():

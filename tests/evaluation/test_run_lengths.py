@@ -18,9 +18,9 @@ def expected(masks):
 @pytest.fixture(params=['crops', 'whole'])
 def find(request, monkeypatch):
     """How ends of runs are found on a CPU and on a GPU; both here on a CPU."""
+    monkeypatch.setattr(module, '_PIXELS', 500)  # a few masks at once
     if request.param == 'whole':
         monkeypatch.setattr(module, '_of_crops', module._of_whole_masks)
-        monkeypatch.setattr(module, '_PIXELS', 500)  # a few masks at once
 
 
 @pytest.mark.usefixtures('find')

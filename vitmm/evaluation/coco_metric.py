@@ -10,9 +10,11 @@ import numpy as np
 from faster_coco_eval import COCOeval_faster
 from mmdet.evaluation.metrics import coco_metric
 from mmengine import fileio
+from pycocotools import mask as coco_masks
 from pycocotools.coco import COCO
 
 from vitmm.collector import paused
+from vitmm.datasets.errors import DataError
 from vitmm.errors import ConfigError
 from vitmm.evaluation.encoded_masks import EncodedMasks
 from vitmm.evaluation.nothing_found import files_to_measure
@@ -73,6 +75,7 @@ class CocoMetric(EncodedMasks, coco_metric.CocoMetric):
             patch.object(coco_metric, 'COCOeval', faster),
             patch.object(coco_metric, 'dump', self._dump),
             patch.object(coco_metric, 'load', self._load),
+            patch.object(coco_metric.COCO, 'loadRes', _load_results),
             paused(),  # millions of objects, none in circles: a third of the time
         ):
             try:
@@ -82,14 +85,34 @@ class CocoMetric(EncodedMasks, coco_metric.CocoMetric):
 
     def results2json(self, results: Sequence[dict], outfile_prefix: str) -> dict[str, str]:
         """Write the results of all images; see mmdet. Returns the files to measure."""
-        if self.backend == 'faster':
-            results = [_plain(one) for one in results]
-        files = super().results2json(results, outfile_prefix)
+        if self.backend == 'pycocotools':
+            files = super().results2json(results, outfile_prefix)
+        else:
+            kinds = ['bbox', 'segm'] if 'masks' in results[0] else ['bbox']
+            files = {kind: f'{outfile_prefix}.{kind}.json' for kind in kinds}
+            for kind, file in files.items():
+                self._dump([one for each in results for one in self._objects(each, kind)], file)
+            files['proposal'] = files['bbox']
         return files_to_measure(self, results, files, self._coco_api)
 
-    def xyxy2xywh(self, bbox: np.ndarray | list[float]) -> list[float]:
-        """See mmdet; a list is so already."""
-        return bbox if isinstance(bbox, list) else super().xyxy2xywh(bbox)
+    def _objects(self, result: dict, kind: str) -> list[dict]:
+        """What is predicted for an image, object by object, as COCO has it."""
+        image, scores = result['img_id'], result['scores']
+        if kind == 'segm':
+            scores = result.get('mask_scores', scores)
+        boxes = np.array(result['bboxes'], dtype=np.float64).reshape(-1, 4)
+        boxes[:, 2:] -= boxes[:, :2]
+        labels = [self.cat_ids[label] for label in result['labels'].tolist()]
+        found = [
+            dict(image_id=image, bbox=box, score=score, category_id=label)
+            for box, score, label in zip(boxes.tolist(), scores.tolist(), labels, strict=True)
+        ]
+        if kind == 'segm':
+            for one, mask in zip(found, result['masks'], strict=True):
+                if isinstance(mask['counts'], bytes):
+                    mask = {**mask, 'counts': mask['counts'].decode()}
+                one['segmentation'] = mask
+        return found
 
     def _dump(self, content: Any, file: str) -> None:
         """Keep what is measured next; write it if anyone is to have it."""
@@ -111,13 +134,19 @@ def _number_anew(annotations: COCO) -> None:
     annotations.createIndex()
 
 
-def _plain(result: dict) -> dict:
-    """The arrays of an image's result as lists, boxes as left, top, width, height."""
-    boxes = np.array(result['bboxes'], dtype=np.float64).reshape(-1, 4)
-    boxes[:, 2:] -= boxes[:, :2]
-    numbers = {
-        name: result[name].tolist()
-        for name in ('scores', 'labels', 'mask_scores')
-        if name in result
-    }
-    return {**result, **numbers, 'bboxes': boxes.tolist()}
+def _load_results(truth: COCO, predictions: list[dict]) -> COCO:
+    """``truth.loadRes(predictions)`` without boxes of masks and outlines of boxes."""
+    unknown = {one['image_id'] for one in predictions} - truth.imgs.keys()
+    if unknown:
+        raise DataError(
+            f'predictions are of the image {min(unknown, key=str)}, which the annotations of the '
+            'metric do not list: its ann_file is to be that of the data set.'
+        )
+    for number, one in enumerate(predictions, 1):
+        mask = one.get('segmentation')
+        area = coco_masks.area(mask) if mask else one['bbox'][2] * one['bbox'][3]
+        one.update(id=number, area=area, iscrowd=0)
+    loaded = COCO()
+    loaded.dataset = {**truth.dataset, 'annotations': predictions}
+    loaded.createIndex()
+    return loaded

@@ -8,7 +8,8 @@ import numpy as np
 import torch
 from pycocotools import mask as coco_masks
 
-_PIXELS = 2**26  # at once on a GPU, of a byte each
+_PIXELS = 2**26  # at once, of a byte each
+_ROWS = 8  # looked through at once: what is asked of each row alone takes longer
 
 
 def encode_masks(masks: torch.Tensor | Collection[np.ndarray]) -> list[dict[str, Any]]:
@@ -34,7 +35,9 @@ def encode_masks(masks: torch.Tensor | Collection[np.ndarray]) -> list[dict[str,
     if masks.dtype != torch.bool:
         masks = masks.byte().bool()
     find = _of_crops if masks.device.type == 'cpu' else _of_whole_masks
-    ends = find(masks)
+    each = max(1, _PIXELS // area)
+    found = [find(part) for part in masks.split(each)]
+    ends = np.concatenate([one + i * each * (area + 1) for i, one in enumerate(found)])
     # Where a run ends at a column's foot, and one begins at the head of the next, is none.
     single = np.ones(len(ends) + 1, bool)
     single[1:-1] = ends[1:] != ends[:-1]
@@ -46,9 +49,9 @@ def encode_masks(masks: torch.Tensor | Collection[np.ndarray]) -> list[dict[str,
     places = np.zeros(len(place) + 2 * count, np.int64)
     places[np.arange(len(place)) + 2 * which + 1] = place
     places[last] = area
-    lengths = np.split(np.diff(places), last[:-1])
-    lengths[1:] = [each[1:] for each in lengths[1:]]
-    codes = [dict(size=[height, width], counts=each) for each in lengths]
+    lengths = np.diff(places)
+    parts = zip(np.append(0, last[:-1] + 1).tolist(), last.tolist(), strict=True)
+    codes = [dict(size=[height, width], counts=lengths[begin:end]) for begin, end in parts]
     codes = coco_masks.frPyObjects(codes, height, width)
     return [dict(size=code['size'], counts=code['counts'].decode()) for code in codes]
 
@@ -56,54 +59,61 @@ def encode_masks(masks: torch.Tensor | Collection[np.ndarray]) -> list[dict[str,
 def _of_crops(masks: torch.Tensor) -> np.ndarray:
     """Where runs begin and end, column by column, sorted; ``H W + 1`` further for each mask.
 
-    A mask is mostly empty around its object.
+    A mask is mostly empty around its object. Of all masks the objects' columns are laid one after
+    the other, each with a place of 0 behind it, and one before all.
     """
-    masks = masks.numpy()
-    _, height, width = masks.shape
-    found = []
-    for number, (mask, rows) in enumerate(zip(masks, _in_rows(masks), strict=True)):
-        top, bottom = _span(rows)
-        if top == bottom:
-            continue
-        band = mask[top:bottom]
-        left, right = _span(band.any(axis=0))
-        # The columns one after the other, each with a place of 0 behind it, and one before all.
-        size = bottom - top + 1
-        columns = np.zeros((right - left) * size + 1, np.uint8)
-        crop = cv2.transpose(band[:, left:right].view(np.uint8))
-        columns[1:].reshape(-1, size)[:, :-1] = crop
-        ends = np.flatnonzero(columns[1:] != columns[:-1])
-        places = ends // size  # the column
-        places *= height - size
-        places += ends
-        places += number * (height * width + 1) + left * height + top
-        found.append(places)
-    return np.concatenate(found) if found else np.zeros(0, np.int64)
+    masks = np.ascontiguousarray(masks.numpy())
+    count, height, width = masks.shape
+    tops, bottoms = _rows(masks)
+    rows = map(slice, tops.tolist(), bottoms.tolist())
+    bands = [mask[part] for mask, part in zip(masks, rows, strict=True)]
+    filled = np.zeros((count, width), bool)
+    for band, columns in zip(bands, filled, strict=True):
+        np.logical_or.reduce(band, axis=0, out=columns)
+    lefts, rights = _spans(filled)
+    sizes = bottoms - tops + 1
+    starts = np.concatenate([[0], np.cumsum((rights - lefts) * sizes)])
+    columns = np.zeros(starts[-1] + 1, np.uint8)
+    across = map(slice, lefts.tolist(), rights.tolist())
+    laid = map(slice, (starts[:-1] + 1).tolist(), (starts[1:] + 1).tolist())
+    for band, part, place, size in zip(bands, across, laid, sizes.tolist(), strict=True):
+        if part.start < part.stop:
+            crop = cv2.transpose(band[:, part].view(np.uint8))
+            columns[place].reshape(-1, size)[:, :-1] = crop
+    ends = np.flatnonzero(columns[1:] != columns[:-1])
+    which = np.repeat(np.arange(count), np.diff(np.searchsorted(ends, starts)))
+    ends -= starts[which]
+    places = ends // sizes[which]  # the column
+    places *= (height - sizes)[which]
+    places += ends
+    places += (np.arange(count) * (height * width + 1) + lefts * height + tops)[which]
+    return places
 
 
-def _in_rows(masks: np.ndarray) -> np.ndarray:
-    """Whether each row of masks (N, H, W) of bool has anything, (N, H)."""
-    if masks.shape[2] % 8 or not masks.flags.c_contiguous:
-        return masks.any(axis=2)
-    return np.bitwise_or.reduce(masks.view(np.uint64), axis=2).astype(bool)  # eight at once
+def _rows(masks: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Rows around the objects of masks (N, H, W) of bool, as ``_spans``: all, and a few empty."""
+    count, height, width = masks.shape
+    blocks, rest = divmod(height, _ROWS)
+    whole = blocks * _ROWS
+    blocks = masks[:, :whole].reshape(count, blocks, _ROWS * width)
+    rest = masks[:, whole:].reshape(count, 1, rest * width)
+    filled = [part.any(axis=2) for part in (blocks, rest) if part.size]
+    firsts, lasts = _spans(np.concatenate(filled, axis=1))
+    return firsts * _ROWS, np.minimum(lasts * _ROWS, height)
 
 
-def _span(found: np.ndarray) -> tuple[int, int]:
-    """The first that is found, and the one behind the last; twice 0 if none is."""
-    first = int(found.argmax())
-    return (first, len(found) - int(found[::-1].argmax())) if found[first] else (0, 0)
+def _spans(filled: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """In each row of (N, L) the first that is filled, and the one behind the last; 0, 0 if none."""
+    firsts = filled.argmax(axis=1)
+    lasts = filled.shape[1] - filled[:, ::-1].argmax(axis=1)
+    return firsts, np.where(filled.any(axis=1), lasts, 0)
 
 
 def _of_whole_masks(masks: torch.Tensor) -> np.ndarray:
-    """The same where the masks are; it is read once for many of them."""
+    """The same where the masks are; it is read once."""
     _, height, width = masks.shape
-    parts = masks.split(max(1, _PIXELS // (height * width)))
-    found = []
-    for number, part in enumerate(parts):
-        above, below = part[:, :-1], part[:, 1:]
-        ends = torch.cat([part[:, :1], above != below, part[:, -1:]], dim=1)
-        ends = ends.transpose(1, 2).nonzero()  # in the order of columns
-        which, column, row = ends.unbind(1)
-        which = which + number * len(parts[0])
-        found.append(which * (height * width + 1) + column * height + row)
-    return torch.cat(found).cpu().numpy()
+    above, below = masks[:, :-1], masks[:, 1:]
+    ends = torch.cat([masks[:, :1], above != below, masks[:, -1:]], dim=1)
+    ends = ends.transpose(1, 2).nonzero()  # in the order of columns
+    which, column, row = ends.unbind(1)
+    return (which * (height * width + 1) + column * height + row).cpu().numpy()
