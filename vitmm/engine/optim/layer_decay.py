@@ -58,10 +58,9 @@ class LayerDecayConstructor(DefaultOptimWrapperConstructor):
                 f'optim_wrapper.paramwise_cfg has {", ".join(unknown)}; LayerDecayConstructor '
                 f'reads {", ".join(_KEYS)}.'
             )
-        if not 0 < cfg.get('layer_decay', 1.0) <= 1:
-            raise ConfigError(
-                f'paramwise_cfg.layer_decay={cfg["layer_decay"]}: a factor above 0 and up to 1.'
-            )
+        decay = cfg.get('layer_decay', 1.0)
+        if isinstance(decay, bool) or not isinstance(decay, int | float) or not 0 < decay <= 1:
+            raise ConfigError(f'paramwise_cfg.layer_decay={decay!r}: a factor above 0 and up to 1.')
         if cfg.get('by', 'layer') not in ('layer', 'stage'):
             raise ConfigError(f"paramwise_cfg.by is 'layer' or 'stage', not {cfg['by']!r}.")
         if self.base_lr is None:

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from torch import nn
 
 from vitmm.errors import BackboneError
+from vitmm.models.backbones.settings import is_whole
 
 
 def first_groups(depths: Mapping[str, int], groups: int, model_name: str) -> set[str]:
@@ -16,12 +17,13 @@ def first_groups(depths: Mapping[str, int], groups: int, model_name: str) -> set
         model_name: for the message.
 
     Raises:
-        BackboneError: more groups than there are.
+        BackboneError: no number, or more groups than there are.
     """
     last = max(depths.values()) + 1
-    if not 0 < groups <= last:
+    if not is_whole(groups) or not 0 < groups <= last:
         raise BackboneError(
-            f"frozen_groups={groups}: '{model_name}' has {last} groups; give 0 to {last}, or 'all'."
+            f"frozen_groups={groups!r}: '{model_name}' has {last} groups; give 0 to {last}, or "
+            "'all'."
         )
     return {name for name, depth in depths.items() if depth < groups}
 

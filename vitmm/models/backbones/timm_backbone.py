@@ -25,7 +25,7 @@ from vitmm.models.backbones.measure import (
 )
 from vitmm.models.backbones.preprocessing import preprocessing_of, to_channels
 from vitmm.models.backbones.regions import steady_regions
-from vitmm.models.backbones.settings import check_settings
+from vitmm.models.backbones.settings import check_settings, check_types
 from vitmm.models.backbones.taps import choose_taps, given_taps
 from vitmm.models.backbones.units import find_units
 from vitmm.models.backbones.windows import put_windows
@@ -114,6 +114,14 @@ class TimmBackbone(BaseModule):
         init_cfg: dict | list[dict] | None = None,
     ) -> None:
         super().__init__(init_cfg)
+        check_types(
+            model_name=model_name,
+            pretrained=pretrained,
+            out_strides=out_strides,
+            out_indices=out_indices,
+            global_blocks=global_blocks,
+            frozen_norms=frozen_norms,
+        )
         check_settings(
             output, num_classes, out_norm, class_token, lora, model_kwargs, drop_path_rate
         )

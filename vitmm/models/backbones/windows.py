@@ -18,6 +18,7 @@ from torch import nn
 from vitmm.errors import BackboneError
 from vitmm.models.backbones.measure import measure_maps
 from vitmm.models.backbones.partition import Tile, tiles
+from vitmm.models.backbones.settings import is_whole
 from vitmm.models.backbones.twin import Twin, ask_once
 
 _BIASES = ('_get_rel_pos_bias', 'get_bias')  # as timm's attentions and their parts call it
@@ -72,7 +73,7 @@ def put_windows(
     Raises:
         BackboneError: a size or a block that there is not, or patches that are dropped.
     """
-    if not isinstance(size, int) or size < 1:
+    if not is_whole(size) or size < 1:
         raise BackboneError(f'window_size={size!r}: give a number of tokens, 1 or more.')
     if settings.get('patch_drop_rate'):
         raise BackboneError('window_size needs all patches: leave out patch_drop_rate.')
