@@ -1,6 +1,7 @@
 """Write the data sets and weights that this project brings or fetches; check any data set."""
 
 import argparse
+import os
 import sys
 
 # Written as class folders; vitmm.datasets.archives knows how each is read.
@@ -14,6 +15,7 @@ def main() -> int:
 
     try:
         if args.command == 'check':
+            sys.path.insert(0, os.getcwd())  # a config's custom_imports may be there
             from vitmm.apis.check_data import check_data
             from vitmm.apis.cli import parse_options
 

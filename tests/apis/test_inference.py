@@ -1,12 +1,14 @@
 """Predicting images: against testing, and in other batches, orders and loaders."""
 
+import threading
+
 import cv2
 import numpy as np
 import pytest
 import tifffile
 import torch
 from mmengine.config import Config
-from mmengine.registry import MODELS
+from mmengine.registry import MODELS, DefaultScope, registry
 from multiband import write_multiband
 from PIL import Image
 from predictions import change, config_of, same, told
@@ -16,6 +18,7 @@ from vitmm.apis.inference import Predictor, infer
 from vitmm.config import load_config, resolve
 from vitmm.config.stored import read_stored
 from vitmm.datasets.errors import DataError
+from vitmm.errors import ConfigError
 from vitmm.inference.drawing import read_picture
 from vitmm.inference.inputs import Item, Media
 from vitmm.inference.stored_model import building
@@ -51,6 +54,37 @@ def test_batches_of_many_sizes_change_nothing(task, trained, tiny_shapes):
         if task in ('seg', 'depth'):
             assert told(sample)[0][0].shape == (1, height, width)
         same(sample, one_by_one[path], rtol=1e-4)
+
+
+def test_threads_leave_the_scope_and_the_registry_as_they_were(trained):
+    """Predictors that are made at once, as a server makes them."""
+    before = DefaultScope.get_current_instance(), registry.get_object_from_string
+    held, go = threading.Event(), threading.Event()
+
+    def first():
+        with building(Config(dict(default_scope='mmdet'))):
+            held.set()
+            go.wait(0.5)  # the other one asks meanwhile
+
+    thread = threading.Thread(target=first)
+    thread.start()
+    held.wait()
+    with building(Config(dict(default_scope='mmseg'))):
+        go.set()
+        thread.join(0.2)
+        assert DefaultScope.get_current_instance().scope_name == 'mmseg'
+    thread.join()
+    after = DefaultScope.get_current_instance()
+    assert registry.get_object_from_string is before[1]
+    assert getattr(after, 'scope_name', None) == getattr(before[0], 'scope_name', None)
+
+
+def test_a_head_that_predicts_something_else(trained, tiny_shapes, monkeypatch):
+    predictor = Predictor(trained('cls'), device='cpu')
+    monkeypatch.setattr(predictor.model, 'predict', lambda _, samples: samples)
+    image = min((tiny_shapes / 'JPEGImages').glob('*.jpg'))
+    with pytest.raises(ConfigError, match='LinearClsHead predicts no pred_score, which'):
+        list(predictor(image))
 
 
 def test_no_image_is_padded_for_anothers_sake(trained, tiny_shapes):

@@ -78,7 +78,7 @@ def test_a_training(trained, tiny_shapes):
 
 def test_the_data_and_the_options_go_with_the_recipe():
     given = {'rate': 0.1, 'sizes': [(4, 8)], 'name': 'a&b', 'model.backbone.model_kwargs.x': 1}
-    command = next_commands._again('coco', given, ['--amp'], 'work_dirs/b c')
+    command = next_commands._again('resnet18', 'coco', given, ['--amp'], 'work_dirs/b c')
     words = shlex.split(command)
     assert words[:5] == ['--amp', '--data', 'coco', '--work-dir', 'work_dirs/b c']
     del given['model.backbone.model_kwargs.x']  # of the model that goes
@@ -112,14 +112,17 @@ def commands(tmp_path, monkeypatch):
     monkeypatch.setattr(next_commands, 'get_world_size', lambda: 4)
     monkeypatch.chdir(tmp_path)
     (tmp_path / 'a.py').write_text("_base_ = 'b.py'\n")
+    (tmp_path / 'b.py').write_text("model = dict(neck=dict(in_channels='${backbone.channels}'))\n")
 
-    def tell(launcher, error=None, switches=(), here=4, name='model_name', work_dir='work'):
+    def tell(
+        launcher, error=None, switches=(), here=4, name='model_name', work_dir='work', value='b'
+    ):
         monkeypatch.setenv('LOCAL_WORLD_SIZE', str(here))
         runner = SimpleNamespace(
             cfg=dict(
                 launcher=launcher,
                 test_dataloader={'a': 1},
-                model=dict(backbone={'type': 'a', name: 'b'}),
+                model=dict(backbone={'type': 'a', name: value}),
             ),
             work_dir=work_dir,
             visualizer=SimpleNamespace(_vis_backends=[]),
@@ -146,6 +149,33 @@ def test_no_other_backbone_is_offered_for_one_without_a_name(commands):
 def test_nor_for_a_recipe_that_is_resolved_to_the_one_it_had(commands, tmp_path):
     (tmp_path / 'a.py').write_text("model = dict(backbone=dict(model_name='test_vit'))\n")
     assert commands('none')[-1][1] == 'tools/infer.py'
+
+
+def test_nor_where_the_numbers_of_the_one_it_had_are_written(commands, tmp_path):
+    (tmp_path / 'b.py').write_text('model = dict(neck=dict(in_channels=[64, 64]))\n')
+    assert commands('none')[-1][1] == 'tools/infer.py'
+
+
+def test_the_other_backbone_is_another(commands):
+    again = commands('none', value='resnet18.a1_in1k')[-1]
+    assert 'model.backbone.model_name=convnext_atto' in again and 'work_convnext_atto' in again
+
+
+def test_tools_of_another_folder(commands, tmp_path, monkeypatch):
+    (tmp_path / 'away').mkdir()
+    for name in ('train.py', 'test.py', 'infer.py', 'dist_train.sh'):
+        (tmp_path / 'away' / name).touch()
+    monkeypatch.setattr('sys.argv', [str(tmp_path / 'away/train.py')])
+    monkeypatch.chdir(tmp_path / 'away')
+    (tmp_path / 'away/a.py').write_text("a = '${backbone.channels}'\n")
+    assert [one[1] for one in commands('none')] == ['test.py', 'infer.py', 'train.py']
+    monkeypatch.chdir(tmp_path)
+    assert [one[1] for one in commands('none')] == [
+        'away/test.py',
+        'away/infer.py',
+        'away/train.py',
+    ]
+    assert commands('pytorch')[-1][0] == 'away/dist_train.sh'
 
 
 def taken(words, monkeypatch):

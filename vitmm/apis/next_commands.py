@@ -3,6 +3,7 @@
 import os
 import re
 import shlex
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,10 @@ from typing import Any
 from mmengine.dist import get_world_size
 from mmengine.runner import Runner
 
-OTHER = 'resnet18'  # the backbone that is named for another one
+from vitmm.config import load_config
+from vitmm.errors import VitmmError
+
+OTHERS = ('resnet18', 'convnext_atto')  # backbones that are named for another one
 
 
 def next_commands(
@@ -46,19 +50,20 @@ def next_commands(
     if runner.cfg.get('test_dataloader'):  # pretraining has none, and takes some backbones only
         if last:  # whole, however many processes have trained it
             shown = ['--show-dir', f'{work_dir}/shown']
-            yield shlex.join(['python', 'tools/test.py', dumped, last, *shown])
+            yield shlex.join(['python', _tool('test.py'), dumped, last, *shown])
             results = ['--out', f'{work_dir}/results']
-            yield shlex.join(['python', 'tools/infer.py', last, 'IMAGES', *results])
-        swaps = 'model_name' in runner.cfg.get('model', {}).get('backbone', {})
-        if not error and swaps and _has_holes(config):
-            again = _again(data, options, switches, f'{work_dir}_{OTHER}')
+            yield shlex.join(['python', _tool('infer.py'), last, 'IMAGES', *results])
+        name = runner.cfg.get('model', {}).get('backbone', {}).get('model_name')
+        if not error and name and _has_holes(config, data):
+            other = next(one for one in OTHERS if one != name.partition('.')[0])
+            again = _again(other, data, options, switches, f'{work_dir}_{other}')
             yield f'{_train(runner, str(config))} {again}'
 
 
 def _train(runner: Runner, config: str) -> str:
     """How a training of ``config`` is started as this one was, on as many processes."""
     launcher, config = runner.cfg.get('launcher', 'none'), shlex.quote(config)
-    command = f'python tools/train.py {config}'
+    command = f'python {shlex.quote(_tool("train.py"))} {config}'
     if launcher == 'none':
         return command
     if launcher != 'pytorch':
@@ -67,22 +72,34 @@ def _train(runner: Runner, config: str) -> str:
     here = int(os.environ.get('LOCAL_WORLD_SIZE', get_world_size()))
     machines = get_world_size() // here
     several = f'NNODES={machines} NODE_RANK=… MASTER_ADDR=… ' if machines > 1 else ''
-    return f'{several}tools/dist_train.sh {config} {here}'
+    return f'{several}{shlex.quote(_tool("dist_train.sh"))} {config} {here}'
 
 
-def _has_holes(config: Path) -> bool:
-    """Whether another backbone fits into a recipe: a resolved one is of the backbone it had."""
-    text = config.read_text(encoding='utf-8') if config.is_file() else ''
-    return '_base_' in text or '${' in text
+def _tool(name: str) -> str:
+    """The tool beside the one that was started, which may be another folder's."""
+    here = Path(sys.argv[0]).with_name(name)
+    return short_path(here) if here.is_file() else f'tools/{name}'
+
+
+def _has_holes(config: Path, data: str | None) -> bool:
+    """Whether another backbone fits into a recipe: the numbers of the one it has may be written."""
+    try:
+        return '${backbone.' in str(load_config(config, data))
+    except VitmmError:  # the file is gone, or another one
+        return False
 
 
 def _again(
-    data: str | None, options: Mapping[str, Any], switches: Sequence[str], work_dir: str
+    other: str,
+    data: str | None,
+    options: Mapping[str, Any],
+    switches: Sequence[str],
+    work_dir: str,
 ) -> str:
     """Its arguments with another backbone, and a folder that is not this one's."""
     swapped = re.compile(r'model\.backbone\.model_(name|kwargs)(\..*)?')
     kept = {key: value for key, value in options.items() if not swapped.fullmatch(key)}
-    kept['model.backbone.model_name'] = OTHER
+    kept['model.backbone.model_name'] = other
     texts = {key: value if isinstance(value, str) else repr(value) for key, value in kept.items()}
     pairs = (f'{key}={text}' for key, text in texts.items())
     given = ['--data', data] if data else []

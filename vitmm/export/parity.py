@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from mmengine.registry import DefaultScope
 from mmengine.structures import BaseDataElement
 from torch import Tensor
 from torch.nn import functional as F
@@ -15,6 +14,7 @@ from torchvision.ops import box_iou
 from vitmm.export.files import Run
 from vitmm.inference.inputs import find_media
 from vitmm.inference.predictor import Predictor
+from vitmm.inference.scope import in_scope
 from vitmm.models.cells import cells
 
 
@@ -155,8 +155,7 @@ def _test_step(predictor: Predictor, pixels: Tensor) -> BaseDataElement:
     shape = tuple(pixels.shape[-2:])
     meta = dict(img_shape=shape, ori_shape=shape, pad_shape=shape, scale_factor=(1.0, 1.0))
     data = dict(inputs=[pixels], data_samples=[Sample(metainfo=dict(img_id=0, **meta))])
-    scope = DefaultScope.overwrite_default_scope(predictor.config.get('default_scope'))
-    with scope, torch.no_grad():
+    with in_scope(predictor.config.get('default_scope')), torch.no_grad():
         return predictor.model.test_step(data)[0]
 
 

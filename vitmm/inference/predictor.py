@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from mmengine.dataset import pseudo_collate
 from mmengine.logging import print_log
-from mmengine.registry import MODELS, DefaultScope
+from mmengine.registry import MODELS
 from mmengine.structures import BaseDataElement
 from tqdm import tqdm
 
@@ -23,8 +23,16 @@ from vitmm.errors import ConfigError
 from vitmm.inference.device import pick_device
 from vitmm.inference.inputs import Item, Media, Video, array_items, count_items, find_media
 from vitmm.inference.pipeline import Pipeline
+from vitmm.inference.scope import in_scope
 from vitmm.inference.stored_model import StoredModel, building, read_model, task_of
 from vitmm.models.precision import use_full_precision_in_losses
+
+_RESULTS = {
+    'cls': 'pred_score',
+    'det': 'pred_instances',
+    'seg': 'pred_sem_seg',
+    'depth': 'pred_depth_map',
+}
 
 
 class Predictor:
@@ -207,10 +215,16 @@ class Predictor:
         for number, data in enumerate(batch):
             groups.setdefault(_padded(data['inputs'], divisor), []).append(number)
         samples: dict[int, BaseDataElement] = {}
-        scope = DefaultScope.overwrite_default_scope(self.config.get('default_scope'))
+        scope = in_scope(self.config.get('default_scope'))
         with scope, torch.autocast(self.device.type, torch.bfloat16, enabled=self.amp):
             for numbers in groups.values():
                 found = self._tested.test_step(pseudo_collate([batch[n] for n in numbers]))
+                if _RESULTS[self.task] not in found[0]:
+                    name = type(getattr(self.model, 'head', None) or self.model).__name__
+                    raise ConfigError(
+                        f'{name} predicts no {_RESULTS[self.task]}, which results of this task '
+                        f"({self.task}) are made of: what it predicts is its own metric's to show."
+                    )
                 samples.update(zip(numbers, found, strict=True))
         return [self._finish(samples[number]) for number in range(len(batch))]
 

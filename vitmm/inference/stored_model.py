@@ -11,7 +11,6 @@ from unittest.mock import patch
 import torch
 from mmengine.config import Config
 from mmengine.registry import MODELS as MMENGINE_MODELS
-from mmengine.registry import DefaultScope
 from mmengine.utils import import_modules_from_strings
 from torch import nn
 
@@ -29,6 +28,7 @@ from vitmm.config.stored import read_stored
 from vitmm.datasets.errors import DataError
 from vitmm.datasets.sources import dataset_class, leaves
 from vitmm.errors import ConfigError
+from vitmm.inference.scope import in_scope
 
 _TASKS = {  # base classes of mmdet, mmseg and mmpretrain, the narrower first
     'DepthEstimator': 'depth',
@@ -207,7 +207,7 @@ def building(config: Config) -> Iterator[None]:
             ) from error
     try:
         with (
-            DefaultScope.overwrite_default_scope(config.get('default_scope') or 'mmengine'),
+            in_scope(config.get('default_scope') or 'mmengine'),  # first, for it locks
             patch('mmengine.registry.registry.get_object_from_string', side_effect=KeyError),
         ):
             yield

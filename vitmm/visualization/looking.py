@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 import torch
 from mmengine.dataset import pseudo_collate
-from mmengine.registry import DefaultScope
 from mmengine.structures import BaseDataElement
 
 from vitmm.apis.network_inputs import network_picture, preprocessor_config
 from vitmm.errors import BackboneError
 from vitmm.inference.predictor import Predictor
+from vitmm.inference.scope import in_scope
 from vitmm.visualization.attending import Attended, AttentionWatch
 from vitmm.visualization.attention import AttentionMaps, choose_blocks, lay_attention, rollout
 from vitmm.visualization.capturing import Level, capture
@@ -161,7 +161,7 @@ class Looker:
     def _run(self, inputs: torch.Tensor, sample: BaseDataElement | None) -> Scores | None:
         """Backbone and neck, and the heads where ``sample`` asks for scores."""
         p = self.predictor
-        scope = DefaultScope.overwrite_default_scope(p.config.get('default_scope'))
+        scope = in_scope(p.config.get('default_scope'))
         with scope, torch.autocast(p.device.type, torch.bfloat16, enabled=p.amp):
             if sample is None:
                 self.model.extract_feat(inputs)

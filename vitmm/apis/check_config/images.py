@@ -9,6 +9,7 @@ from vitmm.datasets.files import read_lines
 from vitmm.datasets.label_file import read_labels
 from vitmm.datasets.sources import leaves, read_source
 
+_LISTED = ('folder', 'voc', 'seg', 'depth')  # an image a line
 _SIMPLE = ('RepeatDataset', 'ConcatDataset')
 
 
@@ -32,8 +33,10 @@ def count_images(dataset: Mapping[str, Any] | None, scope: str | None) -> int | 
                 total += len(read_coco(source.ann_file).file_names)
             elif source.kind == 'multilabel':
                 total += len(read_labels(source.ann_file).images)
-            else:
+            elif source.kind in _LISTED:
                 total += len(read_lines(source.ann_file))
+            else:  # somebody's own
+                return None
         except DataError:
             return None
     return times * total
