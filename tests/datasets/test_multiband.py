@@ -10,7 +10,7 @@ import tifffile
 import torch
 from mmcv.transforms import LoadImageFromFile
 from multiband import write_tiff
-from PIL import Image
+from PIL import Image, ImageOps
 from support import CONFIGS
 
 from vitmm.config import load_config, resolve
@@ -107,6 +107,36 @@ def test_images_turned_by_exif_are_turned(tmp_path):
     grey.save(tmp_path / 'a.jpg', exif=exif)
     assert load(tmp_path / 'a.jpg', 3)['img'].shape == (60, 40, 3)
     assert load(tmp_path / 'a.jpg', 1)['img'].shape == (60, 40, 1)
+
+
+@pytest.mark.parametrize('place', range(1, 9))
+@pytest.mark.parametrize(
+    ('kind', 'bands', 'compression'),
+    [('uint8', 3, None), ('uint16', 1, None), ('uint16', 3, None), ('uint8', 5, None),
+     ('uint16', 1, 'tiff_lzw')],
+)  # fmt: skip
+def test_tiffs_that_lie_are_turned(place, kind, bands, compression, tmp_path):
+    """As Pillow turns a picture of the same Orientation; LZW is what OpenCV reads."""
+    written = values(kind, 40, 60, bands)
+    if compression:
+        picture = Image.fromarray(written[..., 0])
+        picture.save(tmp_path / 'a.tif', compression=compression, tiffinfo={274: place})
+    else:
+        tifffile.imwrite(
+            tmp_path / 'a.tif',
+            written if bands > 1 else written[..., 0],
+            photometric='rgb' if bands == 3 else 'minisblack',
+            planarconfig='contig' if bands > 1 else None,
+            extratags=[(274, 'H', 1, place, True)],
+        )
+    turned = []
+    for band in written.transpose(2, 0, 1):
+        picture = Image.fromarray(band.astype(np.int32))
+        picture.getexif()[274] = place
+        turned.append(np.asarray(ImageOps.exif_transpose(picture), np.float32))
+    scale = np.float32(1 if kind == 'uint8' else 257)
+    image = load(tmp_path / 'a.tif', bands)['img']
+    assert np.array_equal(image, bgr(np.stack(turned, axis=2)) / scale)
 
 
 @pytest.mark.parametrize('compression', [None, 'tiff_lzw', 'packbits'])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import cv2
@@ -24,6 +25,16 @@ _REDUCED = {
     2: cv2.IMREAD_REDUCED_COLOR_2,
     4: cv2.IMREAD_REDUCED_COLOR_4,
     8: cv2.IMREAD_REDUCED_COLOR_8,
+}
+# By the number in a TIFF's Orientation: where its first row and first column lie.
+_TURNS: dict[int, Callable[[np.ndarray], np.ndarray]] = {
+    2: lambda image: image[:, ::-1],
+    3: lambda image: image[::-1, ::-1],
+    4: lambda image: image[::-1],
+    5: lambda image: image.swapaxes(0, 1),
+    6: lambda image: np.rot90(image, -1),
+    7: lambda image: image[::-1, ::-1].swapaxes(0, 1),
+    8: lambda image: np.rot90(image),
 }
 
 
@@ -90,6 +101,7 @@ def read_tiff(content: bytes, channels: int) -> np.ndarray | None:
         pages = [s for s in file.series if s.shape == first.shape and s.dtype == first.dtype]
         if channels in (1, 3) and len(pages) == 1 and first.dtype in _BYTES and _is_plain(first):
             return None
+        turned = False
         try:  # in one thread: the data loader's processes share the cores
             if first.ndim == 2:
                 image, axes = np.stack([page.asarray(maxworkers=1) for page in pages]), 'SYX'
@@ -104,14 +116,18 @@ def read_tiff(content: bytes, channels: int) -> np.ndarray | None:
                     f'is a TIFF compressed with {first.keyframe.compression.name}: '
                     'pip install imagecodecs, which reads it.'
                 ) from error
+            turned = True  # OpenCV does so
         nodata = first.keyframe.nodata
+        place = 1 if turned else first.keyframe.tags.valueof('Orientation', 1)
     if image.ndim != 3 or not {'Y', 'X'} <= set(axes):
         raise DataError(f'is a TIFF of {image.shape} ({axes}), and an image has three axes.')
     axis = next(i for i in range(3) if axes[i] not in 'YX')
     if image.shape[axis] != channels and image.shape[2] == channels:
         axis = 2
     image = np.moveaxis(image, axis, 2)
-    return np.where(image == nodata, 0, image).astype(image.dtype) if nodata else image
+    if nodata:
+        image = np.where(image == nodata, 0, image).astype(image.dtype)
+    return _TURNS.get(place, lambda image: image)(image)
 
 
 def _is_plain(series: TiffPageSeries) -> bool:
