@@ -309,6 +309,11 @@ def test_what_hooks_read_is_a_picture(tmp_path):
     assert seen.shape == (40, 60, 3) and seen.min() == 0 and seen.max() == 255
     order = np.argsort(grey[..., 0], axis=None)
     assert (np.diff(seen[..., 0].ravel()[order].astype(int)) >= 0).all()
+    cv2.imwrite(str(tmp_path / 'grey.png'), grey)  # 10 bits, of a scanner
+    assert np.array_equal(read('grey.png', 1), seen)
+    deep = values('uint16', 40, 60, 3)
+    cv2.imwrite(str(tmp_path / 'deep.png'), deep[..., ::-1])
+    assert np.abs(read('deep.png', 3) - (deep / 257)).mean() < 4  # but for its ends, as it is
     for name in ('rgb.tif', 'rgb.png'):
         Image.fromarray(many[..., :3]).save(tmp_path / name)
         assert PictureBackend().get(tmp_path / name) == (tmp_path / name).read_bytes()

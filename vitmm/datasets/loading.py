@@ -43,7 +43,8 @@ class LoadImage(BaseTransform):
         backend_args: MMEngine's, for files elsewhere than on this machine.
 
     Raises:
-        DataError: the file is missing, does not decode or has another number of channels.
+        DataError: the file is missing, does not decode or has another number of channels; or
+            another size than its annotation says, and boxes that lie beyond it.
     """
 
     def __init__(
@@ -72,6 +73,7 @@ class LoadImage(BaseTransform):
             image = self._read(path, 1, content)
         results['img'] = image
         results['img_shape'] = results['ori_shape'] = image.shape[:2]
+        _check_boxes(results, path)
         return results
 
     def _read(self, path: str, scale: int, content: bytes | None) -> np.ndarray:
@@ -99,6 +101,25 @@ class LoadImage(BaseTransform):
             f'LoadImage(channels={self.channels}, max_value={self.max_value}, '
             f'reduce={self.reduce}, cache={self.cache and str(self.cache.folder)!r})'
         )
+
+
+def _check_boxes(results: dict, path: str) -> None:
+    """Raise where an image has another size than its annotation says, and boxes lie beyond it.
+
+    It was resized, or turned, and its boxes were not: a loss of them may be infinite.
+    """
+    size, told = results['img_shape'], (results.get('height'), results.get('width'))
+    if tuple(size) == told or not all(isinstance(side, int) for side in told):
+        return
+    (height, width), slack = size, 1  # pixel, by which boxes end beyond whole images
+    for one in results.get('instances') or ():
+        right, bottom = one['bbox'][2:] if 'bbox' in one else (0, 0)
+        if right > width + slack or bottom > height + slack:
+            raise DataError(
+                f'{path} is {width} x {height}, but {told[1]} x {told[0]} by its annotation, and a '
+                f'box ends at ({right:g}, {bottom:g}): was it resized, or turned, and its boxes were not? '
+                f'{REMEDY}'
+            )
 
 
 @TRANSFORMS.register_module()

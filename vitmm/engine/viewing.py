@@ -27,8 +27,8 @@ def to_picture(image: np.ndarray) -> np.ndarray:
 class PictureBackend(LocalBackend):
     """Read image files as the visualization hooks of mmdet and mmseg can decode them.
 
-    They read the file of each image again, by OpenCV. A TIFF that it cannot show becomes a PNG of
-    :func:`to_picture`; any other file is given as it is.
+    They read the file of each image again, by OpenCV. A TIFF or a 16-bit PNG that it cannot show
+    becomes a PNG of :func:`to_picture`; any other file is given as it is.
 
     Args:
         channels: of the images.
@@ -40,7 +40,22 @@ class PictureBackend(LocalBackend):
     def get(self, filepath: str | Path) -> bytes:
         """Return the bytes of ``filepath``, on disk or wherever MMEngine's prefixes point."""
         content = fileio.get(filepath)
-        bands = read_tiff(content, self.channels) if content.startswith(TIFF) else None
+        if content.startswith(TIFF):
+            bands = read_tiff(content, self.channels)
+        else:
+            bands = _read_deep_png(content)
         if bands is None:
             return content
         return cv2.imencode('.png', to_picture(bands)[..., ::-1])[1].tobytes()
+
+
+def _read_deep_png(content: bytes) -> np.ndarray | None:
+    """A PNG of 16 bits, (H, W, 1 or 3) in RGB: OpenCV drops the lower 8, and 12 may be all."""
+    if content[:8] != b'\x89PNG\r\n\x1a\n' or content[24:25] != b'\x10':
+        return None
+    image = cv2.imdecode(
+        np.frombuffer(content, np.uint8), cv2.IMREAD_ANYCOLOR | cv2.IMREAD_ANYDEPTH
+    )
+    if image is None:
+        return None
+    return image[..., None] if image.ndim == 2 else image[..., ::-1]
