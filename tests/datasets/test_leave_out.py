@@ -79,6 +79,12 @@ def test_coco_boxes_in_training_and_in_tests(copy, tmp_path):
         check_annotations(coco(copy, **FILLED))
 
 
+def test_what_cannot_be_left_out_is_told_of_the_file_itself(copy, tmp_path):
+    edit(copy / 'coco/instances_train.json', lambda c: [a.pop('area') for a in c['annotations']])
+    with pytest.raises(DataError, match=r'coco/instances_train.json is not whole: .* no area .*: '):
+        leave_out(coco(copy, **FILLED), None, 'train', tmp_path / 'out')
+
+
 def test_voc_boxes(copy, tmp_path):
     path = copy / 'Annotations/train_00000.xml'
     tree = ElementTree.parse(path)

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from math import inf
 
 from vitmm.datasets.classes import check_given, given_classes
-from vitmm.datasets.coco_file import Bad, bad_masks, read_coco
+from vitmm.datasets.coco_file import Bad, bad_masks, need_whole
 from vitmm.datasets.entries import read_entries, voc_entry, wants_masks
 from vitmm.datasets.errors import REMEDY, DataError
 from vitmm.datasets.files import (
@@ -67,10 +67,7 @@ def _check_coco(source: Source, scope: str | None) -> Bad:
         need_lvis()
     if not source.ann_file:
         raise DataError(f'{source.type}: the config has no ann_file')
-    content = read_coco(source.ann_file)
-    if content.faults:
-        more = f' (and {len(content.faults) - 1} more)' if content.faults[1:] else ''
-        raise DataError(f'{source.ann_file} is not whole: {content.faults[0]}{more}')
+    content = need_whole(source.ann_file)
     if content.stray_category is not None:  # mmdet would leave these boxes out without a word
         raise DataError(
             f'{source.ann_file}: boxes have the category_id {content.stray_category!r}, but the '

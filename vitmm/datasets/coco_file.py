@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -51,6 +52,26 @@ def read_coco(path: str | os.PathLike) -> CocoFile:
     return _read_coco(str(path), file_state(path))
 
 
+def need_whole(path: str | os.PathLike, but: str | None = None) -> CocoFile:
+    """Read a file that mmdet can read.
+
+    Args:
+        path: of the file.
+        but: how faults begin that do no harm.
+
+    Raises:
+        DataError: it lacks numbers, or has them twice; or as :func:`read_coco` does.
+    """
+    content = read_coco(path)
+    faults = [fault for fault in content.faults if not but or not fault.startswith(but)]
+    if faults:
+        said = f'{path} is not whole: {faults[0]}'
+        said += f' (and {len(faults) - 1} more)' if faults[1:] else ''
+        area = ': it is width times height of the bbox, or the pixels of the mask'
+        raise DataError(said + (area if faults[0].endswith('no area') else ''))
+    return content
+
+
 def bad_masks(path: str | os.PathLike) -> Bad:
     """Which of its masks are no polygons or run lengths, or not of their image's size.
 
@@ -80,7 +101,7 @@ def _read_coco(path: str, state: tuple) -> CocoFile:
     except (KeyError, TypeError) as error:
         raise DataError(f'{path} is not in COCO format: an entry without {error}') from error
     boxes = _numbers([annotation['bbox'] for annotation in annotations])
-    sizes = ((image.get('width'), image.get('height')) for image in content['images'])
+    sizes = map(size_of, content['images'])
     return CocoFile(
         classes,
         file_names,
@@ -91,16 +112,24 @@ def _read_coco(path: str, state: tuple) -> CocoFile:
         tuple(_faults(content)),
         _count_small(annotations, boxes),
         _bad_boxes(annotations, boxes, images),
-        tuple(size for size in sizes if all(isinstance(side, int) for side in size)),
+        tuple(size for size in sizes if size),
     )
 
 
 def _faults(content: dict) -> list[str]:
     """What mmdet could not read a COCO file for: numbers that are missing or there twice."""
     faults = []
+    names = Counter(category['name'] for category in content['categories'])
+    for name in [name for name, count in names.items() if count > 1]:
+        ids = [one['id'] for one in content['categories'] if one['name'] == name]
+        faults.append(
+            f'the categories {" and ".join(map(str, ids))} are both called {name!r}: rename one, '
+            'or leave out one without boxes'
+        )
     for kind, wanted in (('images', ('id', 'width', 'height')), ('annotations', ('id', 'area'))):
         things = content.get(kind) or []
         whole = all(key in one for key in wanted for one in things)
+        whole = whole and (kind != 'images' or all(map(size_of, things)))
         if whole and len({one['id'] for one in things}) == len(things):
             continue
         seen = set()
@@ -109,10 +138,19 @@ def _faults(content: dict) -> list[str]:
             lacks = [key for key in wanted if key not in one]
             if lacks:
                 faults.append(f'{name} has no {" and no ".join(lacks)}')
+            elif kind == 'images' and size_of(one) is None:
+                sides = f'{one["width"]!r} x {one["height"]!r}'
+                faults.append(f'{name} is {sides}, which are no numbers of pixels')
             elif one['id'] in seen:
                 faults.append(f'two {kind} have the id {one["id"]}')
             seen.add(one.get('id'))
     return faults
+
+
+def size_of(image: Mapping[str, Any]) -> tuple[float, float] | None:
+    """Width and height of an image's entry; None where they are no numbers above 0."""
+    sides = image.get('width'), image.get('height')
+    return sides if all(isinstance(side, int | float) and side > 0 for side in sides) else None
 
 
 def _numbers(boxes: Sequence[Any]) -> np.ndarray | None:
@@ -151,7 +189,7 @@ def _suspects(
     annotations: Sequence[dict], boxes: np.ndarray, images: Mapping[Any, dict]
 ) -> np.ndarray:
     """The numbers of all boxes that :func:`_box_fault` may have something to say of."""
-    sides = {i: (one.get('width', inf), one.get('height', inf)) for i, one in images.items()}
+    sides = {i: size_of(one) or (inf, inf) for i, one in images.items()}
     none = (nan, nan)
     sizes = np.array([sides.get(one.get('image_id'), none) for one in annotations], np.float64)
     corners = boxes[:, :2]
@@ -172,7 +210,7 @@ def _box_fault(annotation: dict, images: Mapping[Any, dict]) -> str:
         left, top, width, height = map(float, box)
     except (TypeError, ValueError):
         return f'{name} has the bbox {box}, not 4 numbers'
-    size = (image.get('width', inf), image.get('height', inf))
+    size = size_of(image) or (inf, inf)
     fault, _ = Box(0, name, left, top, left + width, top + height).fault(size)
     return f'{image.get("file_name")}: {fault}' if fault else ''
 
@@ -190,6 +228,5 @@ def _bad_masks(path: str, state: tuple) -> Bad:
 
 def _mask_fault(annotation: dict, images: Mapping[Any, dict], whole: bool) -> str:
     image = images.get(annotation.get('image_id')) or {}
-    size = (image['width'], image['height']) if {'width', 'height'} <= image.keys() else None
-    fault = mask_fault(annotation['segmentation'], size, whole)
+    fault = mask_fault(annotation['segmentation'], size_of(image), whole)
     return f'{image.get("file_name")}: box {annotation.get("id")} {fault}' if fault else ''

@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 
 from vitmm.datasets.boxes import Box
-from vitmm.datasets.coco_file import read_coco
+from vitmm.datasets.coco_file import read_coco, size_of
 from vitmm.datasets.coco_masks import mask_fault
 from vitmm.datasets.errors import DataError
 from vitmm.datasets.files import class_folders, files_below, odd_line, read_lines, read_voc
@@ -104,7 +104,7 @@ def _coco(source: Source, classes: Sequence[str]) -> list[Entry]:
     entries: dict[object, Entry] = {}
     strays = Entry(source.ann_file, is_image=False)
     for image in content['images']:
-        size = (image['width'], image['height']) if {'width', 'height'} <= image.keys() else None
+        size = size_of(image)
         # LVIS tells the name on disk by the end of a URL.
         name = image.get('file_name') or '/'.join(image.get('coco_url', '').split('/')[-2:])
         entry = Entry(os.path.join(folder, name), size)

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from vitmm.datasets.atomic import locked, write_once
 from vitmm.datasets.classes import read_classes
+from vitmm.datasets.coco_file import need_whole
 from vitmm.datasets.errors import DataError
 from vitmm.datasets.files import class_folders, files_below, read_lines, write_lines
 from vitmm.datasets.inspection import Seen, look_at_all
@@ -52,6 +53,8 @@ def leave_out(cfg: dict, scope: str | None, name: str, folder: Path) -> tuple[di
     """
     source = read_source(cfg, scope)
     classes = read_classes(cfg, scope)
+    if source.kind == 'coco':
+        need_whole(source.ann_file, but='two images')  # of which one is left out
     manifest = _manifest(source, classes)
     digest = hashlib.sha256(json.dumps(manifest, sort_keys=True).encode()).hexdigest()[:12]
     place = folder / f'{name}-{digest}'

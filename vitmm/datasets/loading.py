@@ -117,8 +117,8 @@ def _check_boxes(results: dict, path: str) -> None:
         if right > width + slack or bottom > height + slack:
             raise DataError(
                 f'{path} is {width} x {height}, but {told[1]} x {told[0]} by its annotation, and a '
-                f'box ends at ({right:g}, {bottom:g}): was it resized, or turned, and its boxes were not? '
-                f'{REMEDY}'
+                f'box ends at ({right:g}, {bottom:g}): was it resized, or turned, and its boxes '
+                f'were not? {REMEDY}'
             )
 
 
