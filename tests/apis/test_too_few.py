@@ -67,6 +67,16 @@ def test_what_is_meant_passes(name):
         refuse_too_few(Config(dict(model=model, train_dataloader=dict(dataset=one))))
 
 
+def test_one_class_alone_is_no_segmentation():
+    one = dict(type='mmseg.BaseSegDataset', metainfo=dict(classes=('a',)))
+    head = dict(num_classes=1, loss_decode=dict(type='CrossEntropyLoss', use_sigmoid=False))
+    cfg = dict(train_dataloader=dict(dataset=one), model=dict(decode_head=head))
+    with pytest.raises(ConfigError, match=r'one class, .* background, 0 in the masks'):
+        refuse_too_few(Config(cfg))
+    head['loss_decode']['use_sigmoid'] = True
+    refuse_too_few(Config(cfg))
+
+
 def test_every_part_of_joined_sets_counts():
     joined = dict(type='ConcatDataset', datasets=[COCO, COCO])
     cfg = dict(model=dict(bbox_head=dict(num_classes=2)), train_dataloader=dict(dataset=joined))

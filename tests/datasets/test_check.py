@@ -124,7 +124,7 @@ def test_coco_classes_that_training_had_and_validation_has_not(copy):
     check_annotations(filled)
     ids = [{'id': i + 1, 'name': name} for i, name in enumerate(CLASSES)]
     edit(copy / 'coco/instances_train.json', categories=[*ids[:-1], {'id': 6, 'name': 'hoop'}])
-    with pytest.raises(DataError, match="names 'ring'"):
+    with pytest.raises(DataError, match=r"have 'ring', but .* no such class\."):
         check_annotations(filled)
     edit(copy / 'coco/instances_train.json', categories=ids[::-1])
     with pytest.raises(DataError, match='follow the order'):
@@ -142,6 +142,15 @@ def test_voc_xml(copy):
         path.write_text('<annotation></annotation>')
     (copy / 'Annotations/train_00003.xml').write_text('<annotation></annotation>')
     with pytest.raises(DataError, match='no box in any of its 8'):
+        check_annotations(voc(copy))
+
+
+def test_voc_images_of_another_suffix(copy):
+    for path in (copy / 'JPEGImages').glob('train_*.jpg'):
+        path.rename(path.with_suffix('.JPG'))
+    with pytest.raises(
+        DataError, match=r"0.JPG is there, and mmdet's VOC data sets read .jpg only"
+    ):
         check_annotations(voc(copy))
 
 

@@ -12,6 +12,7 @@ from support import CONFIGS, as_cfg_options, run_tool
 
 from vitmm.datasets.draw import CLASSES
 from vitmm.datasets.inspection import inspect
+from vitmm.datasets.listing import notes_of_unread
 
 
 def faults(cfg):
@@ -220,6 +221,7 @@ def test_images_of_other_kinds_are_told_of(copy):
     assert "train_00000.JPG is not read, for image_suffix is '.jpg'" in fault
     (note,) = report.notes
     assert note == f'not read in {images}: files of other kinds, 1 .JPG; images end in .jpg'
+    assert notes_of_unread(seg(copy, ann_file='')) == [note]  # as a training says
     for name in ('a.gif', 'b.gif', 'c.JPG'):
         (copy / 'imagefolder/train/star' / name).write_bytes(b'GIF89a')
     report = inspect(folders(copy))

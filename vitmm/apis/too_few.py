@@ -36,6 +36,12 @@ def refuse_too_few(cfg: Config) -> None:
     spare = int(any(map(zero_is_ignored, leaves(dataset)))) if count else 0
     if said := _say(cfg.get('model') or {}, count, spare):
         raise ConfigError(f'{said}.')
+    if count == 1 and _compares_one(cfg.get('model') or {}):
+        raise ConfigError(
+            'the training data has one class, and a segmentation tells classes from one another: '
+            'with one there is nothing to learn. List two, in classes.txt beside the masks or in '
+            'metainfo.classes: background, 0 in the masks, and the class, 1.'
+        )
     scores = _scores(cfg.get('model') or {})
     for one in listed(cfg.get('val_evaluator')):
         best = max(listed(one.get('topk', 1)), default=1)
@@ -44,6 +50,15 @@ def refuse_too_few(cfg: Config) -> None:
                 f'val_evaluator: topk counts the {best} best of the {scores} classes that the head '
                 f'has; set it to {scores} or fewer.'
             )
+
+
+def _compares_one(model: Mapping[str, Any]) -> bool:
+    """Whether a head has the probabilities of one class, which is always 1."""
+    for _, part, number in class_counts(model):
+        losses = listed(part.get('loss_decode'))
+        if number == 1 and losses and not any(loss.get('use_sigmoid') for loss in losses):
+            return True
+    return False
 
 
 def _scores(model: Mapping[str, Any]) -> int:

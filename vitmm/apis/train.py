@@ -22,6 +22,7 @@ from vitmm.apis.too_few import refuse_too_few, too_few_classes
 from vitmm.config.length import is_endless
 from vitmm.datasets.absent_classes import note_of_few_values, note_of_unlearned
 from vitmm.datasets.filtered import notes_of_filtered
+from vitmm.datasets.listing import notes_of_unread
 from vitmm.engine.hooks.lone_image import one_value
 from vitmm.engine.workers import end_workers
 from vitmm.engine.wrapping import bare
@@ -130,6 +131,7 @@ def _notes(cfg: Config, options: Mapping[str, Any] | None) -> list[str | None]:
         note_of_small_images(cfg, options),
         note_of_few_values(dataset, scope),
         *notes_of_filtered(dataset, scope),
+        *notes_of_unread(dataset, scope),
         note_of_unlearned(cfg),
     ]
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
+from glob import escape, glob
 from math import inf
 
 from vitmm.datasets.classes import check_given, given_classes
 from vitmm.datasets.coco_file import Bad, bad_masks, need_whole
 from vitmm.datasets.entries import read_entries, voc_entry, wants_masks
-from vitmm.datasets.errors import REMEDY, DataError
+from vitmm.datasets.errors import REMEDY, DataError, MissingError
 from vitmm.datasets.files import (
     class_folders,
     files_below,
@@ -113,7 +114,16 @@ def _check_voc(source: Source, scope: str | None) -> Bad:
         raise DataError(f'{source.ann_file}: {odd}; take it out, or set bad_data=skip')
     files = [voc_files(source, id) for id in ids]
     _check_exist('annotation file', (xml for _, xml in files), source)
-    _check_exist('image', (image for image, _ in files), source)
+    try:
+        _check_exist('image', (image for image, _ in files), source)
+    except MissingError as error:
+        others = glob(f'{escape(os.path.splitext(error.path)[0])}.*')
+        if others:
+            raise DataError(
+                f"{error}. {others[0]} is there, and mmdet's VOC data sets read .jpg only: convert "
+                'the images, or give the data in COCO format.'
+            ) from error
+        raise
     given = given_classes(source.options)
     names, faults, sizes = set(), [], []
     for image, xml in files:

@@ -89,8 +89,10 @@ def check_given(given: Sequence[str], found: Sequence[str], source: Source) -> N
         )
     if unknown:
         raise DataError(
-            f'{source.type}: the config names {show_names(unknown)}, but {where} has no such class.'
-            f'{did_you_mean(unknown[0], found)} It has: {show_names(found)}'
+            f'{source.type}: the classes (of the training data, or metainfo) have '
+            f'{show_names(unknown)}, but {where} has no such class.'
+            f'{did_you_mean(unknown[0], found)} It has: {show_names(found)}; every split lists the '
+            'same'
         )
     if source.kind == 'coco' and list(given) != [name for name in found if name in given]:
         # mmdet numbers labels by the file's order whatever the config's, then names them wrongly.

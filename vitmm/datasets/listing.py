@@ -5,10 +5,12 @@ from __future__ import annotations
 import inspect
 import os
 from collections import Counter
+from collections.abc import Mapping
+from typing import Any
 
 from vitmm.datasets.errors import DataError
 from vitmm.datasets.files import files_below, missing, read_lines
-from vitmm.datasets.sources import Source, dataset_class
+from vitmm.datasets.sources import Source, dataset_class, leaves, read_source
 
 IMAGE_SUFFIXES = ('.jpg', '.jpeg', '.png', '.ppm', '.bmp', '.pgm', '.tif')  # mmpretrain's
 
@@ -64,6 +66,19 @@ def unread_files(source: Source, scope: str | None) -> str | None:
     return (
         f'not read in {folder}: files of other kinds, {shown}; images end in {", ".join(suffixes)}'
     )
+
+
+def notes_of_unread(dataset_cfg: Mapping[str, Any], scope: str | None = None) -> list[str]:
+    """Such lines for the folders of images with masks or depth maps of a data set, wrapped or not.
+
+    Those of classes are the larger ones, and take images of many kinds.
+    """
+    try:
+        sources = [read_source(cfg, scope) for cfg in leaves(dataset_cfg)]
+        chosen = [one for one in sources if one.kind in ('seg', 'depth') and one.local]
+        return [note for one in chosen if (note := unread_files(one, scope))]
+    except DataError:  # which is said elsewhere
+        return []
 
 
 def image_suffix(source: Source, scope: str | None) -> str:
