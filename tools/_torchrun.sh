@@ -1,4 +1,4 @@
-# Sourced by dist_train.sh and dist_test.sh: launch N SCRIPT [ARG ...]
+# Sourced by dist_train.sh and dist_test.sh: launch N SCRIPT [ARG ...]; $here is their folder
 launch() {
     local n=$1 cores
     shift
@@ -18,5 +18,5 @@ launch() {
     else
         set -- --standalone --nproc_per_node "$n" "$@"  # takes a free port
     fi
-    exec "${PYTHON:-python}" -m torch.distributed.run "$@"
+    exec "${PYTHON:-python}" "$here/_torchrun.py" "$@"
 }

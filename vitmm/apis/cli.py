@@ -3,6 +3,7 @@
 import argparse
 import ast
 import gc
+import hashlib
 import os
 import re
 import select
@@ -117,9 +118,21 @@ def run(function: Callable[[], Any]) -> Any:
         message = user_message(error)
         if message is None:
             raise
-        sys.exit(f'error: {message}')
+        sys.exit(f'error: {message}' if _is_first(message) else 1)
     end_dist()  # not after an error: other processes may still be waiting for this one
     return result
+
+
+def _is_first(message: str) -> bool:
+    """Whether no other process that the same launcher started has said so."""
+    said = os.environ.get('VITMM_SAID')
+    if said and os.path.isdir(said):
+        try:
+            with open(os.path.join(said, hashlib.sha1(message.encode()).hexdigest()), 'x'):
+                return True
+        except FileExistsError:
+            return False
+    return True
 
 
 def _nobody_reads() -> bool:

@@ -1,0 +1,46 @@
+"""Several processes that end badly, as the one who has started them sees it."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+LAUNCHER = Path(__file__).parents[2] / 'tools/_torchrun.py'
+SAY = """
+import os
+from vitmm.apis.cli import run
+from vitmm.errors import VitmmError
+
+def fail():
+    raise VitmmError('no such thing.')
+
+run(fail)
+"""
+DIE = """
+import os, signal, time
+if os.environ['RANK'] == '1':
+    os.kill(os.getpid(), signal.SIGKILL)
+time.sleep(60)
+"""
+
+
+@pytest.mark.parametrize(
+    ('script', 'status', 'said'),
+    [
+        (SAY, 1, 'error: no such thing.\n'),
+        (
+            DIE,
+            137,
+            'error: process 1 was ended by SIGKILL (often because memory has run out), and ',
+        ),
+    ],
+    ids=['error', 'killed'],
+)
+def test_it_is_said_once_and_without_torchs_report(script, status, said, tmp_path):
+    (tmp_path / 'script.py').write_text(script)
+    words = [LAUNCHER, '--standalone', '--nproc_per_node', '2', tmp_path / 'script.py']
+    done = subprocess.run([sys.executable, *words], capture_output=True, text=True, timeout=200)
+    assert done.returncode == status
+    assert done.stderr.count('error: ') == done.stderr.count(said) == 1
+    assert 'Traceback' not in done.stderr and 'ChildFailedError' not in done.stderr
