@@ -26,6 +26,10 @@ def main() -> int:
             from vitmm.datasets.image_labels import coco_to_labels
 
             done = coco_to_labels(args.annotations, args.out)
+        elif args.command == 'split':
+            from vitmm.datasets.coco_split import split_coco
+
+            done = ' and '.join(map(str, split_coco(args.annotations, args.val, args.seed)))
         elif args.command == 'trees':
             from vitmm.datasets import write_trees
 
@@ -93,6 +97,13 @@ def _parse() -> argparse.Namespace:
     )
     labels.add_argument('annotations', help='a COCO file, e.g. instances_train2017.json')
     labels.add_argument('out', help='the JSON file to write, as MultiLabelDataset reads it')
+
+    split = commands.add_parser('split', help='a COCO file as two, to train and to validate on')
+    split.add_argument(
+        'annotations', help='a COCO file; NAME_train.json, NAME_val.json are beside it'
+    )
+    split.add_argument('--val', type=float, default=0.2, help='share of the images (%(default)s)')
+    split.add_argument('--seed', type=int, default=0, help='of the draw (%(default)s)')
 
     check = commands.add_parser('check', help="read a recipe's whole data; name what is bad")
     check.add_argument('config', help='a config file, e.g. configs/det/vit_retinanet.py')
