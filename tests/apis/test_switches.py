@@ -2,6 +2,7 @@
 
 import json
 import pickle
+import warnings
 from pathlib import Path
 
 import pytest
@@ -100,3 +101,17 @@ def test_compiling_needs_our_backbone_and_a_compiler(tiny_options, tmp_path, mon
     if not torch.cuda.is_available():
         with pytest.raises(ConfigError, match=r'C\+\+ compiler'):
             train(RECIPES['cls'], work_dir=tmp_path, options=tiny_options, compile=True)
+
+
+def test_accumulated_gradients_are_no_wrong_order_of_calls(tiny_options, tmp_path):
+    """MMEngine warns where a schedule is asked before the first step."""
+    options = {
+        **tiny_options,
+        **SMALL['cls'],
+        'model.backbone.model_name': 'test_resnet',
+        'optim_wrapper.accumulative_counts': 2,
+    }
+    with warnings.catch_warnings(record=True) as seen:
+        warnings.simplefilter('always')
+        train(RECIPES['cls'], work_dir=tmp_path, options=options)
+    assert not [one for one in seen if 'scheduler.step' in str(one.message)]

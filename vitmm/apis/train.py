@@ -1,6 +1,8 @@
 """Train a recipe."""
 
-from collections.abc import Mapping
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -111,7 +113,10 @@ def train(
         for note in filter(None, (begins, *(_notes(cfg, options) if is_main_process() else ()))):
             runner.logger.warning(note)
         try:
-            with summary_logged(runner, config, data, options, given, filled):
+            with (
+                summary_logged(runner, config, data, options, given, filled),
+                _accumulating(cfg),
+            ):
                 runner.train()
         except Exception as error:
             told = too_few_classes(runner, error) or missing_metric(cfg, error)
@@ -122,6 +127,20 @@ def train(
         finally:
             end_workers(runner)
     return runner
+
+
+@contextmanager
+def _accumulating(cfg: Config) -> Iterator[None]:
+    """A schedule that counts iterations is asked before the first step of accumulated gradients.
+
+    MMEngine takes that for a wrong order of calls, and would say so.
+    """
+    if (cfg.get('optim_wrapper') or {}).get('accumulative_counts', 1) == 1:
+        yield
+        return
+    with warnings.catch_warnings():
+        warnings.filterwarnings('ignore', r'Detected call of `scheduler\.step', UserWarning)
+        yield
 
 
 def _notes(cfg: Config, options: Mapping[str, Any] | None) -> list[str | None]:
