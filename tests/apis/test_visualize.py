@@ -5,6 +5,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 import torch
+from mmpretrain.models import ImageClassifier
 from PIL import Image
 from support import CONFIGS, run_tool
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
@@ -51,6 +52,21 @@ def test_the_default_is_what_the_model_has(pair, tmp_path):
     assert '(features, pca)' in text
     # Nothing is left over of what was found out on the way.
     assert sorted(p.name for p in (tmp_path / 'out').iterdir()) == ['features', 'pca', 'sheet']
+
+
+def test_a_head_without_logits_costs_its_own_pictures_only(untrained, pair, tmp_path, monkeypatch):
+    forward = ImageClassifier.forward
+
+    def dense(self, inputs, data_samples=None, mode='tensor'):
+        found = forward(self, inputs, data_samples, mode)
+        return found[..., None] if mode == 'tensor' else found
+
+    monkeypatch.setattr(ImageClassifier, 'forward', dense)
+    model = untrained('cls/vit_linear.py', 'test_vit')
+    visualize(model, pair, tmp_path)
+    assert list((tmp_path / 'features').iterdir()) and not (tmp_path / 'gradcam').exists()
+    with pytest.raises(ConfigError, match='gives no logits of classes'):
+        visualize(model, pair, tmp_path, what=['gradcam'])
 
 
 def test_segmentation_by_name(untrained, pair, tmp_path):

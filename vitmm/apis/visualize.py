@@ -216,6 +216,13 @@ def _kinds(
         if asked:
             raise
         left_out['attention'] = str(error).partition(':')[0]
+    try:
+        if 'gradcam' not in left_out:
+            looker.look(data, scored=True)
+    except ConfigError as error:  # a head of somebody's own
+        if looker.labels:
+            raise
+        left_out['gradcam'] = str(error).removeprefix('gradcam: ').rstrip('.')
     for kind, reason in left_out.items():
         print_log(f'{kind} is left out: {reason}.', logger='current')
     return [kind for kind in WHAT if kind not in left_out]
