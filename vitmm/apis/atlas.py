@@ -7,6 +7,7 @@ import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import asdict
 from fnmatch import fnmatch
 from multiprocessing import get_context
 from pathlib import Path
@@ -16,7 +17,7 @@ import torch
 from tqdm import tqdm
 
 from vitmm.errors import BackboneError, did_you_mean
-from vitmm.models.backbones.survey import as_row, survey
+from vitmm.models.backbones.survey import survey
 from vitmm.whole_files import write_whole
 
 COLUMNS = (
@@ -127,7 +128,7 @@ def _one_thread() -> None:
 
 
 def _survey(name: str) -> dict:
-    return as_row(survey(name))
+    return asdict(survey(name))
 
 
 def _cells(row: dict) -> list[str]:

@@ -17,6 +17,7 @@ from tqdm import tqdm
 from vitmm.apis.checkpoints import check_belongs
 from vitmm.apis.launch import build_runner, prepare
 from vitmm.config.beside import beside_training
+from vitmm.config.kinds import kind_of
 from vitmm.datasets.sources import leaves
 from vitmm.errors import ConfigError
 
@@ -129,7 +130,7 @@ def vote(
 
 def _check(cfg: Config) -> None:
     head = cfg.model.get('head') or {}
-    if cfg.model.type.rpartition('.')[2] != 'ImageClassifier' or 'num_classes' not in head:
+    if kind_of(cfg.model) != 'ImageClassifier' or 'num_classes' not in head:
         raise ConfigError(
             'knn: a recipe of classification with a head on features, as '
             f'configs/cls/vit_linear.py is; this one has {cfg.model.type}, '

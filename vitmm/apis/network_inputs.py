@@ -13,6 +13,7 @@ from mmengine.registry import MODELS, DefaultScope
 from mmengine.runner import Runner
 from mmengine.structures import BaseDataElement
 
+from vitmm.config.kinds import kind_of
 from vitmm.engine.seeding import seed_everything
 from vitmm.engine.viewing import to_picture
 from vitmm.errors import ConfigError
@@ -106,7 +107,7 @@ def preprocessor_config(config: Mapping[str, Any]) -> dict[str, Any]:
     """The data preprocessor as Runner and model would build it."""
     model = config['model']
     settings = dict(model.get('data_preprocessor') or config.get('data_preprocessor') or {})
-    if model['type'].rpartition('.')[2] == 'ImageClassifier':  # mmpretrain fills this in
+    if kind_of(model) == 'ImageClassifier':  # mmpretrain fills this in
         settings.setdefault('type', 'mmpretrain.ClsDataPreprocessor')
         settings.setdefault('batch_augments', model.get('train_cfg'))
     settings.setdefault('type', 'mmengine.BaseDataPreprocessor')

@@ -5,6 +5,7 @@ from typing import Any
 
 from mmengine.config import Config
 
+from vitmm.config.kinds import kind_of
 from vitmm.datasets.sources import leaves
 from vitmm.errors import ConfigError
 
@@ -51,7 +52,7 @@ def test_with_tta(config: Config) -> None:
     for dataset in leaves(loader.dataset) if loader else ():
         dataset.pipeline = config.tta_pipeline
     joined = dict(config.tta_model)
-    if str(joined['type']).rpartition('.')[2] == 'AverageClsScoreTTA':
+    if kind_of(joined) == 'AverageClsScoreTTA':
         joined['type'] = 'vitmm.AverageClsScoreTTA'  # whose labels follow the scores
     config.model = dict(**joined, module=config.model)
     # What a checkpoint holds is the average already; the hook would not find its own weights for
@@ -64,9 +65,8 @@ def test_with_tta(config: Config) -> None:
 
 def averages(hook: Any) -> bool:
     """Whether a hook of a config, or one that is made, averages the weights."""
-    kind = hook.get('type') if isinstance(hook, Mapping) else type(hook)
-    name = kind if isinstance(kind, str) else getattr(kind, '__name__', '')
-    return name.rpartition('.')[2] == 'EMAHook'
+    name = kind_of(hook) if isinstance(hook, Mapping) else type(hook).__name__
+    return name == 'EMAHook'
 
 
 def use_compile(config: Config) -> None:

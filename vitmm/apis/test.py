@@ -14,6 +14,7 @@ from vitmm.apis.report import summarize_test
 from vitmm.apis.switches import test_with_amp, test_with_tta
 from vitmm.compat.checkpoint import PUBLISHED_CONFIG
 from vitmm.config.beside import beside_training
+from vitmm.config.kinds import kind_of
 from vitmm.engine.hooks.progress import stop_progress
 from vitmm.engine.workers import end_workers
 from vitmm.errors import ConfigError
@@ -116,7 +117,7 @@ def test(
 
 def draw_into(cfg: Config, folder: Path, interval: int | None) -> None:
     hook = cfg.get('default_hooks', {}).get('visualization')
-    kind = hook.type.rpartition('.')[-1] if hook else None
+    kind = kind_of(hook) or None
     if kind not in _DRAW:
         raise ConfigError(
             'show_dir: the config has no visualization hook of mmdet, mmseg or mmpretrain in '

@@ -9,6 +9,7 @@ from mmengine.runner import Runner
 
 from vitmm.apis.class_counts import class_counts
 from vitmm.apis.metric_names import listed
+from vitmm.config.kinds import kind_of
 from vitmm.datasets.classes import given_classes
 from vitmm.datasets.entries import zero_is_ignored
 from vitmm.datasets.errors import DataError
@@ -45,7 +46,7 @@ def refuse_too_few(cfg: Config) -> None:
     scores = _scores(cfg.get('model') or {})
     for one in listed(cfg.get('val_evaluator')):
         best = max(listed(one.get('topk', 1)), default=1)
-        if scores and _kind(one) == 'Accuracy' and best > scores:
+        if scores and kind_of(one) == 'Accuracy' and best > scores:
             raise ConfigError(
                 f'val_evaluator: topk counts the {best} best of the {scores} classes that the head '
                 f'has; set it to {scores} or fewer.'
@@ -64,10 +65,6 @@ def _compares_one(model: Mapping[str, Any]) -> bool:
 def _scores(model: Mapping[str, Any]) -> int:
     """How many classes a classifier's head tells apart; 0 where its config does not say so."""
     return max((number or 0 for _, _, number in class_counts(model)), default=0)
-
-
-def _kind(one: Mapping[str, Any]) -> str:
-    return str(one.get('type')).rpartition('.')[2]
 
 
 def _count(dataset: Mapping[str, Any], scope: str | None) -> int:

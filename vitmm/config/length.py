@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from vitmm.config.kinds import kind_of
 from vitmm.errors import ConfigError
 
 _LOOPS = {'EpochBasedTrainLoop': True, 'IterBasedTrainLoop': False}  # whether they count epochs
@@ -13,7 +14,7 @@ def counts_epochs(train_cfg: Mapping[str, Any]) -> bool:
     """Whether a config's ``train_cfg`` counts epochs, not iterations."""
     if 'by_epoch' in train_cfg:
         return bool(train_cfg['by_epoch'])
-    if (kind := _kind(train_cfg)) in _LOOPS:
+    if (kind := kind_of(train_cfg)) in _LOOPS:
         return _LOOPS[kind]
     return 'max_iters' not in train_cfg
 
@@ -32,7 +33,7 @@ def describe(train_cfg: Mapping[str, Any] | None) -> dict[str, bool | int | str]
             twice.
     """
     train_cfg = train_cfg if isinstance(train_cfg, Mapping) else {}
-    kind, by_epoch = _kind(train_cfg), counts_epochs(train_cfg)
+    kind, by_epoch = kind_of(train_cfg), counts_epochs(train_cfg)
     if kind and 'by_epoch' in train_cfg:
         raise ConfigError(
             f'train_cfg: type={kind} and by_epoch={by_epoch} both name the loop. '
@@ -56,7 +57,7 @@ def is_endless(config: Mapping[str, Any]) -> bool:
     """Whether a sampler without end meets a training that counts epochs: its first never ends."""
     sampler = (config.get('train_dataloader') or {}).get('sampler') or {}
     train_cfg = config.get('train_cfg') or {}
-    return _kind(sampler) == 'InfiniteSampler' and bool(train_cfg) and counts_epochs(train_cfg)
+    return kind_of(sampler) == 'InfiniteSampler' and bool(train_cfg) and counts_epochs(train_cfg)
 
 
 def count(value: Any, name: str) -> int:
@@ -68,9 +69,3 @@ def count(value: Any, name: str) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or value < 1:
         raise ConfigError(f'{name} is a whole number, 1 or more, not {value!r}.')
     return value
-
-
-def _kind(part: Mapping[str, Any]) -> str:
-    """The class of a loop or sampler, ``''`` where none is named."""
-    kind = part.get('type') or ''
-    return str(getattr(kind, '__name__', kind)).rpartition('.')[2]

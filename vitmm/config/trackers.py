@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from importlib.util import find_spec
 from typing import Any
 
+from vitmm.config.kinds import kind_of
 from vitmm.errors import ConfigError, did_you_mean
 
 
@@ -77,7 +78,7 @@ def add_trackers(config: dict[str, Any]) -> None:
         kind = TRACKERS[name].kind
         wanted = [] if settings is None else [_backend(name, settings)]
         # A dumped config has it already: the new one takes its place.
-        there = next((i for i, b in enumerate(backends) if _kind(b) == kind), len(backends))
+        there = next((i for i, b in enumerate(backends) if kind_of(b) == kind), len(backends))
         backends = [*backends[:there], *wanted, *backends[there + 1 :]]
     visualizer['vis_backends'] = backends
     if 'vis_backends' in config:
@@ -91,7 +92,7 @@ def check_trackers(config: Mapping[str, Any]) -> None:
         ConfigError: it says what to install; or no such tracker.
     """
     asked = {name for name, settings in _asked(config).items() if settings is not None}
-    kinds = {_kind(backend) for backends in _lists(config) for backend in backends}
+    kinds = {kind_of(backend) for backends in _lists(config) for backend in backends}
     off = {name for name, settings in _asked(config).items() if settings is None}
     for name, tracker in TRACKERS.items():
         if name in asked or (tracker.kind in kinds and name not in off):
@@ -108,7 +109,7 @@ def name_run(config: Mapping[str, Any], name: str) -> None:
     """Call the run by its work dir where a service would make up a name, in place."""
     for backends in _lists(config):
         for backend in backends:
-            tracker = next((t for t in TRACKERS.values() if t.kind == _kind(backend)), None)
+            tracker = next((t for t in TRACKERS.values() if t.kind == kind_of(backend)), None)
             if tracker is None or tracker.run is None:
                 continue
             place = backend if tracker.run in _arguments(tracker) else _init_kwargs(backend)
@@ -119,7 +120,7 @@ def leave_out(config: dict[str, Any]) -> None:
     """Take away, in place, what follows training elsewhere: testing is no run of its own there."""
     kinds = {tracker.kind for name, tracker in TRACKERS.items() if name not in _LOCAL}
     for backends in _lists(config):
-        backends[:] = [backend for backend in backends if _kind(backend) not in kinds]
+        backends[:] = [backend for backend in backends if kind_of(backend) not in kinds]
     if _asked(config):
         config['trackers'] = {k: v for k, v in config['trackers'].items() if k in _LOCAL}
 
@@ -186,7 +187,3 @@ def _lists(config: Mapping[str, Any]) -> Iterator[list[dict[str, Any]]]:
     for owner in (config, config.get('visualizer') or {}):
         if isinstance(owner.get('vis_backends'), list):
             yield owner['vis_backends']
-
-
-def _kind(backend: Mapping[str, Any]) -> str:
-    return str(backend.get('type')).rpartition('.')[2]

@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
+from vitmm.config.kinds import kind_of
+
 # MMEngine's, which take these and nothing of a data set's own. mmdet's MultiImageMixDataset has a
 # pipeline itself and stays as it is.
 _WRAPPERS = ('RepeatDataset', 'ClassBalancedDataset', 'ConcatDataset')
@@ -23,7 +25,7 @@ def push_inwards(dataset: Any) -> Any:
         return dataset
     found = dict(dataset)
     inner = next((key for key in _INNER if found.get(key)), None)
-    if inner is None or str(found.get('type')).rpartition('.')[2] not in _WRAPPERS:
+    if inner is None or kind_of(found) not in _WRAPPERS:
         return found
     said = {key: found.pop(key) for key in list(found) if key not in (*_INNER, *_OWN)}
     wrapped = found[inner]

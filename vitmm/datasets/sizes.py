@@ -10,6 +10,7 @@ from typing import Any
 
 from PIL import Image
 
+from vitmm.config.kinds import kind_of
 from vitmm.datasets.coco_file import read_coco
 from vitmm.datasets.entries import voc_entry
 from vitmm.datasets.errors import DataError
@@ -102,7 +103,7 @@ def enlargement(pipeline: Sequence[Any], sizes: Sequence[Size]) -> Enlargement |
             factor = min(max(scale) / max(width, height), min(scale) / min(width, height))
         if factor < MUCH:
             return None
-        crops = [_pair(s.get('crop_size')) for _, s in steps if _kind(s) == 'RandomCrop']
+        crops = [_pair(s.get('crop_size')) for _, s in steps if kind_of(s) == 'RandomCrop']
         crop = next((c for c in crops if c and max(c) > max(width, height)), None)
         return Enlargement((width, height), factor, scale, (*key, name), crop)
     return None
@@ -111,24 +112,20 @@ def enlargement(pipeline: Sequence[Any], sizes: Sequence[Size]) -> Enlargement |
 def _steps(pipeline: Sequence[Any], key: tuple = ()) -> Iterator[tuple[tuple, Mapping[str, Any]]]:
     """Every step and its place; of those between which a pipeline chooses, the first."""
     for place, step in enumerate(pipeline):
-        if _kind(step) == 'RandomChoice':
+        if kind_of(step) == 'RandomChoice':
             yield from _steps(step['transforms'][0], (*key, place, 'transforms', 0))
         elif isinstance(step, Mapping):
             yield (*key, place), step
 
 
 def _scale(step: Mapping[str, Any]) -> tuple[Size | None, str]:
-    kind = _kind(step)
+    kind = kind_of(step)
     if kind in ('Resize', 'RandomResize'):
         return _pair(step.get('scale')), 'scale'
     scales = [one for one in map(_pair, step.get('scales') or ()) if one]
     if kind == 'RandomChoiceResize' and scales:
         return sorted(scales, key=min)[len(scales) // 2], 'scales'
     return None, ''
-
-
-def _kind(step: Any) -> str:
-    return str(step.get('type')).rpartition('.')[2] if isinstance(step, Mapping) else ''
 
 
 def _pair(value: Any) -> Size | None:

@@ -1,11 +1,10 @@
 """Raw predictions in a file that is whole or not there."""
 
-import os
-from pathlib import Path
-
 from mmengine.evaluator import DumpResults as StockDumpResults
 from mmengine.fileio import dump
 from mmengine.logging import print_log
+
+from vitmm.whole_files import write_whole
 
 
 class DumpResults(StockDumpResults):
@@ -13,12 +12,6 @@ class DumpResults(StockDumpResults):
 
     def compute_metrics(self, results: list) -> dict:
         """Write the predictions of all images; there are no figures."""
-        path = Path(self.out_file_path)
-        scratch = path.with_name(f'.{os.getpid()}.{path.name}')
-        try:
-            dump(results, scratch)
-            scratch.replace(path)
-        finally:
-            scratch.unlink(missing_ok=True)
-        print_log(f'Results have been saved to {path}.', logger='current')
+        write_whole(self.out_file_path, dump(results, file_format='pkl'))
+        print_log(f'Results have been saved to {self.out_file_path}.', logger='current')
         return {}

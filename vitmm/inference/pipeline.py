@@ -9,6 +9,7 @@ from mmcv.transforms import Compose
 from mmengine.config import Config
 from mmengine.registry import TRANSFORMS
 
+from vitmm.config.kinds import kind_of
 from vitmm.datasets.bands import to_255
 from vitmm.datasets.errors import DataError, UnreadableError
 from vitmm.datasets.sources import leaves
@@ -95,8 +96,7 @@ def _without_annotations(steps: Sequence[dict[str, Any]]) -> list[dict[str, Any]
 
 def _name(step: dict[str, Any]) -> str:
     """The class of a step, that of the inner one in ``vitmm.CheckedLoad``."""
-    kind = step['type']
-    name = str(getattr(kind, '__name__', kind)).rpartition('.')[2]
+    name = kind_of(step)
     return _name(step['transform']) if name == 'CheckedLoad' else name
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from vitmm.config.kinds import kind_of
 from vitmm.datasets.coco_file import read_coco
 from vitmm.datasets.errors import DataError
 from vitmm.datasets.files import read_lines
@@ -21,7 +22,7 @@ def count_images(dataset: Mapping[str, Any] | None, scope: str | None) -> int | 
     if not dataset:
         return None
     times = dataset.get('times', 1) if 'dataset' in dataset else 1
-    if 'dataset' in dataset and dataset['type'].split('.')[-1] not in _SIMPLE:
+    if 'dataset' in dataset and kind_of(dataset) not in _SIMPLE:
         return None
     total = 0
     for leaf in leaves(dataset):

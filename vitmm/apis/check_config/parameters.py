@@ -2,13 +2,14 @@
 
 import copy
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import torch
 from mmengine.optim import build_optim_wrapper
 from torch import nn
+from torch.utils._pytree import tree_leaves
 
 from vitmm.apis.bare_model import quiet
 from vitmm.apis.check_config.case import Case
@@ -95,7 +96,7 @@ def _check_gradients(case: Case, model: nn.Module, learning: dict[str, nn.Parame
             images = torch.zeros(2, channels, side, side, device=device)
             maps = model.train().extract_feat(images)
             parts = called & {'backbone', 'neck'}  # a head may have what only its loss reads
-            reached = _reached(_tensors(_run_heads(model, maps)))
+            reached = _reached(_run_heads(model, maps))
     except Exception as error:  # models that take more than images, operators without meta
         case.left_out.append(f'gradients, strides of anchors ({type(error).__name__}: {error})')
         return
@@ -125,9 +126,10 @@ def _run_heads(model: nn.Module, maps: Any) -> list[Any]:
     return [*outputs, maps] if others - {'data_preprocessor'} or not outputs else outputs
 
 
-def _reached(outputs: Iterable[torch.Tensor]) -> set[int]:
+def _reached(outputs: Any) -> set[int]:
     """The ids of the parameters that autograd's graph leads to; nothing is computed."""
-    ahead = [tensor.grad_fn for tensor in outputs if tensor.grad_fn is not None]
+    nodes = (getattr(output, 'grad_fn', None) for output in tree_leaves(outputs))
+    ahead = [node for node in nodes if node is not None]
     seen, found = set(ahead), set()
     while ahead:
         node = ahead.pop()
@@ -157,17 +159,6 @@ def _check_strides(case: Case, model: nn.Module, maps: Any, side: int) -> None:
                 f'{name} expects maps of strides {strides}, and gets {real}',
                 'set the strides to those of the maps, or let the neck give others',
             )
-
-
-def _tensors(value: Any) -> Iterator[torch.Tensor]:
-    if isinstance(value, torch.Tensor):
-        if value.requires_grad:
-            yield value
-    elif isinstance(value, dict):
-        yield from _tensors(list(value.values()))
-    elif isinstance(value, Iterable) and not isinstance(value, str):
-        for one in value:
-            yield from _tensors(one)
 
 
 @contextmanager

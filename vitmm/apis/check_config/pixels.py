@@ -5,6 +5,7 @@ from typing import Any
 
 from vitmm.apis.bare_model import walk
 from vitmm.apis.check_config.case import Case
+from vitmm.config.kinds import kind_of
 
 _KEY = ('model', 'data_preprocessor')
 _IMAGENET = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)  # RGB: torchvision's, most of timm's
@@ -45,7 +46,7 @@ def check_pixels(case: Case) -> None:
 def _check_twice(case: Case) -> None:
     for loader in ('train_dataloader', 'val_dataloader', 'test_dataloader'):
         for key, part in walk(case.get(loader) or {}, (loader,)):
-            if str(part.get('type')).split('.')[-1] == 'Normalize':
+            if kind_of(part) == 'Normalize':
                 case.say(
                     'pixels',
                     key,
@@ -57,7 +58,7 @@ def _check_twice(case: Case) -> None:
 def _statistics(case: Case) -> tuple[Sequence[float], Sequence[float]] | None:
     """Mean and std of the weights (RGB, 0 to 255); None where there are none, or none known."""
     backbone = case.get('model', 'backbone') or {}
-    kind = str(backbone.get('type')).split('.')[-1]
+    kind = kind_of(backbone)
     weights = backbone.get('init_cfg')
     source = weights.get('checkpoint', '') if isinstance(weights, Mapping) else ''
     if str(source).startswith('torchvision://'):

@@ -6,6 +6,7 @@ from typing import Any
 
 from vitmm.apis.check_config.case import Case
 from vitmm.apis.check_config.images import count_images
+from vitmm.config.kinds import kind_of
 from vitmm.config.length import counts_epochs, is_endless
 from vitmm.config.places import Key
 
@@ -63,7 +64,7 @@ def _schedulers(value: Any, key: Key = ('param_scheduler',)) -> Iterator[tuple[K
 
 def _check_end(case: Case, key: Key, one: Mapping[str, Any], others: list, length: int) -> None:
     """``length`` is that of the training, in the unit of the schedule ``one``."""
-    kind = str(one['type']).split('.')[-1]
+    kind = kind_of(one)
     begin, end, period = one.get('begin', 0), one.get('end', length), one.get('T_max')
     if not (isinstance(begin, int) and isinstance(end, int)):
         return

@@ -12,6 +12,7 @@ from vitmm.apis.compare.jobs import folder_name
 from vitmm.apis.compare.probe import task_of
 from vitmm.apis.compare.settings import Settings
 from vitmm.config import load_config, resolve
+from vitmm.config.kinds import kind_of
 from vitmm.config.load import merge_options
 from vitmm.config.top_level import check_options
 from vitmm.errors import ConfigError
@@ -38,11 +39,11 @@ def resolve_one(settings: Settings, backbone: str) -> Config:
             f'{settings.recipe} has no test_evaluator and test_dataloader: there is no metric to '
             'compare by (pretraining is compared by the recipe that its weights are for).'
         )
-    kind = loaded.get('model', {}).get('backbone', {}).get('type', '')
-    if kind.rpartition('.')[2] != 'TimmBackbone':
+    part = loaded.get('model', {}).get('backbone', {})
+    if kind_of(part) != 'TimmBackbone':
         raise ConfigError(
-            f'{settings.recipe} has model.backbone.type {kind or "none"}: only recipes with '
-            'vitmm.TimmBackbone can be compared backbone by backbone.'
+            f'{settings.recipe} has model.backbone.type {part.get("type") or "none"}: only '
+            'recipes with vitmm.TimmBackbone can be compared backbone by backbone.'
         )
     check_options(plain, settings.options, settings.recipe)
     if settings.mode == 'probe':

@@ -5,6 +5,7 @@ from typing import Any
 
 from mmseg.evaluation import IoUMetric
 
+from vitmm.config.kinds import kind_of
 from vitmm.registry import METRICS
 
 # What each metric is called by class, and under which key its values come.
@@ -42,7 +43,7 @@ def ask(evaluator: Any) -> list[dict]:
     """
     found = []
     for one in evaluator if isinstance(evaluator, list | tuple) else [evaluator]:
-        kind = str(one['type']).rpartition('.')[2]
+        kind = kind_of(one)
         if kind == 'CocoMetric':
             found.append({**one, 'classwise': True})
         elif kind == 'IoUMetric' and 'mIoU' in one.get('iou_metrics', ['mIoU']):

@@ -16,6 +16,7 @@ from vitmm.apis.predictions.segmentation import Segmentation
 from vitmm.apis.predictions.several_labels import SeveralLabels
 from vitmm.apis.predictions.task import Task
 from vitmm.apis.predictions.truths import Truths
+from vitmm.config.kinds import kind_of
 from vitmm.datasets.loading import IGNORED
 from vitmm.datasets.sources import dataset_class, leaves
 from vitmm.engine.wrapping import bare
@@ -71,6 +72,6 @@ def _palette(runner: Runner) -> Any:
 def _metric(cfg: Config, name: str) -> Mapping[str, Any]:
     """The settings of a metric among the evaluator's, {} if it is not there."""
     for one in listed(cfg.test_evaluator):
-        if str(one.get('type')).rpartition('.')[2] == name:
+        if kind_of(one) == name:
             return one
     return {}

@@ -1,6 +1,6 @@
 """What there is to know of one timm backbone before choosing it."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 import timm
 import torch
@@ -76,11 +76,6 @@ def survey(name: str) -> Survey:
         checkpointing=checkpointing,
         weights=tuple(n.partition('.')[2] for n in timm.list_pretrained(f'{name}.*')),
     )
-
-
-def as_row(found: Survey) -> dict:
-    """The survey as JSON keeps it."""
-    return asdict(found)
 
 
 def _run(backbone: TimmBackbone, size: tuple[int, int]) -> float:

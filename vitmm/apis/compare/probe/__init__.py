@@ -10,6 +10,7 @@ from vitmm.apis.compare.probe.boxes import name_boxes
 from vitmm.apis.compare.probe.dense import measure_depth, segment
 from vitmm.apis.compare.probe.whole import classify, several_labels
 from vitmm.apis.launch import build_runner, prepare
+from vitmm.config.kinds import kind_of
 from vitmm.errors import ConfigError
 
 DENSE = {'EncoderDecoder': segment, 'DepthEstimator': measure_depth}
@@ -57,7 +58,7 @@ def task_of(cfg: Config) -> Any:
     Raises:
         ConfigError: it has none.
     """
-    kind = cfg.model.type.rpartition('.')[2]
+    kind = kind_of(cfg.model)
     if kind == 'ImageClassifier':
         several = 'MultiLabel' in (cfg.model.get('head') or {}).get('type', '')
         return several_labels if several else classify
