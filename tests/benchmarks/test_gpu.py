@@ -92,7 +92,7 @@ def test_a_step_that_fails_or_hangs_stops_no_other(tmp_path, capsys):
     assert text.count('x\n') < 30 and (tmp_path / 'log.txt').read_text().count('x\n') == 99
     child = (tmp_path / 'child').read_text()
     state = subprocess.run(['ps', '-o', 'stat=', '-p', child], capture_output=True, text=True)
-    assert state.stdout.strip() in ('', 'Z')  # what a step started ends with it
+    assert state.stdout.strip()[:1] in ('', 'Z')  # what a step started ends with it
 
 
 def test_what_there_is_no_time_for_is_told(tmp_path):

@@ -81,6 +81,7 @@ def save(
         return [path]
     from torch import onnx  # heavy
 
+    _drop_casts_to_itself(program.graph)
     deforms = any('deform_conv' in str(node.target) for node in program.graph.nodes)
     try:
         with quiet():
@@ -114,6 +115,16 @@ def _optimize(model: Any) -> None:
     from onnxscript.optimizer import optimize_ir
 
     optimize_ir(model, should_fold=lambda node: False if node.op_type == 'Resize' else None)
+
+
+def _drop_casts_to_itself(graph: torch.fx.Graph) -> None:
+    """mmcv casts weights to the type they have, which torch 2.11 takes for other weights."""
+    for node in list(graph.nodes):
+        if node.target is torch.ops.aten.type_as.default:
+            (value, _), done = node.args, node.meta['val']
+            if value.meta['val'].dtype == done.dtype:
+                node.replace_all_uses_with(value)
+                graph.erase_node(node)
 
 
 def _keep_constants(graph: Any) -> None:
