@@ -17,7 +17,8 @@ from torch.distributed.run import main
 
 def run() -> int:
     """Start the processes; returns the exit status."""
-    logging.getLogger('torch.distributed.elastic').setLevel(logging.CRITICAL)
+    for name in ('multiprocessing.api', 'agent.server.api'):
+        logging.getLogger(f'torch.distributed.elastic.{name}').setLevel(logging.CRITICAL)
     with TemporaryDirectory() as folder:
         os.environ['VITMM_SAID'] = folder  # vitmm.apis.cli
         try:
@@ -26,14 +27,19 @@ def run() -> int:
             return 128 + error.sigval
         except ChildFailedError as error:
             rank, failure = error.get_first_failure()
+            said = None
             if failure.exitcode < 0:
                 name = signal.Signals(-failure.exitcode).name
                 why = ' (often because memory has run out)' if name == 'SIGKILL' else ''
-                print(
-                    f'error: process {rank} was ended by {name}{why}, and the others with it. The '
-                    "work dir's checkpoints are whole: --resume goes on from the last.",
-                    file=sys.stderr,
+                said = f'process {rank} was ended by {name}{why}, and the others with it.'
+                if any(word.endswith('train.py') for word in sys.argv):
+                    said += " The work dir's checkpoints are whole: --resume goes on from the last."
+            elif not os.listdir(folder):
+                said = (
+                    f'process {rank} ended with status {failure.exitcode}, and the others with it.'
                 )
+            if said:
+                print(f'error: {said}', file=sys.stderr)
             return failure.exitcode if failure.exitcode > 0 else 128 - failure.exitcode
     return 0
 

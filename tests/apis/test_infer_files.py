@@ -188,6 +188,7 @@ def test_a_folder_with_folders(trained, images):
 def test_a_folder_of_links_and_hidden_files(trained, images, tmp_path):
     (tmp_path / 'links').mkdir()
     (tmp_path / 'links/more').symlink_to(images)
+    (tmp_path / 'links/around').symlink_to(tmp_path / 'links')
     (tmp_path / 'links/._a.jpg').write_bytes(b'what a Mac leaves beside a.jpg')
     found = dict(Predictor(trained('cls'))(tmp_path / 'links'))
     names = ('a.jpg', 'a.png', 'b/a.jpg', 'b/c.jpg', 'out/old.jpg')

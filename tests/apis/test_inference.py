@@ -9,6 +9,7 @@ import tifffile
 import torch
 from mmengine.config import Config
 from mmengine.registry import MODELS, DefaultScope, registry
+from mmpretrain.models import ImageClassifier
 from multiband import write_multiband
 from PIL import Image
 from predictions import change, config_of, same, told
@@ -68,7 +69,7 @@ def test_threads_leave_the_scope_and_the_registry_as_they_were(trained):
 
     thread = threading.Thread(target=first)
     thread.start()
-    held.wait()
+    assert held.wait(60)
     with building(Config(dict(default_scope='mmseg'))):
         go.set()
         thread.join(0.2)
@@ -79,12 +80,13 @@ def test_threads_leave_the_scope_and_the_registry_as_they_were(trained):
     assert getattr(after, 'scope_name', None) == getattr(before[0], 'scope_name', None)
 
 
-def test_a_head_that_predicts_something_else(trained, tiny_shapes, monkeypatch):
-    predictor = Predictor(trained('cls'), device='cpu')
-    monkeypatch.setattr(predictor.model, 'predict', lambda _, samples: samples)
+def test_a_head_that_predicts_something_else(trained, tiny_shapes, tmp_path, monkeypatch):
     image = min((tiny_shapes / 'JPEGImages').glob('*.jpg'))
+    monkeypatch.setattr(ImageClassifier, 'predict', lambda self, _, samples: samples)
+    assert len(list(Predictor(trained('cls'), device='cpu')(image))) == 1  # as it is
     with pytest.raises(ConfigError, match='LinearClsHead predicts no pred_score, which'):
-        list(predictor(image))
+        infer(trained('cls'), image, tmp_path / 'out')
+    assert not list((tmp_path / 'out').rglob('*.*'))
 
 
 def test_no_image_is_padded_for_anothers_sake(trained, tiny_shapes):

@@ -163,12 +163,13 @@ def test_the_other_backbone_is_another(commands):
 
 def test_tools_of_another_folder(commands, tmp_path, monkeypatch):
     (tmp_path / 'away').mkdir()
-    for name in ('train.py', 'test.py', 'infer.py', 'dist_train.sh'):
+    for name in ('train.py', 'test.py', 'infer.py', 'dist_train.sh', '_torchrun.sh'):
         (tmp_path / 'away' / name).touch()
     monkeypatch.setattr('sys.argv', [str(tmp_path / 'away/train.py')])
     monkeypatch.chdir(tmp_path / 'away')
     (tmp_path / 'away/a.py').write_text("a = '${backbone.channels}'\n")
     assert [one[1] for one in commands('none')] == ['test.py', 'infer.py', 'train.py']
+    assert commands('pytorch')[-1][0] == './dist_train.sh'
     monkeypatch.chdir(tmp_path)
     assert [one[1] for one in commands('none')] == [
         'away/test.py',
@@ -176,6 +177,10 @@ def test_tools_of_another_folder(commands, tmp_path, monkeypatch):
         'away/train.py',
     ]
     assert commands('pytorch')[-1][0] == 'away/dist_train.sh'
+    (tmp_path / 'away/_torchrun.sh').unlink()  # somebody's own scripts
+    assert commands('none')[0][1] == 'tools/test.py'
+    monkeypatch.setattr('sys.argv', [''])  # a Python that was started by hand
+    assert commands('none')[0][1] == 'tools/test.py'
 
 
 def taken(words, monkeypatch):

@@ -73,8 +73,9 @@ def test_one_class_alone_is_no_segmentation():
     cfg = dict(train_dataloader=dict(dataset=one), model=dict(decode_head=head))
     with pytest.raises(ConfigError, match=r'one class, .* background, 0 in the masks'):
         refuse_too_few(Config(cfg))
-    head['loss_decode']['use_sigmoid'] = True
-    refuse_too_few(Config(cfg))
+    dice = dict(type='mmseg.DiceLoss')  # of a sigmoid, by default
+    for others in (dict(head['loss_decode'], use_sigmoid=True), dice, [head['loss_decode'], dice]):
+        refuse_too_few(Config({**cfg, 'model': dict(decode_head={**head, 'loss_decode': others})}))
 
 
 def test_every_part_of_joined_sets_counts():

@@ -2,7 +2,7 @@ import json
 import shutil
 
 import pytest
-from shapes_configs import coco, folders, seg, voc
+from shapes_configs import coco, edit, folders, seg, voc
 
 from vitmm.datasets import DataError, read_classes
 from vitmm.datasets.draw import CLASSES
@@ -75,6 +75,17 @@ def test_wrappers_are_taken_off(shapes):
         read_classes({'type': 'ConcatDataset', 'datasets': []})
     with pytest.raises(DataError, match='different classes'):
         read_classes({'type': 'ConcatDataset', 'datasets': [one, folders(shapes)]})
+
+
+def test_categories_of_one_name(copy):
+    def change(content):
+        for category, name in zip(content['categories'], 'xyx', strict=False):
+            category['name'] = name
+
+    edit(copy / 'coco/instances_train.json', change)
+    with pytest.raises(DataError, match="several categories are called 'x': rename all but one"):
+        read_classes(coco(copy))
+    assert read_classes(coco(copy, metainfo={'classes': ('star',)})) == ('star',)  # not chosen
 
 
 def test_names_in_the_config_are_used_and_checked(shapes):

@@ -5,8 +5,8 @@ import json
 import numpy as np
 import pytest
 
-from vitmm.datasets import DataError, coco_file
-from vitmm.datasets.coco_file import need_whole, read_coco
+from vitmm.datasets import coco_file
+from vitmm.datasets.coco_file import read_coco
 
 ODD = [[0, 0, 5, 5], [0, 0, 0, 5], [-0.5, 0, 5, 5], [-0.6, 0, 5, 5], [0, 0, 10.5, 20.5]]
 ODD += [[0, 0, 10.6, 5], [10, 0, 0.2, 5], [9.9, 0, 0.2, 5], [0, 25, 5, 5], [-5, -5, 5, 5]]
@@ -71,12 +71,3 @@ def test_sizes_that_are_none(side, tmp_path):
     path = write(tmp_path, [[0, 0, 5, 5]], height=side)
     assert f'a.jpg is 10 x {side!r}, which are no numbers of pixels' in read_coco(path).faults
     assert read_coco(path).sizes == ()
-
-
-def test_two_categories_of_one_name(tmp_path):
-    path = write(tmp_path, [[0, 0, 5, 5]])
-    content = json.loads(path.read_text())
-    content['categories'] = [dict(id=number, name=name) for number, name in enumerate('aba')]
-    path.write_text(json.dumps(content))
-    with pytest.raises(DataError, match="the categories 0 and 2 are both called 'a': rename one"):
-        need_whole(path)

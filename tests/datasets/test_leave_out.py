@@ -79,6 +79,16 @@ def test_coco_boxes_in_training_and_in_tests(copy, tmp_path):
         check_annotations(coco(copy, **FILLED))
 
 
+@pytest.mark.parametrize('side', [0, None, '30'])
+def test_images_of_no_size_are_left_out(side, copy, tmp_path):
+    edit(copy / 'coco/instances_train.json', lambda c: c['images'][1].update(width=side))
+    with pytest.raises(DataError, match=r'no numbers of pixels; .*bad_data=skip'):
+        check_annotations(coco(copy, **FILLED))
+    left, said = leave_out(coco(copy, **FILLED), None, 'train', tmp_path / 'out')
+    assert 'train: 1 of 8 images' in said
+    check_annotations(left)
+
+
 def test_what_cannot_be_left_out_is_told_of_the_file_itself(copy, tmp_path):
     edit(copy / 'coco/instances_train.json', lambda c: [a.pop('area') for a in c['annotations']])
     with pytest.raises(DataError, match=r'coco/instances_train.json is not whole: .* no area .*: '):

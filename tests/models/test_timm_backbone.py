@@ -1,5 +1,6 @@
 import math
 
+import numpy as np
 import pytest
 import timm
 import torch
@@ -191,8 +192,11 @@ def test_freezing_rests_statistics_and_drop_path():
         (dict(model_name='resnet18', frozen_groups='some'), "frozen_groups='some': .*or 'all'"),
         (dict(model_name='resnet18', frozen_norms='yes'), "frozen_norms='yes': give True or"),
         (dict(model_name='test_vit', window_size=True), 'window_size=True: give a number'),
-        (dict(model_name='test_vit', global_blocks='all'), "global_blocks='all': give how many"),
-        (dict(model_name='test_vit', global_blocks=2.0), 'global_blocks=2.0: give how many'),
+        (dict(model_name='test_vit', window_size=4, global_blocks='all'), "blocks='all': give how"),
+        (
+            dict(model_name='test_vit', window_size=4, global_blocks=2.0),
+            'blocks=2.0: give how many',
+        ),
         (dict(model_name='resnet18', out_indices=(1.0,)), r'out_indices=\(1.0,\): give whole'),
         (dict(model_name=None), 'model_name=None: give a name'),
         (dict(model_name='resnet18', pretrained=''), "pretrained='': give True for"),
@@ -206,6 +210,15 @@ def test_freezing_rests_statistics_and_drop_path():
 def test_bad_settings(settings, words):
     with pytest.raises(BackboneError, match=words):
         TimmBackbone(**settings)
+
+
+def test_numbers_of_other_kinds_and_what_is_not_used():
+    """As NumPy and divisions give them."""
+    plain = TimmBackbone('resnet18', out_indices=(1, 2))
+    for indices in (np.array([1, 2]), [np.int64(1), 2], range(1, 3)):
+        assert TimmBackbone('resnet18', out_indices=indices).channels == plain.channels
+    assert TimmBackbone('resnet18', out_strides=(8.0, 16.0)).strides == (8, 16)
+    TimmBackbone('resnet18', out_strides=None, out_indices=1, global_blocks=None, frozen_norms=None)
 
 
 def test_settings_of_the_model():

@@ -25,6 +25,12 @@ time.sleep(60)
 """
 
 
+END = """
+import os, time
+os._exit(3) if os.environ['RANK'] == '1' else time.sleep(60)
+"""
+
+
 @pytest.mark.parametrize(
     ('script', 'status', 'said'),
     [
@@ -34,8 +40,9 @@ time.sleep(60)
             137,
             'error: process 1 was ended by SIGKILL (often because memory has run out), and ',
         ),
+        (END, 3, 'error: process 1 ended with status 3, and the others with it.\n'),
     ],
-    ids=['error', 'killed'],
+    ids=['error', 'killed', 'ended'],
 )
 def test_it_is_said_once_and_without_torchs_report(script, status, said, tmp_path):
     (tmp_path / 'script.py').write_text(script)

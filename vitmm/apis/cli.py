@@ -132,6 +132,8 @@ def _is_first(message: str) -> bool:
                 return True
         except FileExistsError:
             return False
+        except OSError:  # a full disk
+            return True
     return True
 
 

@@ -57,9 +57,16 @@ def find_models(paths: Iterable[str | Path]) -> list[FoundModel]:
     return [_describe(path, name) for path, name in found.items()]
 
 
+def _is_here(folder: str, root: Path) -> bool:
+    """Whether it is a link to what is found without it: a folder below ``root``, or around it."""
+    there, here = os.path.realpath(folder) + os.sep, os.path.realpath(root) + os.sep
+    return os.path.islink(folder) and (there.startswith(here) or here.startswith(there))
+
+
 def _newest_first(root: Path) -> Iterator[Path]:
     runs: dict[Path, list[tuple[bool, float, Path]]] = {}
-    for folder, _, files in os.walk(root, followlinks=True):
+    for folder, folders, files in os.walk(root, followlinks=True):
+        folders[:] = [name for name in folders if not _is_here(os.path.join(folder, name), root)]
         for file in files:
             path = Path(folder, file)
             if (path.suffix == '.pth' or file == PUBLISHED) and path.is_file():

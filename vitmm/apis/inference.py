@@ -5,6 +5,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+from mmengine.structures import BaseDataElement
 from tqdm import tqdm
 
 from vitmm.collector import set_aside, started
@@ -22,6 +23,13 @@ USUAL = {
     'det': ('pictures', 'coco'),
     'seg': ('pictures', 'masks'),
     'depth': ('pictures', 'masks'),
+}
+
+_RESULTS = {
+    'cls': 'pred_score',
+    'det': 'pred_instances',
+    'seg': 'pred_sem_seg',
+    'depth': 'pred_depth_map',
 }
 
 
@@ -84,6 +92,8 @@ def infer(
             for writer in writers:
                 stack.callback(writer.close)
             for item, sample in found:
+                if not count:
+                    _need_results(predictor, sample)
                 for writer in writers:
                     writer.add(item, sample)
                 count += 1
@@ -94,6 +104,17 @@ def infer(
     written = ', '.join(map(str, there)) if count else 'nothing was written'
     skipped = f', {len(predictor.skipped)} bad passed over' if predictor.skipped else ''
     return f'{count} image{"s" if count != 1 else ""} ({predictor.task}){skipped}: {written}'
+
+
+def _need_results(predictor: Predictor, sample: BaseDataElement) -> None:
+    """Raise where a head of somebody's own predicts something else than its task's results."""
+    name = _RESULTS[predictor.task]
+    if name not in sample:
+        head = type(getattr(predictor.model, 'head', None) or predictor.model).__name__
+        raise ConfigError(
+            f'{head} predicts no {name}, which results of {predictor.task} are made of: '
+            'vitmm.apis.inference.Predictor gives what it predicts, as it is.'
+        )
 
 
 def _check(formats: Sequence[str] | None, ann: str | Path | None, batch_size: int) -> None:

@@ -72,13 +72,15 @@ def _train(runner: Runner, config: str) -> str:
     here = int(os.environ.get('LOCAL_WORLD_SIZE', get_world_size()))
     machines = get_world_size() // here
     several = f'NNODES={machines} NODE_RANK=… MASTER_ADDR=… ' if machines > 1 else ''
-    return f'{several}{shlex.quote(_tool("dist_train.sh"))} {config} {here}'
+    starter = _tool('dist_train.sh')
+    starter = starter if '/' in starter else f'./{starter}'
+    return f'{several}{shlex.quote(starter)} {config} {here}'
 
 
 def _tool(name: str) -> str:
     """The tool beside the one that was started, which may be another folder's."""
-    here = Path(sys.argv[0]).with_name(name)
-    return short_path(here) if here.is_file() else f'tools/{name}'
+    folder = Path(sys.argv[0]).parent
+    return short_path(folder / name) if (folder / '_torchrun.sh').is_file() else f'tools/{name}'
 
 
 def _has_holes(config: Path, data: str | None) -> bool:

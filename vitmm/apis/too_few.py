@@ -57,9 +57,13 @@ def _compares_one(model: Mapping[str, Any]) -> bool:
     """Whether a head has the probabilities of one class, which is always 1."""
     for _, part, number in class_counts(model):
         losses = listed(part.get('loss_decode'))
-        if number == 1 and losses and not any(loss.get('use_sigmoid') for loss in losses):
+        if number == 1 and losses and all(map(_is_softmax, losses)):
             return True
     return False
+
+
+def _is_softmax(loss: Mapping[str, Any]) -> bool:
+    return kind_of(loss) == 'CrossEntropyLoss' and not loss.get('use_sigmoid')
 
 
 def _scores(model: Mapping[str, Any]) -> int:

@@ -118,6 +118,7 @@ def _check_voc(source: Source, scope: str | None) -> Bad:
         _check_exist('image', (image for image, _ in files), source)
     except MissingError as error:
         others = glob(f'{escape(os.path.splitext(error.path)[0])}.*')
+        others = [path for path in others if path.lower().endswith(IMAGE_SUFFIXES)]
         if others:
             raise DataError(
                 f"{error}. {others[0]} is there, and mmdet's VOC data sets read .jpg only: convert "

@@ -109,6 +109,12 @@ def _read_one(cfg: dict, scope: str | None) -> tuple[str, ...]:
         found = given or _own_classes(source, scope)
     elif source.kind == 'coco':
         found = read_coco(source.ann_file).classes if source.ann_file else None
+        counts = Counter(found)
+        if twice := [name for name in dict.fromkeys(given or found or ()) if counts[name] > 1]:
+            raise DataError(
+                f'{source.ann_file}: several categories are called {show_names(twice)}: rename '
+                'all but one, or leave out those without boxes'
+            )
     elif source.kind == 'multilabel':
         found = read_labels(source.ann_file).classes if source.ann_file else None
     elif source.kind == 'voc':

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections import Counter
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -14,9 +14,10 @@ import numpy as np
 
 from vitmm.datasets.boxes import Box
 from vitmm.datasets.coco_masks import mask_fault
-from vitmm.datasets.errors import DataError
+from vitmm.datasets.errors import REMEDY, DataError
 from vitmm.datasets.json_files import file_state, shared_json
 
+_SKIPPED = re.compile('^two images|no numbers of pixels$')
 _MANY = 50_000  # annotations: to unpack the run lengths of more would take more than seconds
 
 
@@ -52,23 +53,26 @@ def read_coco(path: str | os.PathLike) -> CocoFile:
     return _read_coco(str(path), file_state(path))
 
 
-def need_whole(path: str | os.PathLike, but: str | None = None) -> CocoFile:
+def need_whole(path: str | os.PathLike, skipping: bool = False) -> CocoFile:
     """Read a file that mmdet can read.
 
     Args:
         path: of the file.
-        but: how faults begin that do no harm.
+        skipping: pass over images of no size, and of one id, which can be left out.
 
     Raises:
         DataError: it lacks numbers, or has them twice; or as :func:`read_coco` does.
     """
     content = read_coco(path)
-    faults = [fault for fault in content.faults if not but or not fault.startswith(but)]
+    faults = [one for one in content.faults if not (skipping and _SKIPPED.search(one))]
     if faults:
         said = f'{path} is not whole: {faults[0]}'
         said += f' (and {len(faults) - 1} more)' if faults[1:] else ''
-        area = ': it is width times height of the bbox, or the pixels of the mask'
-        raise DataError(said + (area if faults[0].endswith('no area') else ''))
+        if faults[0].endswith('no area'):
+            said += ': it is width times height of the bbox, or the pixels of the mask'
+        elif _SKIPPED.search(faults[0]):
+            said += f'; {REMEDY}'
+        raise DataError(said)
     return content
 
 
@@ -119,13 +123,6 @@ def _read_coco(path: str, state: tuple) -> CocoFile:
 def _faults(content: dict) -> list[str]:
     """What mmdet could not read a COCO file for: numbers that are missing or there twice."""
     faults = []
-    names = Counter(category['name'] for category in content['categories'])
-    for name in [name for name, count in names.items() if count > 1]:
-        ids = [one['id'] for one in content['categories'] if one['name'] == name]
-        faults.append(
-            f'the categories {" and ".join(map(str, ids))} are both called {name!r}: rename one, '
-            'or leave out one without boxes'
-        )
     for kind, wanted in (('images', ('id', 'width', 'height')), ('annotations', ('id', 'area'))):
         things = content.get(kind) or []
         whole = all(key in one for key in wanted for one in things)

@@ -43,17 +43,19 @@ def split_coco(annotations: str | os.PathLike, share: float = 0.2, seed: int = 0
     count = max(1, round(share * len(images)))
     if count >= len(images):
         raise DataError(f'{annotations} has {len(images)} image(s): too few to split so')
+    known = {image['id'] for image in images}
+    boxes = content.get('annotations') or []
+    if stray := next((one for one in boxes if one.get('image_id') not in known), None):
+        raise DataError(
+            f'{annotations}: box {stray["id"]} is of image {stray.get("image_id")}, not listed'
+        )
     drawn = np.random.default_rng(seed).permutation(len(images))[:count]
     kept = {images[number]['id'] for number in drawn.tolist()}
     for file, validate in zip(files, (False, True), strict=True):
         part = {
             **content,
             'images': [one for one in images if (one['id'] in kept) is validate],
-            'annotations': [
-                one
-                for one in content.get('annotations') or []
-                if (one['image_id'] in kept) is validate
-            ],
+            'annotations': [one for one in boxes if (one['image_id'] in kept) is validate],
         }
         write_whole(file, json.dumps(part))
     return files

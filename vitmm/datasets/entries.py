@@ -108,6 +108,8 @@ def _coco(source: Source, classes: Sequence[str]) -> list[Entry]:
         # LVIS tells the name on disk by the end of a URL.
         name = image.get('file_name') or '/'.join(image.get('coco_url', '').split('/')[-2:])
         entry = Entry(os.path.join(folder, name), size)
+        if size is None and {'width', 'height'} <= image.keys():
+            entry.faults.append(f'{image["width"]!r} x {image["height"]!r} by its annotation')
         entries[image['id']] = entry
     for number, annotation in enumerate(content.get('annotations') or []):
         entry = entries.get(annotation.get('image_id'), strays)

@@ -102,11 +102,21 @@ def class_folders(folder: str) -> tuple[str, ...]:
         raise DataError(f'cannot read {folder}: {error}') from error
 
 
-def files_below(folder: str) -> Iterator[str]:
+def files_below(folder: str, _above: tuple[str, ...] = ()) -> Iterator[str]:
     """The paths of all files below a folder, in order, but what is hidden or in hidden folders.
 
-    Links to folders are followed, as mmseg and mmpretrain do.
+    Links to folders are followed, as mmseg and mmpretrain do, but not to those around them. A
+    folder that is not there, or not readable, has none.
     """
-    for place, folders, names in os.walk(folder, followlinks=True):
-        folders[:] = sorted(name for name in folders if not name.startswith('.'))
-        yield from (os.path.join(place, name) for name in sorted(names) if name[0] != '.')
+    place = os.path.realpath(folder)
+    if place in _above:
+        return
+    try:
+        entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
+    except OSError:
+        return
+    shown = [entry for entry in entries if not entry.name.startswith('.')]
+    yield from (entry.path for entry in shown if not entry.is_dir())
+    for entry in shown:
+        if entry.is_dir():
+            yield from files_below(entry.path, (*_above, place))

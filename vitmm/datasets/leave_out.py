@@ -54,7 +54,7 @@ def leave_out(cfg: dict, scope: str | None, name: str, folder: Path) -> tuple[di
     source = read_source(cfg, scope)
     classes = read_classes(cfg, scope)
     if source.kind == 'coco':
-        need_whole(source.ann_file, but='two images')  # of which one is left out
+        need_whole(source.ann_file, skipping=True)
     manifest = _manifest(source, classes)
     digest = hashlib.sha256(json.dumps(manifest, sort_keys=True).encode()).hexdigest()[:12]
     place = folder / f'{name}-{digest}'

@@ -109,11 +109,11 @@ def _check_boxes(results: dict, path: str) -> None:
     It was resized, or turned, and its boxes were not: a loss of them may be infinite.
     """
     size, told = results['img_shape'], (results.get('height'), results.get('width'))
-    if tuple(size) == told or not all(isinstance(side, int) for side in told):
+    if tuple(size) == told or not all(isinstance(side, int) and side > 0 for side in told):
         return
     (height, width), slack = size, 1  # pixel, by which boxes end beyond whole images
     for one in results.get('instances') or ():
-        right, bottom = one['bbox'][2:] if 'bbox' in one else (0, 0)
+        right, bottom = (0, 0) if one.get('ignore_flag') else one.get('bbox', (0,) * 4)[2:]
         if right > width + slack or bottom > height + slack:
             raise DataError(
                 f'{path} is {width} x {height}, but {told[1]} x {told[0]} by its annotation, and a '

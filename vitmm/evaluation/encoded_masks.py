@@ -33,7 +33,11 @@ def known_objects(found: Mapping[str, Any], number: int) -> Mapping[str, Any]:
     known = found['labels'] < number
     if known.all():
         return found
-    return {name: value[known] for name, value in found.items()}
+    numbers = np.flatnonzero(known.cpu().numpy()).tolist()
+    return {
+        name: [value[n] for n in numbers] if isinstance(value, list) else value[known]
+        for name, value in found.items()
+    }
 
 
 def _apart(sample: Mapping[str, Any], number: int) -> tuple[Mapping[str, Any], np.ndarray | None]:

@@ -27,13 +27,6 @@ from vitmm.inference.scope import in_scope
 from vitmm.inference.stored_model import StoredModel, building, read_model, task_of
 from vitmm.models.precision import use_full_precision_in_losses
 
-_RESULTS = {
-    'cls': 'pred_score',
-    'det': 'pred_instances',
-    'seg': 'pred_sem_seg',
-    'depth': 'pred_depth_map',
-}
-
 
 class Predictor:
     """A trained model of any task, for images.
@@ -219,12 +212,6 @@ class Predictor:
         with scope, torch.autocast(self.device.type, torch.bfloat16, enabled=self.amp):
             for numbers in groups.values():
                 found = self._tested.test_step(pseudo_collate([batch[n] for n in numbers]))
-                if _RESULTS[self.task] not in found[0]:
-                    name = type(getattr(self.model, 'head', None) or self.model).__name__
-                    raise ConfigError(
-                        f'{name} predicts no {_RESULTS[self.task]}, which results of this task '
-                        f"({self.task}) are made of: what it predicts is its own metric's to show."
-                    )
                 samples.update(zip(numbers, found, strict=True))
         return [self._finish(samples[number]) for number in range(len(batch))]
 

@@ -1,6 +1,7 @@
 """A checkpoint with the config and the classes that lie in it or beside it."""
 
 import json
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -36,6 +37,8 @@ _TASKS = {  # base classes of mmdet, mmseg and mmpretrain, the narrower first
     'BaseSegmentor': 'seg',
     'BaseClassifier': 'cls',
 }
+
+_PATCHING = threading.RLock()
 
 
 @dataclass
@@ -207,7 +210,8 @@ def building(config: Config) -> Iterator[None]:
             ) from error
     try:
         with (
-            in_scope(config.get('default_scope') or 'mmengine'),  # first, for it locks
+            _PATCHING,  # two patches that overlap would leave one of them there
+            in_scope(config.get('default_scope') or 'mmengine'),
             patch('mmengine.registry.registry.get_object_from_string', side_effect=KeyError),
         ):
             yield

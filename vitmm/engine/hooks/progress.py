@@ -3,9 +3,9 @@
 import time
 from collections.abc import Sequence
 from datetime import timedelta
-from numbers import Number
 from typing import Any
 
+import numpy as np
 import torch
 from mmengine.dist import is_main_process
 from mmengine.hooks import CheckpointHook, Hook
@@ -112,7 +112,7 @@ class ProgressHook(Hook):
         )
         wanted = wanted[0] if isinstance(wanted, list) and wanted else wanted
         # Some are lists, of a value for each class.
-        metrics = {n: v for n, v in (metrics or {}).items() if isinstance(v, Number)}
+        metrics = {n: v for n, v in (metrics or {}).items() if np.ndim(v) == 0}
         # It is named with or without the evaluator's prefix.
         name = next((n for n in metrics if wanted in (n, n.rpartition('/')[2])), None)
         name = name or next(iter(metrics), None)

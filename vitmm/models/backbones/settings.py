@@ -1,7 +1,6 @@
 """Which settings of a backbone go together."""
 
-import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from numbers import Integral
 from typing import Any
 
@@ -14,32 +13,33 @@ def is_whole(value: Any) -> bool:
 
 
 def _are_whole(value: Any) -> bool:
-    return is_whole(value) or (
-        isinstance(value, Sequence) and not isinstance(value, str) and all(map(is_whole, value))
-    )
+    several = isinstance(value, Iterable) and not isinstance(value, str)
+    return all(map(is_whole, value)) if several else is_whole(value)
 
 
-_PATH = str | os.PathLike
-_TYPES: dict[str, tuple[Callable[[Any], bool], str]] = {
-    'model_name': (lambda value: isinstance(value, str), 'give a name of timm.list_models().'),
-    'pretrained': (
-        # A path of nothing is what a variable that is not set leaves.
-        lambda value: value is None or (isinstance(value, bool | _PATH) and value != ''),
-        "give True for timm's own weights, the path of a file, or False.",
-    ),
-    'out_strides': (_are_whole, 'give whole numbers, in pixels.'),
-    'out_indices': (lambda value: value is None or _are_whole(value), 'give whole numbers.'),
-    'global_blocks': (_are_whole, 'give how many blocks, or a list of their numbers.'),
-    'frozen_norms': (lambda value: isinstance(value, bool), 'give True or False.'),
-}
-
-
-def check_types(**settings: Any) -> None:
+def check_types(
+    model_name: Any,
+    pretrained: Any,
+    out_indices: Any,
+    window_size: Any,
+    global_blocks: Any,
+    frozen_norms: Any,
+) -> None:
     """Refuse settings of another type, which Python takes for other values, or not at all."""
-    for name, value in settings.items():
-        fits, advice = _TYPES[name]
-        if not fits(value):
-            raise BackboneError(f'model.backbone.{name}={value!r}: {advice}')
+    given = locals()
+    wrong = {}
+    if not isinstance(model_name, str):
+        wrong['model_name'] = 'give a name of timm.list_models().'
+    if pretrained == '':  # of a variable that is not set: nothing would be loaded
+        wrong['pretrained'] = "give True for timm's own weights, a file, or False."
+    if out_indices is not None and not _are_whole(out_indices):
+        wrong['out_indices'] = 'give whole numbers.'
+    if window_size is not None and not _are_whole(global_blocks):
+        wrong['global_blocks'] = 'give how many blocks, or a list of their numbers.'
+    if isinstance(frozen_norms, str):
+        wrong['frozen_norms'] = 'give True or False.'
+    for name, advice in wrong.items():
+        raise BackboneError(f'model.backbone.{name}={given[name]!r}: {advice}')
 
 
 def check_settings(

@@ -114,14 +114,7 @@ class TimmBackbone(BaseModule):
         init_cfg: dict | list[dict] | None = None,
     ) -> None:
         super().__init__(init_cfg)
-        check_types(
-            model_name=model_name,
-            pretrained=pretrained,
-            out_strides=out_strides,
-            out_indices=out_indices,
-            global_blocks=global_blocks,
-            frozen_norms=frozen_norms,
-        )
+        check_types(model_name, pretrained, out_indices, window_size, global_blocks, frozen_norms)
         check_settings(
             output, num_classes, out_norm, class_token, lora, model_kwargs, drop_path_rate
         )
