@@ -55,7 +55,7 @@ def main() -> int:
     except (VitmmError, OSError) as error:
         print(f'error: {error}', file=sys.stderr)
         return 1
-    print(f'{done} is ready')
+    print(f'{done} {"are" if args.command == "split" else "is"} ready')
     return 0
 
 

@@ -221,7 +221,9 @@ def test_images_of_other_kinds_are_told_of(copy):
     assert "train_00000.JPG is not read, for image_suffix is '.jpg'" in fault
     (note,) = report.notes
     assert note == f'not read in {images}: files of other kinds, 1 .JPG; images end in .jpg'
+    (images / 'notes.txt').touch()
     assert notes_of_unread(seg(copy, ann_file='')) == [note]  # as a training says
+    (images / 'notes.txt').unlink()
     for name in ('a.gif', 'b.gif', 'c.JPG'):
         (copy / 'imagefolder/train/star' / name).write_bytes(b'GIF89a')
     report = inspect(folders(copy))

@@ -47,8 +47,14 @@ def mask_paths(source: Source, scope: str | None) -> list[tuple[str, str | None]
     ]
 
 
-def unread_files(source: Source, scope: str | None) -> str | None:
-    """A line about the files of other kinds in a folder of images, None where there are none."""
+def unread_files(source: Source, scope: str | None, images: bool = False) -> str | None:
+    """A line about the files of other kinds in a folder of images, None where there are none.
+
+    Args:
+        source: the data set.
+        scope: the config file's ``default_scope``.
+        images: only of those that are images all the same.
+    """
     if source.ann_file or source.kind not in ('seg', 'depth', 'folder'):
         return None
     folder = source.image_folder
@@ -59,6 +65,8 @@ def unread_files(source: Source, scope: str | None) -> str | None:
         suffixes, maps = (image_suffix(source, scope),), mask_paths(source, scope)
         known = {path for _, path in maps}  # which may lie in the same folder
         others = [p for p in files_below(folder) if not p.endswith(suffixes) and p not in known]
+    if images:
+        others = [path for path in others if path.lower().endswith(IMAGE_SUFFIXES)]
     if not others:
         return None
     kinds = Counter(os.path.splitext(path)[1] or os.path.basename(path) for path in others)
@@ -69,14 +77,14 @@ def unread_files(source: Source, scope: str | None) -> str | None:
 
 
 def notes_of_unread(dataset_cfg: Mapping[str, Any], scope: str | None = None) -> list[str]:
-    """Such lines for the folders of images with masks or depth maps of a data set, wrapped or not.
+    """Such lines about images beside masks or depth maps of a data set, wrapped or not.
 
-    Those of classes are the larger ones, and take images of many kinds.
+    Folders of classes are larger ones, and take images of many kinds.
     """
     try:
         sources = [read_source(cfg, scope) for cfg in leaves(dataset_cfg)]
         chosen = [one for one in sources if one.kind in ('seg', 'depth') and one.local]
-        return [note for one in chosen if (note := unread_files(one, scope))]
+        return [note for one in chosen if (note := unread_files(one, scope, images=True))]
     except DataError:  # which is said elsewhere
         return []
 
