@@ -26,20 +26,21 @@ def check_types(
     frozen_norms: Any,
 ) -> None:
     """Refuse settings of another type, which Python takes for other values, or not at all."""
-    given = locals()
-    wrong = {}
     if not isinstance(model_name, str):
-        wrong['model_name'] = 'give a name of timm.list_models().'
+        _refuse('model_name', model_name, 'give a name of timm.list_models().')
     if pretrained == '':  # of a variable that is not set: nothing would be loaded
-        wrong['pretrained'] = "give True for timm's own weights, a file, or False."
+        _refuse('pretrained', pretrained, "give True for timm's own weights, a file, or False.")
     if out_indices is not None and not _are_whole(out_indices):
-        wrong['out_indices'] = 'give whole numbers.'
+        _refuse('out_indices', out_indices, 'give whole numbers.')
     if window_size is not None and not _are_whole(global_blocks):
-        wrong['global_blocks'] = 'give how many blocks, or a list of their numbers.'
+        advice = 'give how many blocks, or a list of their numbers.'
+        _refuse('global_blocks', global_blocks, advice)
     if isinstance(frozen_norms, str):
-        wrong['frozen_norms'] = 'give True or False.'
-    for name, advice in wrong.items():
-        raise BackboneError(f'model.backbone.{name}={given[name]!r}: {advice}')
+        _refuse('frozen_norms', frozen_norms, 'give True or False.')
+
+
+def _refuse(name: str, value: Any, advice: str) -> None:
+    raise BackboneError(f'model.backbone.{name}={value!r}: {advice}')
 
 
 def check_settings(
