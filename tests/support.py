@@ -1,11 +1,14 @@
 """What tests share that is no fixture: paths, few threads, running the tools."""
 
 import importlib.util
+import multiprocessing
 import os
 import platform
+import runpy
 import signal
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from types import ModuleType
 
@@ -66,6 +69,35 @@ def run_tool(name: str, *args: object, env: dict | None = None, timeout: float =
         cwd=ROOT,
         env={**os.environ, 'PYTHON': sys.executable, **(env or {})},
     )
+
+
+def fork_tool(name: str | Path, *args: object, env: dict | None = None, timeout: float = 300):
+    """As :func:`run_tool`, in a fork of this process: what imports for seconds is there already."""
+    if torch.cuda.is_available():  # which no fork has
+        return run_tool(name, *args, env=env, timeout=timeout)
+    command = [str(ROOT / 'tools' / name), *map(str, args)]
+
+    def main() -> None:
+        os.dup2(out.fileno(), 1)
+        os.dup2(err.fileno(), 2)
+        sys.stdout, sys.stderr = (os.fdopen(n, 'w', buffering=1, closefd=False) for n in (1, 2))
+        os.chdir(ROOT)
+        os.environ.update(env or {})
+        sys.argv = command
+        runpy.run_path(command[0], run_name='__main__')
+
+    with tempfile.TemporaryFile('w+') as out, tempfile.TemporaryFile('w+') as err:
+        process = multiprocessing.get_context('fork').Process(target=main)
+        process.start()
+        process.join(timeout)
+        if process.is_alive():
+            process.kill()
+            raise subprocess.TimeoutExpired(command, timeout)
+        said = []
+        for file in (out, err):
+            file.seek(0)
+            said.append(file.read())
+        return subprocess.CompletedProcess(command, process.exitcode, *said)
 
 
 def on_path(*folders: Path) -> dict[str, str]:

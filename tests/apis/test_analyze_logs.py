@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_rgb
-from support import run_tool
+from support import fork_tool
 
 from vitmm.apis.analyze_logs import analyze_logs
 from vitmm.apis.curves import draw_curves
@@ -357,7 +357,7 @@ def test_bad_input(tmp_path):
 def test_as_a_process_on_a_real_run(trained, tmp_path):
     work_dir = trained('cls').parent
     files = ['--out', tmp_path / 'curves.png', '--csv', tmp_path / 'all.csv']
-    done = run_tool('analyze_logs.py', work_dir, *files)
+    done = fork_tool('analyze_logs.py', work_dir, *files)
     assert done.returncode == 0, done.stderr[-2000:]
     found = row(done.stdout)
     scores = last_scores(next(work_dir.glob('*/vis_data/scalars.json')))

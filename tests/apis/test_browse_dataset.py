@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from mmengine.registry import MODELS, DefaultScope
 from PIL import Image
-from support import CONFIGS, as_cfg_options, run_tool
+from support import CONFIGS, as_cfg_options, fork_tool
 
 from vitmm.apis.browse_dataset import browse_dataset
 from vitmm.apis.contact_sheet import contact_sheet
@@ -362,7 +362,7 @@ def test_as_a_process(tiny_shapes, tmp_path):
     options = as_cfg_options({'data_root': str(tiny_shapes), 'prepare_data': None})
     words = ['--split', 'val', '--number', '3', '--out', tmp_path / 'out']
     recipe = 'configs/det/convnext_mask_rcnn.py'
-    done = run_tool('browse_dataset.py', recipe, *words, '--cfg-options', *options)
+    done = fork_tool('browse_dataset.py', recipe, *words, '--cfg-options', *options)
     assert done.returncode == 0, done.stderr[-2000:]
     assert '3 images (val)' in done.stdout
     assert '3/3' in done.stderr  # the bar

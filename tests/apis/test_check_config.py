@@ -4,7 +4,7 @@ import json
 import re
 
 import pytest
-from support import CONFIGS, PUBLISHED, RECIPES, run_tool
+from support import CONFIGS, PUBLISHED, RECIPES, fork_tool
 
 from vitmm.apis.check_config import check_config
 from vitmm.errors import VitmmError
@@ -600,12 +600,12 @@ def test_a_dumped_config_is_clean_and_an_edit_of_it_is_not(tmp_path, data):
 
 def test_the_tool(tmp_path, data):
     recipe, line = plant(FAULTS['a key at the top'][1], tmp_path, data)
-    done = run_tool('check_config.py', recipe)
+    done = fork_tool('check_config.py', recipe)
     assert done.returncode == 1, done.stderr
     first, last = done.stdout.splitlines()
     assert first == f"{recipe}:{line}: nothing reads 'train_cgf': did you mean train_cfg?"
     assert last == f'{recipe}: 1 finding'
-    done = run_tool('check_config.py', CONFIGS / 'cls/vit_linear.py')
+    done = fork_tool('check_config.py', CONFIGS / 'cls/vit_linear.py')
     assert (done.returncode, len(done.stdout.splitlines())) == (0, 1), done.stdout
 
 

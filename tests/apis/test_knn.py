@@ -4,7 +4,7 @@ import pytest
 import timm
 import torch
 from PIL import Image
-from support import CONFIGS, as_cfg_options, run_tool
+from support import CONFIGS, as_cfg_options, fork_tool
 from timm.data import create_transform
 
 from vitmm.apis.knn import knn, vote
@@ -62,7 +62,7 @@ def read(folder, model):
 
 def test_from_files_to_figures(options, tiny_shapes, tmp_path):
     words = as_cfg_options(options)
-    done = run_tool(
+    done = fork_tool(
         'knn.py', RECIPE, '--neighbours', 1, 5, '--work-dir', tmp_path / 'work',
         '--cfg-options', *words,
     )  # fmt: skip

@@ -6,7 +6,7 @@ import pytest
 import timm
 import torch
 from PIL import Image
-from support import CONFIGS, as_cfg_options, run_tool
+from support import CONFIGS, as_cfg_options, fork_tool
 from timm.data import create_transform, resolve_model_data_config
 
 from vitmm.apis.test import test as evaluate
@@ -37,7 +37,7 @@ def options(tmp_path, tiny_options):
 
 
 def test_it_is_what_timm_measures(donor, options, tiny_shapes, tmp_path):
-    done = run_tool(
+    done = fork_tool(
         'test.py', RECIPE, 'none', '--data=shapes', '--out', tmp_path / 'out.pkl',
         '--work-dir', tmp_path / 'work', '--cfg-options', *as_cfg_options(options),
     )  # fmt: skip

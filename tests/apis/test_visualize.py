@@ -7,7 +7,7 @@ import pytest
 import torch
 from mmpretrain.models import ImageClassifier
 from PIL import Image
-from support import CONFIGS, run_tool
+from support import CONFIGS, fork_tool
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from vitmm.apis.visualize import visualize
@@ -147,10 +147,10 @@ def test_weights_of_a_file(tmp_path):
 
 
 def test_help_and_folder_without_images(tmp_path):
-    done = run_tool('visualize.py', '--help')
+    done = fork_tool('visualize.py', '--help')
     assert done.returncode == 0
     assert '--rollout' in done.stdout
-    done = run_tool('visualize.py', 'test_vit', tmp_path, '--out', tmp_path / 'out')
+    done = fork_tool('visualize.py', 'test_vit', tmp_path, '--out', tmp_path / 'out')
     assert done.returncode == 1
     assert done.stderr.strip().startswith(f'error: {tmp_path} holds no image')
 

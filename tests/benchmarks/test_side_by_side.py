@@ -2,8 +2,6 @@
 
 import json
 import math
-import subprocess
-import sys
 from dataclasses import replace
 
 import draw
@@ -17,23 +15,16 @@ import pytest
 import stock
 import torch
 from mmengine.config import Config
-from support import CONFIGS, COUNTS, ROOT, UNSAVED
+from support import CONFIGS, COUNTS, ROOT, UNSAVED, fork_tool
 from torchvision.ops import box_iou
 
-BENCHMARKS = ROOT / 'benchmarks'
 TINY = pairs.Setting(size=64, batch=2, rois=8, objects=2)
 
 
 def command(name, rows, tmp_path, *options):
     """Run a benchmark; its table's rows by name, and its JSON."""
     file = tmp_path / 'figures.json'
-    done = subprocess.run(
-        [sys.executable, BENCHMARKS / name, *rows, '--json', file, *options],
-        capture_output=True,
-        text=True,
-        cwd=ROOT,
-        timeout=300,
-    )
+    done = fork_tool(ROOT / 'benchmarks' / name, *rows, '--json', file, *options)
     assert done.returncode == 0, done.stdout + done.stderr
     lines = [line for line in done.stdout.splitlines() if line.startswith('|')]
     table = [[cell.strip() for cell in line.strip('|').split(' | ')] for line in lines]

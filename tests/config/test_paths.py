@@ -1,7 +1,7 @@
 """A file that is missing is told of with the keys that name it."""
 
 import pytest
-from support import CONFIGS, run_tool
+from support import CONFIGS, fork_tool
 
 from vitmm.apis.check_data import check_data
 from vitmm.apis.launch import prepare
@@ -36,7 +36,9 @@ def test_the_check_and_the_printed_config_tell_them_too():
     words = 'annotations/instances_train2017.json; the config names it by data_root and train_ann'
     with pytest.raises(VitmmError, match=words):
         check_data(DET, 'coco', {'data_root': 'no/where'})
-    done = run_tool('print_config.py', DET, '--data', 'coco', '--cfg-options', 'data_root=no/where')
+    done = fork_tool(
+        'print_config.py', DET, '--data', 'coco', '--cfg-options', 'data_root=no/where'
+    )
     assert words in done.stderr and not done.stdout
 
 

@@ -4,7 +4,7 @@ import re
 
 import pytest
 from mmengine.config import Config
-from support import CONFIGS, ROOT, as_cfg_options, run_tool
+from support import CONFIGS, ROOT, as_cfg_options, fork_tool
 
 from vitmm.apis.report import summarize
 from vitmm.apis.train import train
@@ -138,7 +138,7 @@ def test_a_run_from_yaml_leaves_python_behind(tiny_options, tmp_path):
 
 def test_the_tools_take_yaml(both, tiny_options):
     options = as_cfg_options({**tiny_options, 'train_cfg.max_epochs': 7})
-    done = run_tool('print_config.py', both[0], '--cfg-options', *options)
+    done = fork_tool('print_config.py', both[0], '--cfg-options', *options)
     assert 'answer = 7' in done.stdout, done.stderr
 
 

@@ -4,7 +4,7 @@ import json
 from xml.etree import ElementTree
 
 import pytest
-from support import run_tool
+from support import fork_tool
 
 from vitmm.datasets import DataError
 from vitmm.datasets.draw import CLASSES
@@ -13,7 +13,7 @@ from vitmm.datasets.image_labels import coco_to_labels
 
 def test_the_tool_on_shapes_against_the_same_scenes_in_xml(tiny_shapes, tmp_path):
     out = tmp_path / 'sub/labels.json'
-    done = run_tool('prepare_data.py', 'labels', tiny_shapes / 'coco/instances_train.json', out)
+    done = fork_tool('prepare_data.py', 'labels', tiny_shapes / 'coco/instances_train.json', out)
     assert done.returncode == 0, done.stderr
     content = json.loads(out.read_text())
     assert content['metainfo'] == {'classes': list(CLASSES)} and len(content['data_list']) == 12
@@ -22,7 +22,7 @@ def test_the_tool_on_shapes_against_the_same_scenes_in_xml(tiny_shapes, tmp_path
         names = {thing.findtext('name') for thing in ElementTree.parse(xml).iter('object')}
         assert {CLASSES[label] for label in image['gt_label']} == names
     assert out.read_text() == (tiny_shapes / 'multilabel/train.json').read_text()
-    again = run_tool('prepare_data.py', 'labels', tiny_shapes / 'coco/instances_train.json', out)
+    again = fork_tool('prepare_data.py', 'labels', tiny_shapes / 'coco/instances_train.json', out)
     assert again.returncode == 1 and 'exists already' in again.stderr
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 from shapes_configs import coco, edit, folders, seg, voc
-from support import CONFIGS, as_cfg_options, run_tool
+from support import CONFIGS, as_cfg_options, fork_tool
 
 from vitmm.datasets.draw import CLASSES
 from vitmm.datasets.inspection import inspect
@@ -189,12 +189,12 @@ def test_the_tool(tiny_shapes, copy):
     )
     recipe = CONFIGS / 'det' / 'vit_retinanet.py'
     words = ('check', recipe, '--data=coco', '--cfg-options', *as_cfg_options(options))
-    done = run_tool('prepare_data.py', *words)
+    done = fork_tool('prepare_data.py', *words)
     assert done.returncode == 1
     assert 'train: 12 images, 0 faults' in done.stdout and 'has no area' in done.stdout
     assert '100%' in done.stderr
     good = as_cfg_options({**options, 'val_ann': 'coco/instances_val.json'})
-    done = run_tool('prepare_data.py', *words[:4], *good)
+    done = fork_tool('prepare_data.py', *words[:4], *good)
     assert done.returncode == 0, done.stdout + done.stderr
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from support import CONFIGS, COUNTS, ROOT, as_cfg_options, on_path, run_tool
+from support import CONFIGS, COUNTS, ROOT, as_cfg_options, fork_tool, on_path, run_tool
 
 DET = CONFIGS / 'det' / 'vit_retinanet.py'
 SMALL = {
@@ -149,13 +149,13 @@ def test_bad_arguments(arguments, expected, words, tmp_path):
         else []
     )
     options = [a for a in arguments if a not in flags]
-    done = run_tool('train.py', DET, '--work-dir', tmp_path / 'w', *flags, *words, *options)
+    done = fork_tool('train.py', DET, '--work-dir', tmp_path / 'w', *flags, *words, *options)
     fails(done, *expected)
     assert not list(tmp_path.rglob('*.pth'))
 
 
 def test_no_config():
-    fails(run_tool('train.py', 'configs/det/vit_retinant.py'), 'vit_retinanet.py')
+    fails(fork_tool('train.py', 'configs/det/vit_retinant.py'), 'vit_retinanet.py')
 
 
 @pytest.fixture
@@ -193,7 +193,7 @@ def test_bad_data(fault, broken_data):
     else:
         words = [*words, "train_dataloader.dataset.metainfo.classes=['circle','hexagon']"]
         expected = ['hexagon']
-    fails(run_tool('train.py', DET, *words), *expected)
+    fails(fork_tool('train.py', DET, *words), *expected)
 
 
 @pytest.mark.parametrize('fault', ['other', 'cut', 'code', 'pickle', 'missing'])
@@ -211,11 +211,11 @@ def test_bad_checkpoints(fault, words, tmp_path):
         expected += ['system']
     elif fault == 'pickle':
         file.write_bytes(pickle.dumps({'state_dict': {}, 'meta': Bomb()}))
-    fails(run_tool('test.py', DET, file, '--work-dir', tmp_path / 'w', *words), *expected)
+    fails(fork_tool('test.py', DET, file, '--work-dir', tmp_path / 'w', *words), *expected)
 
 
 def test_more_processes_than_gpus_or_none_at_all(words):
-    done = run_tool(
+    done = fork_tool(
         'train.py', DET, '--launcher', 'pytorch', *words, 'env_cfg.dist_cfg.backend=nccl',
         env={'CUDA_VISIBLE_DEVICES': '-1', 'RANK': '0', 'WORLD_SIZE': '1', 'LOCAL_RANK': '0',
              'MASTER_ADDR': '127.0.0.1', 'MASTER_PORT': '29533'},

@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from support import load_tool, run_tool
+from support import fork_tool, load_tool
 
 
 @pytest.fixture
@@ -19,7 +19,7 @@ def call(monkeypatch):
 
 @pytest.mark.parametrize('tool', ['infer.py', 'publish_model.py'])
 def test_help_answers(tool):
-    done = run_tool(tool, '--help')
+    done = fork_tool(tool, '--help')
     assert done.returncode == 0
     assert 'usage' in done.stdout
 
@@ -31,7 +31,7 @@ def test_publish_then_use(call, capsys, trained, tiny_shapes, tmp_path):
     call('test', folder, '--work-dir', tmp_path / 'test')
     assert 'coco/segm_mAP' in next((tmp_path / 'test').rglob('*.log')).read_text()
     images = f'{tiny_shapes}/JPEGImages/val*.jpg'
-    done = run_tool('infer.py', folder, images, '--out', out, '--device', 'cpu')
+    done = fork_tool('infer.py', folder, images, '--out', out, '--device', 'cpu')
     assert done.returncode == 0, done.stderr[-2000:]
     assert '4 images (det)' in done.stdout
     assert 'image/s' in done.stderr  # the bar

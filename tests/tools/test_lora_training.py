@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from support import CONFIGS, run_tool
+from support import CONFIGS, fork_tool
 
 from vitmm.apis.merge import merge_checkpoint
 from vitmm.apis.scalars import last_scores
@@ -84,14 +84,14 @@ def test_the_merged_model_tests_as_the_trained_one(task, trained, tiny_options, 
 @needs_peft
 def test_the_tool_merges_any_checkpoint(trained, tmp_path):
     folder, _, _ = trained('cls')
-    done = run_tool('merge_lora.py', folder / 'epoch_1.pth', tmp_path / 'out' / 'm.pth')
+    done = fork_tool('merge_lora.py', folder / 'epoch_1.pth', tmp_path / 'out' / 'm.pth')
     assert done.returncode == 0, done.stderr[-2000:]
     assert f'python tools/test.py {tmp_path}/out/m.py {tmp_path}/out/m.pth' in done.stdout
     merged = torch.load(tmp_path / 'out' / 'm.pth')
     assert merged['meta']['cfg'] == (tmp_path / 'out' / 'm.py').read_text()
     assert merged['meta']['epoch'] == 1
     assert 'optimizer' not in merged
-    again = run_tool('merge_lora.py', tmp_path / 'out' / 'm.pth')
+    again = fork_tool('merge_lora.py', tmp_path / 'out' / 'm.pth')
     assert again.returncode == 1
     assert 'error: ' in again.stderr
     assert 'without model.backbone.lora' in again.stderr

@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 from multiband import write_multiband
-from support import CONFIGS, as_cfg_options, run_tool
+from support import CONFIGS, as_cfg_options, fork_tool
 
 from vitmm.apis.test import test as evaluate
 from vitmm.apis.train import train
@@ -101,7 +101,7 @@ def test_train_validate_test_and_draw(task, bands, kind, tta, multiband, tmp_pat
 def test_channels_that_were_not_said(multiband, tmp_path):
     options = options_for('seg', multiband(4, 'uint16')) | {'train_dataloader.num_workers': 1}
     words = ['--data', 'folder', '--work-dir', tmp_path, '--cfg-options', *as_cfg_options(options)]
-    done = run_tool('train.py', CONFIGS / RECIPES['seg'][0], *words)
+    done = fork_tool('train.py', CONFIGS / RECIPES['seg'][0], *words)
     assert done.returncode == 1 and 'Traceback' not in done.stderr
     (line,) = (line for line in done.stderr.splitlines() if line.startswith('error: '))
     assert '.tif has 4 bands' in line and 'set model.backbone.in_chans=4' in line

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
-from support import CONFIGS, load_tool, run_tool
+from support import CONFIGS, fork_tool, load_tool
 
 
 @pytest.fixture(scope='module')
@@ -31,12 +31,12 @@ def test_rows_and_floors(tmp_path):
         folder.mkdir()
         (folder / 'result.json').write_text(json.dumps(result))
     recipes = [f'configs/{recipe}.py' for recipe in scores]
-    done = run_tool('recipes_table.py', *recipes, '--work-dir', tmp_path)
+    done = fork_tool('recipes_table.py', *recipes, '--work-dir', tmp_path)
     assert '| `configs/det/vit_retinanet.py` | bbox_mAP | 0.51 | 0.45 |' in done.stdout
     assert 'convnext_mask_rcnn.py` | segm_mAP | 0.25 | 0.5 |' in done.stdout
     assert done.returncode == 1
     assert 'below their floor: vit_fcn, convnext_mask_rcnn' in done.stderr
-    good = run_tool('recipes_table.py', recipes[0], '--work-dir', tmp_path)
+    good = fork_tool('recipes_table.py', recipes[0], '--work-dir', tmp_path)
     assert good.returncode == 0
 
 

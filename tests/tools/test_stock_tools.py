@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from support import CONFIGS, ROOT, on_path, run_tool
+from support import CONFIGS, ROOT, fork_tool, on_path
 
 from vitmm.__main__ import find_script
 from vitmm.apis.scalars import last_scores
@@ -19,6 +19,7 @@ CASES = {
     'mmseg': ('seg/vit_fcn', {'image_scale': (96, 96), 'crop_size': (96, 96)}),
     'mmpretrain': ('cls/vit_linear', {'image_size': 64, 'resize_edge': 64}),
 }
+VITMM = ROOT / 'vitmm/__main__.py'
 
 
 def run(*words, cwd=ROOT):
@@ -54,9 +55,9 @@ def test_they_test_and_resume_what_we_trained(package, tiny_options, tmp_path):
     # mmdet's --resume takes no path; all three resume from the last checkpoint of the folder.
     # mmpretrain's train.py asks for persistent workers, which the small options have none of.
     more = ['--no-persistent-workers'] if package == 'mmpretrain' else []
-    trained = run(
-        f'{package}/tools/train.py', dumped, '--work-dir', ours, '--resume', *more,
-        '--cfg-options', 'train_cfg.max_epochs=2', cwd=tmp_path,
+    trained = fork_tool(
+        VITMM, f'{package}/tools/train.py', dumped, '--work-dir', ours,
+        '--resume', *more, '--cfg-options', 'train_cfg.max_epochs=2',
     )  # fmt: skip
     assert trained.returncode == 0, trained.stderr[-3000:]
     first, second = (torch.load(ours / f'epoch_{n}.pth') for n in (1, 2))
@@ -72,16 +73,18 @@ def test_they_analyse_what_we_trained(tiny_options, tmp_path):
     )  # fmt: skip
     dumped = tmp_path / 'ours/vit_retinanet.py'
     analysis = 'mmdet/tools/analysis_tools'
-    browsed = run(
-        f'{analysis}/browse_dataset.py', dumped, '--not-show', '--output-dir', tmp_path / 'shown'
+    shown = tmp_path / 'shown'
+    browsed = fork_tool(
+        VITMM, f'{analysis}/browse_dataset.py', dumped, '--not-show', '--output-dir', shown
     )
     assert browsed.returncode == 0, browsed.stderr[-3000:]
-    assert [*(tmp_path / 'shown').glob('train_*.jpg')]
+    assert [*shown.glob('train_*.jpg')]
     predicted = tmp_path / 'predicted.pkl'
-    run_tool('test.py', dumped, tmp_path / 'ours/epoch_1.pth', '--out', predicted)
-    counted = run(f'{analysis}/confusion_matrix.py', dumped, predicted, tmp_path / 'matrix')
+    fork_tool('test.py', dumped, tmp_path / 'ours/epoch_1.pth', '--out', predicted)
+    matrix = tmp_path / 'matrix'
+    counted = fork_tool(VITMM, f'{analysis}/confusion_matrix.py', dumped, predicted, matrix)
     assert counted.returncode == 0, counted.stderr[-3000:]
-    assert (tmp_path / 'matrix/confusion_matrix.png').is_file()
+    assert (matrix / 'confusion_matrix.png').is_file()
 
 
 def test_scripts_by_path_and_by_package(tmp_path):
@@ -100,7 +103,7 @@ def test_scripts_by_path_and_by_package(tmp_path):
 
 @pytest.mark.parametrize('name', ['nosuch/tools/test.py', 'mmdet/tools/nosuch.py', 'nosuch.py'])
 def test_no_such_script(name):
-    done = run(name)
+    done = fork_tool(VITMM, name)
     assert done.returncode == 1
     assert done.stderr.strip().endswith(
         f'error: no script {name}, and no installed package brings one of that name'
