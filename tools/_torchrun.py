@@ -19,8 +19,9 @@ def run() -> int:
     """Start the processes; returns the exit status."""
     for name in ('multiprocessing.api', 'agent.server.api'):
         logging.getLogger(f'torch.distributed.elastic.{name}').setLevel(logging.CRITICAL)
-    with TemporaryDirectory() as folder:
+    with TemporaryDirectory() as folder, TemporaryDirectory() as logs:
         os.environ['VITMM_SAID'] = folder  # vitmm.apis.cli
+        sys.argv.insert(1, f'--log-dir={logs}')  # torch leaves its own behind
         try:
             main()
         except SignalException as error:  # Ctrl-C, or a time limit: all of them have got it

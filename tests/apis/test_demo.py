@@ -71,7 +71,9 @@ def ask(server, tmp_path_factory):
     page = client.Client(server, verbose=False, download_files=str(folder))
 
     def ask(checkpoint, image, score=0.3):
-        answer = page.predict(checkpoint, client.handle_file(image), score, api_name='/predict')
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr('tempfile.tempdir', str(folder))  # where the client leaves folders
+            answer = page.predict(checkpoint, client.handle_file(image), score, api_name='/predict')
         picture, summary, table, *files, _ = answer
         return dict(picture=picture, summary=summary, table=table['value'], files=[
             Path(file['value']) if file['visible'] else None for file in files

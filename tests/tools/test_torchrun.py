@@ -1,5 +1,6 @@
 """Several processes that end badly, as the one who has started them sees it."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -45,9 +46,14 @@ os._exit(3) if os.environ['RANK'] == '1' else time.sleep(60)
     ids=['error', 'killed', 'ended'],
 )
 def test_it_is_said_once_and_without_torchs_report(script, status, said, tmp_path):
-    (tmp_path / 'script.py').write_text(script)
-    words = [LAUNCHER, '--standalone', '--nproc_per_node', '2', tmp_path / 'script.py']
-    done = subprocess.run([sys.executable, *words], capture_output=True, text=True, timeout=200)
+    file, scratch = tmp_path / 'script.py', tmp_path / 'scratch'
+    file.write_text(script)
+    scratch.mkdir()
+    done = subprocess.run(
+        [sys.executable, LAUNCHER, '--standalone', '--nproc_per_node', '2', file],
+        capture_output=True, text=True, timeout=200, env={**os.environ, 'TMPDIR': str(scratch)},
+    )  # fmt: skip
     assert done.returncode == status
     assert done.stderr.count('error: ') == done.stderr.count(said) == 1
     assert 'Traceback' not in done.stderr and 'ChildFailedError' not in done.stderr
+    assert not [*scratch.iterdir()]
