@@ -23,6 +23,7 @@ from vitmm.errors import ConfigError
 from vitmm.inference.drawing import read_picture
 from vitmm.inference.inputs import Item, Media
 from vitmm.inference.stored_model import building
+from vitmm.visualization.opening import open_model
 
 TASKS = ('cls', 'det', 'seg', 'depth')
 
@@ -185,6 +186,25 @@ def test_arrays_count_as_files_do(trained, tiny_shapes):
             next(predictor(image))
     ((_, found),) = predictor(np.asarray(Image.open(path))[..., ::-1])  # as the message says
     torch.testing.assert_close(found.pred_score, expected.pred_score, rtol=0, atol=0.01)
+
+
+def test_the_preprocessor_may_stand_at_the_top_of_a_config(trained, tiny_shapes, tmp_path):
+    """As in mmpretrain's own configs: MMEngine's Runner hands it to the model."""
+    content = torch.load(trained('cls'))
+    config = Config(read_stored(content['meta']['cfg']))
+    config.data_preprocessor = config.model.pop('data_preprocessor')
+    assert config.data_preprocessor.mean
+    content['meta']['cfg'] = config.pretty_text
+    torch.save(content, tmp_path / 'top.pth')
+    image = next((tiny_shapes / 'JPEGImages').glob('val*.jpg'))
+    found, expected = (
+        next(iter(Predictor(path, device='cpu')(image)))[1].pred_score
+        for path in (tmp_path / 'top.pth', trained('cls'))
+    )
+    assert torch.equal(found, expected)
+    config.dump(tmp_path / 'top.py')
+    predictor, _ = open_model(tmp_path / 'top.py', device='cpu')
+    assert getattr(predictor.model.data_preprocessor, 'mean', None) is not None
 
 
 def test_a_checkpoint_without_config_takes_one(trained, tmp_path, tiny_shapes):

@@ -6,13 +6,16 @@ import re
 
 import pytest
 import torch
+from mmengine.registry import MODELS
 from safetensors import safe_open
 from support import CONFIGS
 
 from vitmm.apis.inference import Predictor
+from vitmm.apis.launch import prepare
 from vitmm.apis.publish import publish
 from vitmm.apis.test import test as evaluate
 from vitmm.apis.train import train
+from vitmm.config.model_settings import model_settings
 from vitmm.config.stored import read_stored
 from vitmm.datasets.errors import DataError
 from vitmm.errors import VitmmError, WeightsError
@@ -88,6 +91,25 @@ def test_a_published_folder_predicts_the_same(trained, tiny_shapes, tmp_path):
         found = dict(predictor(images))
         assert all(torch.equal(found[p].pred_score, ours[p].pred_score) for p in ours)
     assert 'not stated' in (folder / 'README.md').read_text()
+
+
+def test_what_building_changes_is_not_published(tiny_options, tiny_shapes, tmp_path):
+    """mmdet's transformers write into the settings that they are built of."""
+    small = {
+        'model.backbone.model_name': 'test_resnet', 'model.num_queries': 5, 'model.test_cfg.max_per_img': 5,
+        'image_scale': (64, 64), 'data_root': str(tiny_shapes), 'prepare_data': None,
+    }  # fmt: skip
+    config = prepare(CONFIGS / 'det/resnet_deformable_detr.py', options=small, work_dir=tmp_path)
+    meta = {'cfg': config.pretty_text, 'dataset_meta': config.train_dataloader.dataset.metainfo}
+    model = MODELS.build(model_settings(config))
+    torch.save({'state_dict': model.state_dict(), 'meta': meta}, tmp_path / 'a.pth')
+    folder = publish(tmp_path / 'a.pth', tmp_path / 'published')
+    image = next((tiny_shapes / 'JPEGImages').glob('val*.jpg'))
+    scores = [
+        next(iter(Predictor(path, device='cpu')(image)))[1].pred_instances.scores
+        for path in (tmp_path / 'a.pth', folder)
+    ]
+    assert len(scores[0]) and torch.equal(*scores)
 
 
 def test_only_what_is_tested_is_written(trained, tmp_path):

@@ -25,6 +25,7 @@ from vitmm.compat.checkpoint import (
 )
 from vitmm.config import load_config, resolve
 from vitmm.config.load import merge_options
+from vitmm.config.model_settings import model_settings
 from vitmm.config.stored import read_stored
 from vitmm.datasets.errors import DataError
 from vitmm.datasets.sources import dataset_class, leaves
@@ -75,7 +76,7 @@ class StoredModel:
             WeightsError: the weights are of another model.
         """
         with building(self.config):
-            model = MMENGINE_MODELS.build(self.config.model)
+            model = MMENGINE_MODELS.build(model_settings(self.config))
         check_state(model, self.state, self.path)
         model.load_state_dict(self.state)
         if task_of(model) == 'depth':

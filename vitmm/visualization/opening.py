@@ -13,6 +13,7 @@ from torch import nn
 
 from vitmm.config import load_config, resolve
 from vitmm.config.load import merge_options
+from vitmm.config.model_settings import model_settings
 from vitmm.config.yaml_file import SUFFIXES
 from vitmm.errors import BackboneError, ConfigError, WeightsError, did_you_mean
 from vitmm.inference.predictor import Predictor
@@ -29,7 +30,7 @@ class Fresh(StoredModel):
     def build(self) -> nn.Module:
         """Build the model, in eval mode, and load what ``model.backbone.pretrained`` says."""
         with building(self.config):
-            model = MMENGINE_MODELS.build(self.config.model)
+            model = MMENGINE_MODELS.build(model_settings(self.config))
         backbone = model.backbone
         if not getattr(backbone, 'pretrained', False):
             print_log(f'{self.path}: the backbone has random weights ({_KEY} is not set).',

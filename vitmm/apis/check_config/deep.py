@@ -10,6 +10,7 @@ from torch import nn
 from vitmm.apis.bare_model import light, quiet
 from vitmm.apis.check_config.case import Case
 from vitmm.apis.class_counts import class_counts
+from vitmm.config.model_settings import model_settings
 
 _SIDE = 256  # pixels
 _BOXES = [(8, 8, 40, 48), (60, 20, 124, 100), (100, 100, 230, 240), (2, 150, 90, 250)]
@@ -26,7 +27,7 @@ def check_step(case: Case) -> None:
     try:
         with quiet(), torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)
-            model = MODELS.build(light(case.config.model)).train()
+            model = MODELS.build(light(model_settings(case.config))).train()
             batch = model.data_preprocessor(_batch(case, model), True)
             loss, _ = model.parse_losses(model(**batch, mode='loss'))
             loss.backward()
