@@ -32,6 +32,13 @@ def test_weighted_classes_beside_ignored_pixels(pair, avg_non_ignore):
     assert loss(scores, labels, ignore_index=1).item() == pytest.approx(expected.item())
 
 
+def test_the_mean_of_what_is_not_ignored(pair):
+    scores, labels = pair
+    loss = CrossEntropyLoss(avg_non_ignore=True)(scores, labels, ignore_index=255)
+    expected = F.cross_entropy(scores, labels, ignore_index=255)
+    assert loss.item() == pytest.approx(expected.item())
+
+
 @pytest.mark.parametrize('reduction', ['none', 'sum', 'mean'])
 def test_focal_loss_of_classes_on_a_cpu(pair, reduction):
     scores, labels = pair

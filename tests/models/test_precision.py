@@ -74,6 +74,33 @@ def test_regions_are_not_rounded(halts):
     torch.testing.assert_close(found, expected)
 
 
+@pytest.mark.parametrize('kind', ['DETRHead', 'ConditionalDETRHead', 'DeformableDETRHead'])
+def test_boxes_of_queries_are_not_rounded(kind):
+    """These heads add to a place in the image and take its sigmoid before they hand it over."""
+    from mmdet.models import dense_heads
+
+    torch.manual_seed(0)
+    more = (
+        {} if kind == 'DETRHead' else {'loss_cls': dict(type='mmdet.FocalLoss', use_sigmoid=True)}
+    )
+    more |= {'num_pred_layer': 1} if kind == 'DeformableDETRHead' else {}
+    head = getattr(dense_heads, kind)(num_classes=2, embed_dims=16, **more)
+    queries = torch.randn(1, 1, 500, 16).bfloat16()  # as a decoder gives them
+    places = {
+        'DETRHead': [],
+        'ConditionalDETRHead': [torch.rand(1, 500, 2)],
+        'DeformableDETRHead': [[torch.rand(1, 500, 4)]],
+    }[kind]
+    expected = head(queries.float(), *places)[1]
+    with autocast(device_type='cpu', dtype=torch.bfloat16):
+        assert (head(queries, *places)[1].float() - expected).abs().max() > 1e-3  # a pixel of 1000
+        use_full_precision_in_losses(head)
+        found = copy.deepcopy(head)(queries, *places)[1]
+    assert found.dtype == torch.float32
+    # Only the queries' own layers before the last ones are of 16 bits.
+    assert (found - expected).abs().max() < 5e-4
+
+
 def test_a_copy_calls_its_own():
     head = Head()
     use_full_precision_in_losses(head)

@@ -41,6 +41,9 @@ def _correct_cross_entropy(module: ModuleType) -> None:
                 inside &= label != ignore_index
             weights = class_weight[label.clamp(0, len(class_weight) - 1)]
             avg_factor = torch.where(inside, weights, 0).sum()
+        elif avg_non_ignore and avg_factor is None and reduction == 'mean':
+            # mmseg's number, of which it makes one of Python's: a wait for the GPU.
+            avg_factor = (label != ignore_index).sum()
         return stock(
             pred, label, weight, class_weight, reduction, avg_factor, ignore_index, avg_non_ignore
         )

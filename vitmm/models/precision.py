@@ -1,6 +1,6 @@
 """What autocast leaves in bfloat16 and needs more: boxes, regions of maps, losses, scores."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from functools import partial
 from typing import Any
@@ -21,6 +21,9 @@ _METHODS = (
     'panoptic_postprocess',
     'semantic_postprocess',
 )
+# Of DETR and its kin, what places a box in the whole image. Their heads add to it and take the
+# sigmoid before they hand it over: in bfloat16 a box moves by steps of 4 pixels of 1024.
+_PLACES = ('fc_reg', 'reg_branches', 'reference_points_fc')
 # Where one method of mmseg's is both.
 _BOTH = tuple(f'mmseg.models.decode_heads.{name}_head' for name in ('mask2former', 'maskformer'))
 
@@ -34,7 +37,9 @@ def use_full_precision_in_losses(model: nn.Module) -> None:
     Args:
         model: any model of mmdet, mmseg or mmpretrain.
     """
-    for module in model.modules():
+    for module in [*model.modules()]:
+        for layer in _places(module):
+            layer.forward = partial(_in_float32, layer.forward)
         # Where mmdet cuts regions out it rounds them to the type of the maps: to 4 pixels at 600.
         cuts = ('forward',) if hasattr(module, 'roi_layers') else ()
         for name in (*_METHODS, *cuts):
@@ -43,6 +48,15 @@ def use_full_precision_in_losses(model: nn.Module) -> None:
                 setattr(module, name, partial(_in_float32, getattr(module, name)))
         if getattr(getattr(type(module), 'predict', None), '__module__', None) in _BOTH:
             module.predict = partial(_predict, module)
+
+
+def _places(module: nn.Module) -> Iterator[nn.Module]:
+    for name in _PLACES:
+        found = getattr(module, name, None)
+        if isinstance(found, nn.ModuleList):
+            yield from found
+        elif isinstance(found, nn.Module):
+            yield found
 
 
 def _in_float32(function: Callable, *args: Any, **kwargs: Any) -> Any:

@@ -43,7 +43,7 @@ def avoid_halts(model: nn.Module) -> None:
             copies,
             fcos,
             levels,
-            lists,
+            mask_boxes,
             mask_queries,
             masks,
             noise,
@@ -55,11 +55,17 @@ def avoid_halts(model: nn.Module) -> None:
             samples,
         )
 
+        mask_boxes.install()
         heads = anchors, atss, fcos, proposals, boxes, copies, levels, masks, refining, samples
         transformers = mask_queries, noise, pixel_decoders, pyramids, queries
         for module in model.modules():
-            for part in (*heads, *transformers, lists):  # lists: of what is still mmdet's own
+            for part in (*heads, *transformers):
                 part.avoid(module)
+    if not sys.modules.keys().isdisjoint(('mmdet.models', 'mmseg.models')):
+        from vitmm.models.halts import lists
+
+        for module in model.modules():
+            lists.avoid(module)  # in what is their own still: the last
 
 
 def replace(thing: Any, name: str, function: Callable) -> None:

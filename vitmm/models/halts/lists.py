@@ -1,4 +1,4 @@
-"""Lists of numbers that mmdet makes tensors of where it computes, sent there without a wait."""
+"""Lists of numbers that mmdet and mmseg make tensors of where they compute, sent without a wait."""
 
 from functools import partial
 from typing import Any
@@ -10,13 +10,14 @@ from torch.overrides import TorchFunctionMode
 
 from vitmm.models.halts.avoiding import replace, send, send_numbers
 
-# Losses and targets of heads; the noise of DINO's queries; sizes of levels.
+# Losses, with their weights of classes, and targets of heads; the noise of DINO's queries; sizes of
+# levels.
 _METHODS = ('loss_by_feat', 'pre_decoder', 'pre_transformer')
 
 
 def avoid(module: nn.Module) -> None:
-    """Let the methods in question of a part of mmdet, that are its own still, send so."""
-    if any(base.__module__.startswith('mmdet.') for base in type(module).__mro__):
+    """Let the methods in question of a part of theirs, that are its own still, send so."""
+    if any(base.__module__.startswith(('mmdet.', 'mmseg.')) for base in type(module).__mro__):
         for name in _METHODS:
             if hasattr(type(module), name):
                 replace(module, name, partial(_call, name))
