@@ -79,7 +79,19 @@ def iterations(
 STEPS = (
     Step(
         'tests',
-        ('-m', 'pytest', '-m', 'cuda', '-n', '12', '--dist', 'worksteal', *SHORT),
+        (
+            '-m',
+            'pytest',
+            '-m',
+            'cuda',
+            '-n',
+            '12',
+            '--maxprocesses',
+            '12',
+            '--dist',
+            'worksteal',
+            *SHORT,
+        ),
         limit=170,
         table=False,
         signals=(signal.SIGINT, signal.SIGTERM, signal.SIGKILL),  # pytest tells of failures yet

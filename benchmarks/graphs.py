@@ -35,6 +35,7 @@ SIZES = (  # h, w
 
 def main() -> None:
     import torch
+    from torch._inductor.utils import fresh_inductor_cache  # also Triton's
 
     gpu = torch.cuda.is_available()
     parser = argparse.ArgumentParser(description='Count the graphs of compiled backbones.')
@@ -49,7 +50,8 @@ def main() -> None:
     print('| model | parts | graphs after 1 size | 2 | all | the first round, s | time / plain |')
     print('| --- | ---: | ---: | ---: | ---: | ---: | ---: |')
     for name in args.names:
-        row = measure(name, args.batch, args.backend, device)
+        with fresh_inductor_cache():  # else the first round finds what others have compiled
+            row = measure(name, args.batch, args.backend, device)
         made = row['graphs']
         print(
             f'| {name} | {row["parts"]} | {made[0]} | {made[1]} | {made[-1]} '

@@ -402,6 +402,20 @@ def test_a_training_that_diverged_is_an_error_of_its_row(tmp_path):
     assert read_run(job.folder)['broken'] is None
 
 
+def test_the_memory_is_that_of_inference(options, tmp_path, monkeypatch):
+    from vitmm.apis.compare import measure
+
+    def count(model, batch):
+        held.append(torch.ones(2**28))  # as whole matrices of attention
+        return 0
+
+    held = []
+    monkeypatch.setattr(measure, 'count_flops', count)
+    options = {**options, 'model.backbone.model_name': 'test_resnet'}
+    told = dict(recipe=RECIPE, data=None, options=options, checkpoint=None, amp=False)
+    assert measure.measure(told, tmp_path)['memory'] < 512 and held
+
+
 def test_costs_are_timms_and_a_count_by_hand(options, tmp_path):
     from mmengine.runner import Runner
 

@@ -96,11 +96,16 @@ def test_another_optimiser_wrapper_is_told_of(tiny_options, tmp_path):
         train(RECIPES['cls'], work_dir=tmp_path, options=options, amp=True)
 
 
-def test_compiling_needs_our_backbone_and_a_compiler(tiny_options, tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    ('device', 'words'),
+    [('cpu', r'a CPU needs a C\+\+ compiler'), ('cuda', 'a GPU needs a C compiler')],
+)
+def test_compiling_needs_a_compiler(device, words, tiny_options, tmp_path, monkeypatch):
     monkeypatch.setattr('shutil.which', lambda name: None)
-    if not torch.cuda.is_available():
-        with pytest.raises(ConfigError, match=r'C\+\+ compiler'):
-            train(RECIPES['cls'], work_dir=tmp_path, options=tiny_options, compile=True)
+    monkeypatch.setattr('vitmm.engine.hooks.compile.get_device', lambda: device)
+    monkeypatch.delenv('CC', raising=False)
+    with pytest.raises(ConfigError, match=words):
+        train(RECIPES['cls'], work_dir=tmp_path, options=tiny_options, compile=True)
 
 
 def test_accumulated_gradients_are_no_wrong_order_of_calls(tiny_options, tmp_path):

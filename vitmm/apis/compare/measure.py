@@ -17,6 +17,7 @@ from vitmm.apis.compare.spread import spread
 from vitmm.apis.launch import prepare
 from vitmm.apis.memory import forget_peak, peak, resident
 from vitmm.compat.checkpoint import load_checkpoint_file
+from vitmm.config.model_settings import model_settings
 from vitmm.models.precision import use_full_precision_in_losses
 from vitmm.registry import MODELS
 
@@ -58,7 +59,7 @@ def measure(told: dict, folder: Path) -> dict:
     one = next(iter(Runner.build_dataloader({**loader, 'batch_size': 1})))
     many = _repeat(one, batch_size)
     before = resident()
-    model = MODELS.build(cfg.model).to(device).eval()
+    model = MODELS.build(model_settings(cfg)).to(device).eval()
     checkpoint = told['checkpoint'] or _first_checkpoint(folder)
     if checkpoint:
         state = load_checkpoint_file(checkpoint)
@@ -77,6 +78,7 @@ def measure(told: dict, folder: Path) -> dict:
     times = _time(lambda: step(one))
     forget_peak()
     batches = _time(lambda: step(many))
+    memory = peak(before)  # of inference: counting operations makes whole matrices of attention
     return {
         'parameters': sum(p.numel() for p in model.parameters()),
         'trainable': sum(p.numel() for p in model.parameters() if p.requires_grad),
@@ -85,7 +87,7 @@ def measure(told: dict, folder: Path) -> dict:
         | {'rounds': len(times)},
         'throughput': batch_size / spread(batches)['median'],
         'batch': batch_size,
-        'memory': peak(before) / 2**20,
+        'memory': memory / 2**20,
         'input': list(_image(one).shape),
         'device': torch.cuda.get_device_name() if device.type == 'cuda' else 'cpu',
         'threads': torch.get_num_threads(),

@@ -1,5 +1,6 @@
 """torch.compile where it can serve images of all sizes."""
 
+import os
 import shutil
 
 import torch
@@ -13,7 +14,8 @@ from vitmm.engine.wrapping import bare
 from vitmm.errors import ConfigError
 from vitmm.registry import HOOKS
 
-_COMPILERS = ('g++', 'clang++')
+# Inductor writes C++ for a CPU; for a GPU Triton compiles what starts its kernels.
+_COMPILERS = {'cpu': ('C++', ('g++', 'clang++')), 'cuda': ('C', ('gcc', 'clang'))}
 _GRAPHS = 64
 # torch 2.6 knows the older name alone.
 RECOMPILE_LIMIT = (
@@ -36,8 +38,7 @@ class CompileHook(Hook):
             they lie.
 
     Raises:
-        ConfigError: before the run, if the backbone is none of ours, or if the CPU's compiler is
-            missing.
+        ConfigError: before the run, if the backbone is none of ours, or if there is no compiler.
     """
 
     def __init__(self, backend: str = 'inductor', options: dict | None = None) -> None:
@@ -51,13 +52,8 @@ class CompileHook(Hook):
         backbone = getattr(model, 'backbone', None)
         if not hasattr(backbone, 'compile_blocks'):
             raise ConfigError("--compile needs model.backbone.type='vitmm.TimmBackbone'.")
-        # Not where the model is: FSDP moves it later.
-        on_cpu = get_device() == 'cpu'
-        if self.backend == 'inductor' and on_cpu and not any(map(shutil.which, _COMPILERS)):
-            raise ConfigError(
-                f'--compile on a CPU needs a C++ compiler, and there is none of '
-                f'{", ".join(_COMPILERS)}: install one, or leave --compile out.'
-            )
+        if self.backend == 'inductor':
+            _need_compiler(get_device())  # not where the model is: FSDP moves it later
         # Blocks of all widths, in training and in validation, are one function to torch.
         limit = getattr(torch._dynamo.config, RECOMPILE_LIMIT)
         setattr(torch._dynamo.config, RECOMPILE_LIMIT, max(limit, _GRAPHS))
@@ -69,4 +65,15 @@ class CompileHook(Hook):
         count = backbone.compile_blocks(backend=self.backend, options=self.options or None)
         runner.logger.info(
             f'compiled: {count} parts of {backbone.model_name}; the first iterations take longer.'
+        )
+
+
+def _need_compiler(device: str) -> None:
+    if device not in _COMPILERS or (device == 'cuda' and os.environ.get('CC')):  # Triton's own
+        return
+    language, names = _COMPILERS[device]
+    if not any(map(shutil.which, names)):
+        raise ConfigError(
+            f'--compile on a {"CPU" if device == "cpu" else "GPU"} needs a {language} compiler, '
+            f'and there is none of {", ".join(names)}: install one, or leave --compile out.'
         )
