@@ -31,6 +31,16 @@ def test_every_recipe_resolves_and_builds(recipe, tiny_options):
     assert model.backbone is not None
 
 
+def test_another_packages_collate_function_gets_no_scope(tmp_path):
+    """MMEngine marks it with one, and hands that to the function in the first batch."""
+    recipe = tmp_path / 'moco.py'
+    recipe.write_text("_base_ = 'mmpretrain::mocov2/mocov2_resnet50_8xb32-coslr-200e_in1k.py'\n")
+    config = load_config(recipe)
+    assert config.train_dataloader.collate_fn.pop('_scope_') == 'mmpretrain'
+    resolved = resolve(load_config(recipe), {'data': {}})
+    assert resolved.train_dataloader.collate_fn == config.train_dataloader.collate_fn
+
+
 def test_no_two_recipes_resolve_to_the_same(tiny_options):
     seen = {}
     for recipe in RECIPES:

@@ -5,6 +5,7 @@ from typing import Any
 
 from mmengine.config import Config
 
+from vitmm.apis.metric_names import listed
 from vitmm.config.kinds import kind_of
 from vitmm.datasets.sources import leaves
 from vitmm.errors import ConfigError
@@ -40,10 +41,12 @@ def test_with_tta(config: Config) -> None:
     """
     if not (config.get('tta_model') and config.get('tta_pipeline')):
         raise ConfigError(
-            'tta: the config has no tta_model and tta_pipeline (OpenMMLab has none for depth): '
-            'leave --tta out, or add them.'
+            'tta: the config has no tta_model and tta_pipeline: leave --tta out, or add them as '
+            'configs/_base_/runtime/ has them (OpenMMLab has none for depth).'
         )
-    if config.model.get('data_preprocessor', {}).get('pad_mask'):
+    evaluators = listed(config.get('test_evaluator'))
+    measured = [kind for one in evaluators for kind in listed(one.get('metric'))]
+    if config.model.get('data_preprocessor', {}).get('pad_mask') or 'segm' in measured:
         raise ConfigError(
             'tta: mmdet joins the boxes of augmented images, not the masks that this model gives; '
             'leave --tta out.'

@@ -14,6 +14,7 @@ from vitmm.datasets.classes import given_classes
 from vitmm.datasets.entries import zero_is_ignored
 from vitmm.datasets.errors import DataError
 from vitmm.datasets.sources import dataset_class, leaves
+from vitmm.datasets.unlisted import unlisted_classes
 from vitmm.errors import ConfigError
 
 _SIGNS = re.compile(r'out of (bounds|range)|num_classes|device-side assert')
@@ -29,9 +30,12 @@ def refuse_too_few(cfg: Config) -> None:
         cfg: resolved. Data whose classes nothing in it tells pass, and models that learn without.
 
     Raises:
-        ConfigError: names the heads; or an accuracy that counts more classes than there are.
+        ConfigError: names the heads; or an accuracy that counts more classes than there are; or
+            classes that nobody has listed.
     """
     dataset = (cfg.get('train_dataloader') or {}).get('dataset')
+    if said := dataset and unlisted_classes(dataset, cfg.get('default_scope')):
+        raise ConfigError(f'{said}.')
     count = _count(dataset, cfg.get('default_scope')) if dataset else 0
     # Some list the class that their masks leave out.
     spare = int(any(map(zero_is_ignored, leaves(dataset)))) if count else 0

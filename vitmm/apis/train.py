@@ -16,6 +16,7 @@ from vitmm.apis.evaluators import refuse_unknown_evaluators
 from vitmm.apis.fsdp import use_fsdp
 from vitmm.apis.launch import build_runner, prepare
 from vitmm.apis.metric_names import missing_metric, refuse_unknown_metrics
+from vitmm.apis.misfits import refuse_misfits
 from vitmm.apis.refusals import refusals_explained
 from vitmm.apis.report import summary_logged
 from vitmm.apis.small_images import note_of_small_images
@@ -81,6 +82,7 @@ def train(
     _refuse_to_scale_from_nothing(cfg)
     _refuse_to_share_without_gpus(cfg)
     _refuse_what_waits_for_ever(cfg)
+    refuse_misfits(cfg)
     refuse_too_few(cfg)
     refuse_unknown_evaluators(cfg)
     refuse_unknown_metrics(cfg)

@@ -104,6 +104,9 @@ def _plain(config: Config) -> dict[str, Any]:
     for loader in _DATALOADERS:
         if isinstance(plain.get(loader), Mapping) and 'dataset' in plain[loader]:
             plain[loader]['dataset'] = push_inwards(plain[loader]['dataset'])
+            if isinstance(plain[loader].get('collate_fn'), Mapping):
+                # Of a base in another package; MMEngine hands it to the function.
+                plain[loader]['collate_fn'].pop('_scope_', None)
     return plain
 
 
@@ -154,6 +157,8 @@ class _Names:
             wrong = re.search(r"unexpected keyword argument '(\w+)'", str(error))
             kind = MODELS.get(settings['type']) if wrong else None
             near = did_you_mean(wrong[1], inspect.signature(kind).parameters, 2) if kind else ''
+            if wrong:
+                near += ' model.backbone._delete_=True drops what a base sets there.'
             raise ConfigError(f'model.backbone cannot be built: {error}.{near}') from error
         facts = {key: getattr(model, key, None) for key in ('channels', 'strides', 'mean', 'std')}
         if facts['channels'] is None:

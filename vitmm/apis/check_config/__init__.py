@@ -18,6 +18,7 @@ from vitmm.apis.check_config.schedule import check_schedule
 from vitmm.apis.check_config.sizes import check_sizes
 from vitmm.apis.check_config.toplevel import check_pipelines, check_top_level
 from vitmm.apis.check_config.types import check_types
+from vitmm.apis.misfits import misfits
 from vitmm.config import load_config
 from vitmm.config.origin import Origins
 
@@ -35,7 +36,14 @@ _CHECKS: tuple[Callable[[Case], None], ...] = (
     check_metrics,
     check_weights,
 )
-_RESOLVED_CHECKS = (check_pixels, check_parameters, check_loading)
+
+
+def _check_misfits(case: Case) -> None:
+    for key, what, remedy in misfits(case.config):
+        case.say('parameters', key, what, remedy)
+
+
+_RESOLVED_CHECKS = (_check_misfits, check_pixels, check_parameters, check_loading)
 _OF_DATA = 'classes, and how much small images are enlarged'
 _OF_MODEL = 'statistics of pixels, strides of anchors, gradients and groups of parameters'
 _OF_LOADING = 'data loaders, transforms'

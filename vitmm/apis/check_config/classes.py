@@ -9,6 +9,7 @@ from vitmm.config.places import Key
 from vitmm.datasets.classes import given_classes, read_classes
 from vitmm.datasets.errors import DataError, MissingError
 from vitmm.datasets.sources import dataset_class, leaves, read_source
+from vitmm.datasets.unlisted import unlisted_classes
 
 
 def check_classes(case: Case) -> None:
@@ -16,6 +17,9 @@ def check_classes(case: Case) -> None:
     found = {}
     for split in ('train', 'val', 'test'):
         key = (f'{split}_dataloader', 'dataset')
+        if said := case.get(*key) and unlisted_classes(case.get(*key), case.scope):
+            case.say('classes', key, *said.rsplit(': ', 1))
+            return
         classes = _classes(case, case.get(*key))
         if classes:
             found[key] = classes

@@ -13,6 +13,7 @@ from torch.utils._pytree import tree_leaves
 
 from vitmm.apis.bare_model import quiet
 from vitmm.apis.check_config.case import Case
+from vitmm.apis.misfits import misfits
 
 _WRAPPER = ('optim_wrapper',)
 _HEADS = ('bbox_head', 'rpn_head', 'decode_head', 'auxiliary_head', 'head')
@@ -45,7 +46,8 @@ def _check_groups(case: Case, model: nn.Module, learning: dict[str, nn.Parameter
         with quiet():
             groups = build_optim_wrapper(model, {'type': 'OptimWrapper', **plain}).param_groups
     except Exception as error:  # whatever an optimiser of anybody's raises
-        if not case.explained('optim_wrapper'):
+        misfit = any(key[0] == 'optim_wrapper' for key, _, _ in misfits(case.config))
+        if not misfit and not case.explained('optim_wrapper'):
             said = f'{type(error).__name__}: {error}'.split(' Please check whether')[0]
             case.say('parameters', _WRAPPER, 'the optimiser cannot be built', said)
         return
