@@ -96,8 +96,9 @@ def test_a_published_folder_predicts_the_same(trained, tiny_shapes, tmp_path):
 def test_what_building_changes_is_not_published(tiny_options, tiny_shapes, tmp_path):
     """mmdet's transformers write into the settings that they are built of."""
     small = {
-        'model.backbone.model_name': 'test_resnet', 'model.num_queries': 5, 'model.test_cfg.max_per_img': 5,
-        'image_scale': (64, 64), 'data_root': str(tiny_shapes), 'prepare_data': None,
+        'model.backbone.model_name': 'test_resnet', 'image_scale': (64, 64),
+        'model.num_queries': 5, 'model.test_cfg.max_per_img': 5,
+        'data_root': str(tiny_shapes), 'prepare_data': None,
     }  # fmt: skip
     config = prepare(CONFIGS / 'det/resnet_deformable_detr.py', options=small, work_dir=tmp_path)
     meta = {'cfg': config.pretty_text, 'dataset_meta': config.train_dataloader.dataset.metainfo}

@@ -126,15 +126,15 @@ def run(function: Callable[[], Any]) -> Any:
 def _is_first(message: str) -> bool:
     """Whether no other process that the same launcher started has said so."""
     said = os.environ.get('VITMM_SAID')
-    if said and os.path.isdir(said):
-        try:
-            with open(os.path.join(said, hashlib.sha1(message.encode()).hexdigest()), 'x'):
-                return True
-        except FileExistsError:
-            return False
-        except OSError:  # a full disk
+    if not said:
+        return True
+    try:
+        with open(os.path.join(said, hashlib.sha1(message.encode()).hexdigest()), 'x'):
             return True
-    return True
+    except FileExistsError:
+        return False
+    except OSError:  # a full disk, or a launcher that has gone
+        return True
 
 
 def _nobody_reads() -> bool:
