@@ -118,9 +118,12 @@ run(job)
 
 
 def test_a_command_ends_without_a_look_through_its_imports(tmp_path):
+    """But where nanobind would say of them that they have leaked: triton since 3.9."""
+    triton = pytest.importorskip('triton._C.libtriton', reason='a torch without triton')
+    spared = type(type(triton.ir.location)).__module__ != 'nanobind'
     script = tmp_path / 'leave.py'
     script.write_text(LEAVE)
     done = subprocess.run([sys.executable, script], capture_output=True, text=True, timeout=100)
     assert done.returncode == 0, done.stderr
-    assert done.stdout == 'to look through: True\nfinalised\n'
+    assert done.stdout == f'to look through: {spared}\nfinalised\n'
     assert not done.stderr

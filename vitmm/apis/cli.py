@@ -2,6 +2,7 @@
 
 import argparse
 import ast
+import atexit
 import gc
 import hashlib
 import os
@@ -109,6 +110,7 @@ def run(function: Callable[[], Any]) -> Any:
     """
     sys.path.insert(0, os.getcwd())
     gc.freeze()  # what was imported stays: Python looks through it twice as a process ends
+    atexit.register(_unfreeze_for_nanobind)
     try:
         result = function()
         sys.stdout.flush()
@@ -121,6 +123,16 @@ def run(function: Callable[[], Any]) -> Any:
         sys.exit(f'error: {message}' if _is_first(message) else 1)
     end_dist()  # not after an error: other processes may still be waiting for this one
     return result
+
+
+def _unfreeze_for_nanobind() -> None:
+    """Of what Python does not look through, nanobind says as the process ends that it has leaked.
+
+    Triton is bound by it since 3.9, which comes with torch 2.15.
+    """
+    triton = sys.modules.get('triton._C.libtriton')
+    if triton is not None and type(type(triton.ir.location)).__module__ == 'nanobind':
+        gc.unfreeze()
 
 
 def _is_first(message: str) -> bool:
