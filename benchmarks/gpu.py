@@ -75,23 +75,12 @@ def iterations(
     return Step(name, (*FULL, row, *chosen, *more, *JSON), limit)
 
 
+WORKERS = ('-n', '12', '--maxprocesses', '12')  # pyproject.toml has fewer at most
 # Limits: an H200 with 16 cores was 27 s at a process's first iteration, 54 s at a compiled ViT's.
 STEPS = (
     Step(
         'tests',
-        (
-            '-m',
-            'pytest',
-            '-m',
-            'cuda',
-            '-n',
-            '12',
-            '--maxprocesses',
-            '12',
-            '--dist',
-            'worksteal',
-            *SHORT,
-        ),
+        ('-m', 'pytest', '-m', 'cuda', *WORKERS, '--dist', 'worksteal', *SHORT),
         limit=170,
         table=False,
         signals=(signal.SIGINT, signal.SIGTERM, signal.SIGKILL),  # pytest tells of failures yet

@@ -19,13 +19,13 @@ def unlisted_classes(dataset: Mapping[str, Any], scope: str | None) -> str | Non
         dataset: the config of a data set, wrapped or not; what cannot be read is no matter here.
         scope: the config's ``default_scope``.
     """
-    from mmdet.datasets import CocoDataset  # which only data of this kind import
-
     for leaf in leaves(dataset):
         try:
             source = read_source(leaf, scope)
             if source.kind != 'coco' or not source.local or given_classes(leaf) is not None:
                 continue
+            from mmdet.datasets import CocoDataset  # not where other packages read the data
+
             own = getattr(dataset_class(leaf, scope), 'METAINFO', None)
             if own is not CocoDataset.METAINFO or not source.ann_file:
                 continue
