@@ -56,10 +56,10 @@ needs_fsdp = pytest.mark.skipif(
 )
 
 
-def run_tool(name: str, *args: object, env: dict | None = None, timeout: float = 300):
+def run_tool(name: str | Path, *args: object, env: dict | None = None, timeout: float = 300):
     """Run ``tools/<name>`` as a user would; returns the finished process with its output."""
     command = [sys.executable, str(ROOT / 'tools' / name), *map(str, args)]
-    if name.endswith('.sh'):
+    if str(name).endswith('.sh'):
         command = ['bash', *command[1:]]
     return subprocess.run(
         command,
