@@ -19,7 +19,6 @@ from vitmm.compat import collect_env
 from vitmm.compat.checkpoint import use_in_mmengine
 from vitmm.compat.distributed import cpu_wrapper_cfg, init_dist
 from vitmm.config import load_config, resolve
-from vitmm.config.formatting import format_once
 from vitmm.config.load import merge_options
 from vitmm.config.paths import missing_explained
 from vitmm.config.top_level import check_log_level, check_options
@@ -118,7 +117,6 @@ def build_runner(config: Config) -> Runner:
     if not torch.cuda.is_available():  # on a GPU torch keeps what it has freed
         keep_freed_memory(MOST)
     use_in_mmengine()
-    format_once()
     collect_env.install()
     set_aside()
     runner = RUNNERS.build(config) if 'runner_type' in config else Runner.from_cfg(config)
