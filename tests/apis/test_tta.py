@@ -8,6 +8,7 @@ import sys
 import numpy as np
 import pytest
 import torch
+from mmengine.config import Config
 from mmengine.registry import MODELS, DefaultScope
 from mmpretrain.models.heads import MultiLabelClsHead
 from mmpretrain.structures import DataSample
@@ -15,6 +16,7 @@ from PIL import Image
 from predictions import config_of, same
 from support import CONFIGS
 
+from vitmm.apis.flipped_views import add_flipped_views
 from vitmm.apis.inference import Predictor, infer
 from vitmm.apis.predictions.analyze import analyze_predictions
 from vitmm.apis.publish import publish
@@ -52,6 +54,47 @@ def test_results_are_those_of_testing(any_model, dumped, tmp_path):
         except AssertionError:
             differ += 1
     assert differ
+
+
+@pytest.mark.parametrize('any_model', ['cls', 'det'], indirect=True)
+def test_a_config_without_views_gets_the_mirror_image(any_model, tiny_shapes, tmp_path):
+    config = Config.fromfile(config_of(any_model))
+    for key in ('tta_model', 'tta_pipeline'):
+        config.pop(key)
+    stock = tmp_path / 'stock.py'
+    stock.write_text(config.pretty_text)
+    paths = sorted((tiny_shapes / 'JPEGImages').glob('*.jpg'))[:4]
+    # Our recipes name these very views.
+    expected = dict(Predictor(any_model, tta=True, device='cpu')(paths))
+    for path, sample in Predictor(any_model, stock, tta=True, device='cpu')(paths):
+        same(sample, expected[path])
+
+
+def test_the_mirror_image_comes_before_the_truth():
+    steps = [dict(type=kind) for kind in ('LoadImageFromFile', 'Resize', 'LoadAnnotations')]
+    last = dict(type='PackDetInputs', meta_keys=('img_path',))
+    flip = 'mmdet.RandomFlip'
+    config = Config(dict(test_dataloader=dict(dataset=dict(pipeline=[*steps, last]))))
+    add_flipped_views(config)
+    assert config.tta_pipeline == [
+        *steps[:2],
+        dict(
+            type='TestTimeAug',
+            transforms=[
+                [dict(type=flip, prob=1.0), dict(type=flip, prob=0.0)],
+                [steps[2]],
+                [dict(type='PackDetInputs', meta_keys=['img_path', 'flip', 'flip_direction'])],
+            ],
+        ),
+    ]
+    # What a config says itself stays, and mmseg's tool has no such default.
+    own = Config(dict(config.to_dict(), tta_pipeline=None))
+    add_flipped_views(own)
+    assert own.tta_pipeline is None
+    last['type'] = 'PackSegInputs'
+    config = Config(dict(test_dataloader=dict(dataset=dict(pipeline=[*steps, last]))))
+    add_flipped_views(config)
+    assert 'tta_model' not in config
 
 
 def test_scores_are_the_mean_and_labels_follow_them(trained, tiny_shapes):

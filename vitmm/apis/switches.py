@@ -5,6 +5,7 @@ from typing import Any
 
 from mmengine.config import Config
 
+from vitmm.apis.flipped_views import add_flipped_views
 from vitmm.apis.metric_names import listed
 from vitmm.config.kinds import kind_of
 from vitmm.datasets.sources import leaves
@@ -36,9 +37,13 @@ def test_with_amp(config: Config) -> None:
 def test_with_tta(config: Config) -> None:
     """Test by the config's ``tta_pipeline`` and ``tta_model``, which wraps the model.
 
+    A config of detection or classification that names neither is tested on images and their
+    mirror images: :func:`vitmm.apis.flipped_views.add_flipped_views`.
+
     Raises:
         ConfigError: it has none, or its model cuts objects out.
     """
+    add_flipped_views(config)
     if not (config.get('tta_model') and config.get('tta_pipeline')):
         raise ConfigError(
             'tta: the config has no tta_model and tta_pipeline: leave --tta out, or add them as '
