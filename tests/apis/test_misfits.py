@@ -27,6 +27,44 @@ STOCK = {
 }
 
 
+MODELS = {
+    'hidden patches': (
+        'mmpretrain::mae/mae_vit-base-p16_8xb512-amp-coslr-300e_in1k.py',
+        "model.type='MAE' has its backbone hide patches, and vitmm.TimmBackbone hides none: set "
+        "model.backbone.type='vitmm.MaskedTimmBackbone'",
+        {'model.backbone.type': 'vitmm.MaskedTimmBackbone'},
+    ),
+    "patches hidden in the model's way": (
+        'mmpretrain::simmim/simmim_swin-base-w6_8xb256-amp-coslr-100e_in1k-192px.py',
+        'vitmm.TimmBackbone does not do it as this model wants: keep its own backbone',
+        {'model.backbone.type': 'SimMIMSwinTransformer'},
+    ),
+    'two tokens': (
+        'mmpretrain::deit/deit-tiny-distilled_4xb256_in1k.py',
+        "model.head.type='DeiTClsHead' takes two outputs, and a timm backbone gives one: take",
+        {'model.head.type': 'LinearClsHead'},
+    ),
+}
+
+
+@pytest.mark.parametrize('case', MODELS)
+def test_models_that_only_their_own_backbones_feed(case, tmp_path):
+    base, said, remedy = MODELS[case]
+    recipe = tmp_path / 'mine.py'
+    recipe.write_text(
+        f'_base_ = {base!r}\n'
+        "model = dict(backbone=dict(_delete_=True, type='vitmm.TimmBackbone',"
+        " model_name='test_vit'))\n"
+    )
+    config = Config.fromfile(recipe)
+    ((key, what, todo),) = misfits(config)
+    assert said in f'{what}: {todo}'
+    (found,) = (one for one in check_config(recipe) if one.key == '.'.join(key))
+    assert (found.what, found.remedy) == (what, todo)
+    config.merge_from_dict(remedy)
+    assert not [*misfits(config)]
+
+
 @pytest.mark.parametrize('case', STOCK)
 def test_one_message_before_anything_is_built(case, tmp_path):
     base, said = STOCK[case]

@@ -14,12 +14,19 @@ _DECAYS = (
     'LayerDecayOptimizerConstructor',  # mmseg's older one
     'LearningRateDecayOptimWrapperConstructor',  # mmpretrain's
 )
+# mmpretrain's models that hide patches within their backbones, and heads of two outputs.
+_HIDING = (
+    *('BEiT', 'CAE', 'EVA', 'MAE', 'MFF', 'MILAN', 'MaskFeat', 'MixMIM', 'SimMIM', 'SparK'),
+    'iTPN',
+)
+_TWOFOLD = ('ConformerHead', 'DeiTClsHead')
 
 
 def misfits(config: Mapping[str, Any]) -> Iterator[tuple[Key, str, str]]:
     """The keys at fault in a resolved config, what is wrong with each, and what to do."""
     model = config.get('model') or {}
-    if kind_of(model.get('backbone') or {}) in ('TimmBackbone', 'MaskedTimmBackbone'):
+    backbone = kind_of(model.get('backbone') or {})
+    if backbone in ('TimmBackbone', 'MaskedTimmBackbone'):
         pretrained = model.get('pretrained')
         if isinstance(pretrained, str) and pretrained.startswith(_HOSTS):
             yield (
@@ -36,7 +43,31 @@ def misfits(config: Mapping[str, Any]) -> Iterator[tuple[Key, str, str]]:
                 "set it to 'vitmm.LayerDecayConstructor', and paramwise_cfg to "
                 'dict(_delete_=True, layer_decay=0.75)',
             )
+        yield from _whole_models(model, backbone)
     yield from _mixed_labels(config, model)
+
+
+def _whole_models(model: Mapping[str, Any], backbone: str) -> Iterator[tuple]:
+    """Models and heads that are made for what only their own backbones give."""
+    kind, head = kind_of(model), kind_of(model.get('head') or {})
+    masked = kind in ('EVA', 'MAE')  # whose patches MaskedTimmBackbone hides
+    if kind in _HIDING and not (masked and backbone == 'MaskedTimmBackbone'):
+        yield (
+            ('model', 'backbone', 'type'),
+            f'model.type={model["type"]!r} has its backbone hide patches, and vitmm.{backbone} '
+            + ('hides none' if masked else 'does not do it as this model wants'),
+            "set model.backbone.type='vitmm.MaskedTimmBackbone', as configs/mim/vit_mae.py has it"
+            if masked
+            else 'keep its own backbone, or pretrain as configs/mim/vit_mae.py does',
+        )
+    if head in _TWOFOLD:
+        yield (
+            ('model', 'head', 'type'),
+            f'model.head.type={model["head"]["type"]!r} takes two outputs, and a timm backbone '
+            'gives one',
+            "take 'mmpretrain.LinearClsHead' for it, with _delete_=True, in_channels and "
+            'num_classes',
+        )
 
 
 def _mixed_labels(config: Mapping[str, Any], model: Mapping[str, Any]) -> Iterator[tuple]:
