@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from mmengine.registry import DefaultScope
 from support import CONFIGS, COUNTS
 
 import vitmm  # noqa: F401 (mmdet, which tests import before it, needs its operators)
@@ -26,6 +27,12 @@ def imports_set_aside() -> None:
     """What stays is not looked through whenever MMEngine collects garbage, for each data set."""
     gc.collect()
     gc.freeze()
+
+
+@pytest.fixture(autouse=True)
+def no_default_scope() -> None:
+    """What a test before it was the last to ask for: else names are looked up there."""
+    DefaultScope._instance_dict.clear()
 
 
 @pytest.fixture(scope='session')

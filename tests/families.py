@@ -106,4 +106,4 @@ LARGE = ('deepseek_vit_412m', 'gemma4_vit_167m', 'qwen3_vit_88m')
 
 def cut_short(name: str) -> dict:
     """What timm shall be given so that the model of this name is small enough to run."""
-    return dict(depth=4) if name in LARGE else {}
+    return dict(depth=2) if name in LARGE else {}
