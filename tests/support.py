@@ -2,13 +2,16 @@
 
 import importlib.util
 import multiprocessing
+import multiprocessing.connection
 import os
 import platform
 import runpy
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 from types import ModuleType
 
@@ -75,29 +78,63 @@ def fork_tool(name: str | Path, *args: object, env: dict | None = None, timeout:
     """As :func:`run_tool`, in a fork of this process: what imports for seconds is there already."""
     if torch.cuda.is_available():  # which no fork has
         return run_tool(name, *args, env=env, timeout=timeout)
-    command = [str(ROOT / 'tools' / name), *map(str, args)]
+    return _fork([str(ROOT / 'tools' / name), *map(str, args)], [env or {}], timeout)
 
-    def main() -> None:
+
+def fork_ranks(script: str | Path, *args: object, env: dict | None = None, timeout: float = 300):
+    """As ``torchrun --nproc_per_node=2 SCRIPT`` on the CPU, in two forks of this process."""
+    command = [str(script), *map(str, args)]
+    env = {**(env or {}), 'CUDA_VISIBLE_DEVICES': '-1', 'OMP_NUM_THREADS': '1'}
+    if torch.cuda.is_available():
+        launch = [sys.executable, '-m', 'torch.distributed.run', '--standalone']
+        return subprocess.run(
+            [*launch, '--nproc_per_node=2', *command],
+            capture_output=True, text=True, timeout=timeout, cwd=ROOT, env={**os.environ, **env},
+        )  # fmt: skip
+    with socket.socket() as free:
+        free.bind(('127.0.0.1', 0))
+        port = free.getsockname()[1]
+    env |= dict(MASTER_ADDR='127.0.0.1', MASTER_PORT=str(port), WORLD_SIZE='2')
+    ranks = [{**env, 'RANK': rank, 'LOCAL_RANK': rank} for rank in '01']
+    return _fork(command, ranks, timeout)
+
+
+def _fork(command: list[str], environments: list[dict], timeout: float):
+    """Run a script in forks of this process, one for each environment, until all or one fails."""
+
+    def main(env: dict) -> None:
         os.dup2(out.fileno(), 1)
         os.dup2(err.fileno(), 2)
         sys.stdout, sys.stderr = (os.fdopen(n, 'w', buffering=1, closefd=False) for n in (1, 2))
         os.chdir(ROOT)
-        os.environ.update(env or {})
+        os.environ.update(env)
+        sys.path[:0] = filter(None, env.get('PYTHONPATH', '').split(os.pathsep))
         sys.argv = command
         runpy.run_path(command[0], run_name='__main__')
 
+    context = multiprocessing.get_context('fork')
+    deadline = time.monotonic() + timeout
     with tempfile.TemporaryFile('w+') as out, tempfile.TemporaryFile('w+') as err:
-        process = multiprocessing.get_context('fork').Process(target=main)
-        process.start()
-        process.join(timeout)
-        if process.is_alive():
+        running = [context.Process(target=main, args=[env]) for env in environments]
+        for process in running:
+            process.start()
+        codes = []
+        while running and not any(codes):
+            multiprocessing.connection.wait([p.sentinel for p in running], 0.5)
+            codes += [p.exitcode for p in running if p.exitcode is not None]
+            running = [p for p in running if p.exitcode is None]
+            if time.monotonic() > deadline:
+                break
+        for process in running:
             process.kill()
+            process.join()
+        if running and not any(codes):
             raise subprocess.TimeoutExpired(command, timeout)
         said = []
         for file in (out, err):
             file.seek(0)
             said.append(file.read())
-        return subprocess.CompletedProcess(command, process.exitcode, *said)
+        return subprocess.CompletedProcess(command, next(filter(None, codes), 0), *said)
 
 
 def on_path(*folders: Path) -> dict[str, str]:

@@ -65,7 +65,11 @@ def test_without_an_image_the_results_of_before_stay(trained, images, tmp_path):
         (lambda c: c['meta'].pop('cfg'), ConfigError, 'no config .* --config'),
         (lambda c: c['state_dict'].pop('head.fc.bias'), WeightsError, r'missing: head\.fc\.bias'),
         (lambda c: swap(c, "'mmpretrain.LinearClsHead'", "'os.system'"), ConfigError, 'os.system'),
-        (lambda c: swap(c, "'vitmm',", "'vitmm', 'no_such_heads',"), ConfigError, 'no_such_heads'),
+        (
+            lambda c: swap(c, "imports=['vitmm'", "imports=['vitmm', 'no_such_heads'"),
+            ConfigError,
+            'no_such_heads',
+        ),
         (
             lambda c: swap(c, "'mmpretrain.LinearClsHead'", "'mmpretrain.LinearClsHead', oops=1"),
             ConfigError,

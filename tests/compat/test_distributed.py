@@ -1,15 +1,13 @@
 """Starting process groups: two real processes on the CPU, and every wrong start."""
 
 import os
-import subprocess
-import sys
 import weakref
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 import torch
-from support import CONFIGS
+from support import CONFIGS, fork_ranks
 
 from vitmm.apis.launch import prepare
 from vitmm.compat import distributed
@@ -152,12 +150,7 @@ def test_slurm_asks_scontrol_for_the_first_host(monkeypatch, started, tmp_path):
 
 
 def test_two_processes_train_to_the_same_weights_and_statistics(tmp_path):
-    environment = {**os.environ, 'CUDA_VISIBLE_DEVICES': '-1', 'OMP_NUM_THREADS': '1'}
-    done = subprocess.run(
-        [sys.executable, '-m', 'torch.distributed.run', '--standalone', '--nproc_per_node=2',
-         str(WORKER), str(tmp_path)],
-        env=environment, capture_output=True, text=True, timeout=120,
-    )  # fmt: skip
+    done = fork_ranks(WORKER, tmp_path, timeout=120)
     assert done.returncode == 0, done.stderr
     states = [torch.load(tmp_path / f'rank_{rank}.pt') for rank in range(2)]
     states.append(torch.load(tmp_path / 'epoch_2.pth', weights_only=False)['state_dict'])

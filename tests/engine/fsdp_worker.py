@@ -16,11 +16,12 @@ from mmengine.registry import HOOKS
 from torch.distributed.tensor import DTensor
 
 from vitmm.apis.train import train
+from vitmm.collector import starting
 from vitmm.compat.distributed import end_dist
 from vitmm.engine.sharding import gather
 
 
-@HOOKS.register_module()
+@HOOKS.register_module(force=True)  # the tests have imported this, too
 class Watch(Hook):
     """Give the model its images in float64, and remember what training starts from."""
 
@@ -48,7 +49,7 @@ def float64():
 def main(jobs: list[dict]) -> None:
     for job in jobs:
         job['options'] = {**job['options'], 'default_hooks.watch.type': 'Watch'}
-        with float64():
+        with float64(), starting():
             runner = train(**job)
         (watch,) = (hook for hook in runner.hooks if isinstance(hook, Watch))
         parameters = list(getattr(runner.model, 'module', runner.model).parameters())

@@ -1,13 +1,7 @@
-"""FSDP: two processes on the CPU against one, in float64; and what each of them holds.
-
-All runs of two processes are made by one start of them, because importing takes longest.
-"""
+"""FSDP: two processes on the CPU against one, in float64; and what each of them holds."""
 
 import json
-import os
 import pickle
-import subprocess
-import sys
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -17,7 +11,7 @@ import pytest
 import timm
 import torch
 from PIL import Image
-from support import CONFIGS, COUNTS, needs_fsdp
+from support import CONFIGS, COUNTS, fork_ranks, needs_fsdp
 
 from vitmm.apis.scalars import last_scores
 from vitmm.apis.test import test as evaluate
@@ -165,12 +159,7 @@ class Runs:
     def two(self, jobs):
         path = self.root / 'jobs.pkl'
         path.write_bytes(pickle.dumps(jobs))
-        done = subprocess.run(
-            [sys.executable, '-m', 'torch.distributed.run', '--standalone', '--nproc_per_node=2',
-             fsdp_worker.__file__, str(path)],
-            env={**os.environ, 'CUDA_VISIBLE_DEVICES': '-1', 'OMP_NUM_THREADS': '1'},
-            capture_output=True, text=True, timeout=300,
-        )  # fmt: skip
+        done = fork_ranks(fsdp_worker.__file__, path)
         assert done.returncode == 0, done.stderr[-4000:]
 
     def saved(self, name, epoch=1):

@@ -1,7 +1,7 @@
 import pytest
 import torch
 from mmengine.config import Config
-from support import CONFIGS, ROOT, as_cfg_options, on_path, run_tool
+from support import CONFIGS, ROOT, as_cfg_options, fork_ranks, on_path
 
 from vitmm.apis.train import train
 from vitmm.errors import ConfigError
@@ -82,9 +82,9 @@ def test_thawed_parameters_learn_alike_in_two_processes(tiny_options, tmp_path):
             'custom_imports.imports': '[vitmm,save_each_rank]',
         }
     )
-    done = run_tool(
-        'dist_train.sh', RECIPE, 2, '--work-dir', tmp_path, '--cfg-options', *words,
-        env={**on_path(ROOT, ROOT / 'tests/tools'), 'CUDA_VISIBLE_DEVICES': '-1'},
+    done = fork_ranks(
+        ROOT / 'tools/train.py', RECIPE, '--launcher', 'pytorch', '--work-dir', tmp_path,
+        '--cfg-options', *words, env=on_path(ROOT / 'tests/tools'),
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-3000:]
     first, second = (torch.load(tmp_path / f'rank{r}.pth') for r in (0, 1))
