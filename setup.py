@@ -33,6 +33,7 @@ setup(
         'setuptools<81',  # MMEngine imports pkg_resources
         'ftfy',  # mmsegmentation imports both, and does not ask for them
         'regex',
+        'rich',  # lays out the text of configs; MMEngine has it, too
         'safetensors',
         'tensorboard',
         'tifffile',  # OpenCV drops bands of a TIFF without a word
