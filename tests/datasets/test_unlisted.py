@@ -1,9 +1,11 @@
-"""A COCO file with classes of its own, and a config that lists none: mmdet looks for COCO's 80."""
+"""Data with classes of its own, and a config that lists none: mmdet looks for COCO's or VOC's."""
 
 import json
+from pathlib import Path
 
 import pytest
-from mmdet.datasets import CocoDataset
+from mmdet.datasets import CocoDataset, VOCDataset
+from PIL import Image
 from support import CONFIGS
 
 from vitmm.apis.train import train
@@ -51,6 +53,45 @@ def test_what_somebody_chose_is_not(dataset):
     assert unlisted_classes({**config, 'type': Cats}, 'mmdet') is None
     assert unlisted_classes(dataset('dog', 'cat'), 'mmdet') is None
     assert unlisted_classes({**config, 'ann_file': 'nowhere.json'}, 'mmdet') is None
+
+
+@pytest.fixture
+def voc(tmp_path):
+    """A function: the config of a VOC image set with one object of each of these names."""
+
+    def write(*names):
+        for folder in ('Annotations', 'JPEGImages', 'ImageSets/Main'):
+            (tmp_path / folder).mkdir(parents=True, exist_ok=True)
+        Image.new('RGB', (8, 8)).save(tmp_path / 'JPEGImages/a.jpg')
+        things = ''.join(
+            f'<object><name>{name}</name><difficult>0</difficult><bndbox><xmin>1</xmin>'
+            '<ymin>1</ymin><xmax>6</xmax><ymax>6</ymax></bndbox></object>'
+            for name in names
+        )
+        (tmp_path / 'Annotations/a.xml').write_text(
+            f'<annotation><size><width>8</width><height>8</height></size>{things}</annotation>'
+        )
+        (tmp_path / 'ImageSets/Main/train.txt').write_text('a\n')
+        return dict(
+            type='VOCDataset',
+            data_root=str(tmp_path),
+            ann_file='ImageSets/Main/train.txt',
+            data_prefix=dict(sub_data_root=''),
+        )
+
+    return write
+
+
+def test_so_is_what_mmdet_leaves_out_of_voc(voc):
+    config = voc('cat', 'robot')
+    loaded = VOCDataset(**{k: v for k, v in config.items() if k != 'type'}, pipeline=[])
+    assert len(loaded.get_data_info(0)['instances']) == 1  # of two, without a word
+    said = unlisted_classes(config, 'mmdet')
+    assert "its classes are 'cat', 'robot'" in said and "VOC's 20 and leave 'robot' out" in said
+    assert unlisted_classes({**config, 'metainfo': dict(classes=('cat',))}, 'mmdet') is None
+    assert unlisted_classes(voc('cat', 'dog'), 'mmdet') is None
+    (Path(config['data_root']) / 'Annotations/a.xml').write_text('<anno')  # told elsewhere
+    assert unlisted_classes(config, 'mmdet') is None
 
 
 def test_a_training_stops_before_it_begins(tiny_options, tmp_path):
