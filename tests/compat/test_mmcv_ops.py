@@ -54,9 +54,11 @@ def test_import_vitmm_is_enough_and_light():
         'heavy = {"torchvision", "mmdet", "mmseg", "mmpretrain", "timm", "matplotlib", "cv2"}\n'
         'assert not heavy & set(sys.modules), heavy & set(sys.modules)\n'
         'import mmdet.models, mmseg.models, mmpretrain.models\n'
+        'from mmengine.utils import is_installed; assert is_installed("mmdet")\n'
     )
     done = subprocess.run([sys.executable, '-c', code], **RUN)
     assert done.returncode == 0, done.stderr
+    assert 'pkg_resources' not in done.stderr  # three warnings of each start from mmdet's configs
 
 
 def test_a_compiled_mmcv_is_left_alone(monkeypatch):

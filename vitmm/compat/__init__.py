@@ -4,6 +4,8 @@ Can go when mmcv publishes wheels for today's torch and MMEngine loads its own c
 under ``weights_only=True``; each file below names its own day.
 """
 
+import warnings
+
 from vitmm.compat.requirements import MmcvError, check_mmcv
 
 __all__ = ['MmcvError', 'apply', 'check_mmcv']
@@ -15,6 +17,8 @@ def apply() -> None:
     Raises:
         MmcvError: mmcv is missing, of a version that mmdet refuses, or half installed.
     """
+    # MMEngine imports it for mmdet::… configs; setup.py keeps the setuptools that has it.
+    warnings.filterwarnings('ignore', 'pkg_resources is deprecated', UserWarning)
     if not check_mmcv().compiled:
         from vitmm.compat import mmcv_ops
 
