@@ -120,9 +120,11 @@ def _fork(command: list[str], environments: list[dict], timeout: float):
             process.start()
         codes = []
         while running and not any(codes):
-            multiprocessing.connection.wait([p.sentinel for p in running], 0.5)
-            codes += [p.exitcode for p in running if p.exitcode is not None]
-            running = [p for p in running if p.exitcode is None]
+            ended = multiprocessing.connection.wait([p.sentinel for p in running], 0.5)
+            for process in [p for p in running if p.sentinel in ended]:
+                process.join()
+                codes.append(process.exitcode)
+                running.remove(process)
             if time.monotonic() > deadline:
                 break
         for process in running:
