@@ -90,7 +90,11 @@ def test_so_is_what_mmdet_leaves_out_of_voc(voc):
     assert "its classes are 'cat', 'robot'" in said and "VOC's 20 and leave 'robot' out" in said
     assert unlisted_classes({**config, 'metainfo': dict(classes=('cat',))}, 'mmdet') is None
     assert unlisted_classes(voc('cat', 'dog'), 'mmdet') is None
-    (Path(config['data_root']) / 'Annotations/a.xml').write_text('<anno')  # told elsewhere
+    root = Path(voc('robot')['data_root'])
+    (root / 'ImageSets/Main/train.txt').write_text('broken\na\n')
+    (root / 'Annotations/broken.xml').write_text('<anno')  # told elsewhere, and hides no other
+    assert "leave 'robot' out" in unlisted_classes(config, 'mmdet')
+    (root / 'Annotations/a.xml').write_text('<anno')
     assert unlisted_classes(config, 'mmdet') is None
 
 

@@ -166,16 +166,27 @@ def _voc_classes(source: Source, scope: str | None) -> tuple[str, ...]:
             return own
         raise missing('image set', source.ann_file)
     ids = read_lines(source.ann_file)
+    names = names_in_voc(source, ids)
+    if not names:
+        raise DataError(f'{source.ann_file}: no box in any of its {len(ids)} XML files')
+    return names
+
+
+def names_in_voc(source: Source, ids: Sequence[str]) -> tuple[str, ...]:
+    """The classes of the objects in these XML files of a VOC image set, sorted.
+
+    Raises:
+        DataError: none can be told, and a file is missing or unreadable. Whether one bad file among
+            others matters is said where data are checked.
+    """
     names, broken = set(), None
     for _, xml in (voc_files(source, id) for id in ids):
         try:
             names.update(voc_names(read_voc(xml)))
-        except DataError as error:  # whether one bad file matters is said where data are checked
+        except DataError as error:
             broken = broken or error
     if broken and not names:
         raise broken
-    if not names:
-        raise DataError(f'{source.ann_file}: no box in any of its {len(ids)} XML files')
     return tuple(sorted(names))
 
 

@@ -1,14 +1,13 @@
 """Data whose classes nobody has listed, so that mmdet looks for COCO's or VOC's own."""
 
 from collections.abc import Mapping
-from itertools import islice
 from typing import Any
 
-from vitmm.datasets.classes import given_classes, show_names
+from vitmm.datasets.classes import given_classes, names_in_voc, show_names
 from vitmm.datasets.coco_file import read_coco
 from vitmm.datasets.errors import DataError
-from vitmm.datasets.files import read_lines, read_voc, voc_names
-from vitmm.datasets.sources import Source, dataset_class, leaves, read_source, voc_files
+from vitmm.datasets.files import read_lines
+from vitmm.datasets.sources import dataset_class, leaves, read_source
 
 _OWN = {'coco': 'CocoDataset', 'voc': 'VOCDataset'}
 _LOOKED_AT = 500  # of VOC's files, of which there may be thousands: classes of one's own show early
@@ -35,7 +34,10 @@ def unlisted_classes(dataset: Mapping[str, Any], scope: str | None) -> str | Non
             own = getattr(dataset_class(leaf, scope), 'METAINFO', None)
             if own is not getattr(datasets, _OWN[source.kind]).METAINFO or not source.ann_file:
                 continue
-            found = read_coco(source.ann_file).classes if source.kind == 'coco' else _names(source)
+            if source.kind == 'coco':
+                found = read_coco(source.ann_file).classes
+            else:
+                found = names_in_voc(source, read_lines(source.ann_file)[:_LOOKED_AT])
         except (DataError, OSError):
             continue
         if lost := [name for name in found if name not in own['classes']]:
@@ -47,9 +49,3 @@ def unlisted_classes(dataset: Mapping[str, Any], scope: str | None) -> str | Non
                 'num_classes="${data.num_classes}" into the heads'
             )
     return None
-
-
-def _names(source: Source) -> list[str]:
-    """The classes in the first XML files of a VOC image set."""
-    ids = islice(read_lines(source.ann_file), _LOOKED_AT)
-    return sorted({name for id in ids for name in voc_names(read_voc(voc_files(source, id)[1]))})
