@@ -14,11 +14,11 @@ _DECAYS = (
     'LayerDecayOptimizerConstructor',  # mmseg's older one
     'LearningRateDecayOptimWrapperConstructor',  # mmpretrain's
 )
-# mmpretrain's models that hide patches within their backbones, and heads of two outputs.
-_HIDING = (
-    *('BEiT', 'CAE', 'EVA', 'MAE', 'MFF', 'MILAN', 'MaskFeat', 'MixMIM', 'SimMIM', 'SparK'),
-    'iTPN',
-)
+# mmpretrain's models that have their backbones hide patches: as MaskedTimmBackbone does, and not.
+_HIDING = ('EVA', 'MAE')
+_HIDING_OTHERWISE = (
+    'BEiT', 'CAE', 'MFF', 'MILAN', 'MaskFeat', 'MixMIM', 'SimMIM', 'SparK', 'iTPN',
+)  # fmt: skip
 _TWOFOLD = ('ConformerHead', 'DeiTClsHead')
 
 
@@ -50,15 +50,19 @@ def misfits(config: Mapping[str, Any]) -> Iterator[tuple[Key, str, str]]:
 def _whole_models(model: Mapping[str, Any], backbone: str) -> Iterator[tuple]:
     """Models and heads that are made for what only their own backbones give."""
     kind, head = kind_of(model), kind_of(model.get('head') or {})
-    masked = kind in ('EVA', 'MAE')  # whose patches MaskedTimmBackbone hides
-    if kind in _HIDING and not (masked and backbone == 'MaskedTimmBackbone'):
+    hides = f'model.type={model.get("type")!r} has its backbone hide patches, and vitmm.{backbone}'
+    place = ('model', 'backbone', 'type')
+    if kind in _HIDING and backbone == 'TimmBackbone':
         yield (
-            ('model', 'backbone', 'type'),
-            f'model.type={model["type"]!r} has its backbone hide patches, and vitmm.{backbone} '
-            + ('hides none' if masked else 'does not do it as this model wants'),
-            "set model.backbone.type='vitmm.MaskedTimmBackbone', as configs/mim/vit_mae.py has it"
-            if masked
-            else 'keep its own backbone, or pretrain as configs/mim/vit_mae.py does',
+            place,
+            f'{hides} hides none',
+            "set model.backbone.type='vitmm.MaskedTimmBackbone', as configs/mim/vit_mae.py has it",
+        )
+    if kind in _HIDING_OTHERWISE:
+        yield (
+            place,
+            f'{hides} does not do it as this model wants',
+            'keep its own backbone, or pretrain as configs/mim/vit_mae.py does',
         )
     if head in _TWOFOLD:
         yield (

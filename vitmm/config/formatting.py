@@ -39,9 +39,7 @@ def lay_out(text: str) -> str:
     for statement in ast.parse(text).body:
         match statement:
             case ast.Assign(targets=[ast.Name(id=name)], value=value):
-                node = _node(value)
-                node.key_repr, node.key_separator = name, ' = '
-                parts.append(node.render(max_width=_WIDTH))
+                parts.append(_named(name, ' = ', value).render(max_width=_WIDTH))
             case _:
                 parts.append(ast.unparse(statement))
     return '\n'.join([*parts, ''])
